@@ -1,0 +1,69 @@
+import { CATALOGUE, type ErrorId } from "./catalogue.ts";
+
+/** What one refusal may add to its catalogue row. */
+export interface RefusalOptions {
+  /** Replaces the row's message; for messages that quote the request (a header's name, a value, a limit). */
+  readonly message?: string;
+  /** Further elements of the error body, in the order they are written, between `Message` and `Resource`. */
+  readonly extras?: readonly (readonly [name: string, value: string])[];
+  /** Response headers that belong to this refusal, such as `Allow` on a 405. Names as they go on the wire. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What led to the refusal; logged, never sent. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The one class for refusals: what a client can cause, and is told about. Faults of our own are ordinary `Error`s,
+ * which the pipeline logs and answers as `InternalError`.
+ */
+export class CosError extends Error {
+  override readonly name = "CosError";
+  /** Our id of the row; unique, unlike the code. */
+  readonly id: ErrorId;
+  /** HTTP status the error page gives for this row, 400 to 503. */
+  readonly status: number;
+  /** Code the error page gives for this row, as it goes on the wire. */
+  readonly code: string;
+  readonly extras: readonly (readonly [name: string, value: string])[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(id: ErrorId, options: RefusalOptions = {}) {
+    const row = CATALOGUE[id];
+    super(options.message ?? row.message, "cause" in options ? { cause: options.cause } : undefined);
+    this.id = id;
+    this.status = row.status;
+    this.code = row.code;
+    this.extras = options.extras ?? [];
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** Makes a refusal that accepts only `Ids`, so that an operation can raise no code it does not declare. */
+export type Refuse<Ids extends ErrorId> = (id: Ids, options?: RefusalOptions) => CosError;
+
+/** Makes the error to throw: `throw refuse("NoSuchBucket")`. It does not throw by itself, so control flow stays visible. */
+export function refuse(id: ErrorId, options?: RefusalOptions): CosError {
+  return new CosError(id, options);
+}
+
+/** Which of the two faces of the service answers: what its error page says, or what it is seen to send. */
+export type ErrorsMode = "documented" | "observed";
+
+/** The three facts of a refusal that differ between the two faces. */
+export interface WireForm {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/**
+ * The status, code and message to send. They differ between the modes only for rows with an `observed` entry; a
+ * message that the refusal brought along is kept in both, because it speaks of this request.
+ */
+export function wireForm(error: CosError, mode: ErrorsMode): WireForm {
+  const row = CATALOGUE[error.id];
+  const documented = { status: error.status, code: error.code, message: error.message };
+  if (mode === "documented" || row.observed === undefined) return documented;
+  const { status = documented.status, code = documented.code, message = row.message } = row.observed;
+  return { status, code, message: error.message === row.message ? message : error.message };
+}
