@@ -1,0 +1,8 @@
+import { errorsPage } from "./errors-page.ts";
+import type { Page } from "./page.ts";
+
+/** Root of the repository. */
+export const ROOT = new URL("../../", import.meta.url);
+
+/** Every generated page. A page joins the documentation, and the freshness test, by standing in this list. */
+export const PAGES: readonly Page[] = [errorsPage(ROOT)];
