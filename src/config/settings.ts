@@ -1,0 +1,224 @@
+/**
+ * The settings of a server: their names, defaults and ways in. This file holds plain data and imports no library,
+ * so that a start without any setting does not pay for checking some; the checks are in settings-schema.ts.
+ */
+
+import { LIMITS, type Limits } from "../limits.ts";
+import type { ListenAddress } from "./listen-address.ts";
+
+/** The keys of an account besides the root keys. */
+export interface ConfiguredCredential {
+  readonly secretId: string;
+  readonly secretKey: string;
+  readonly appid: string;
+  readonly uin: string;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+/** Everything a person can set, checked and complete. */
+export interface Settings {
+  readonly listen: ListenAddress;
+  /** Absolute path of the folder that holds everything the server keeps. */
+  readonly data: string;
+  /** Objects and metadata are kept in memory, and gone when the server stops. */
+  readonly memory: boolean;
+  /** The region that hosts without a region stand for. One of `places.ts`, or of `regions`. */
+  readonly region: string;
+  /** Regions besides those of `places.ts`. */
+  readonly regions: readonly string[];
+  /** Domains besides those of `places.ts` under which host names are read; lower case, no leading dot. */
+  readonly suffix: readonly string[];
+  /** APPID of the root account, decimal digits: the suffix of its buckets' names. */
+  readonly appid: string;
+  /** UIN of the root account, decimal digits. */
+  readonly uin: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+  readonly credentials: readonly ConfiguredCredential[];
+  readonly errors: "documented" | "observed";
+  /** Always 1, until several processes can safely share one data folder. */
+  readonly workers: number;
+  readonly profile: "development" | "server";
+  /** Allows a listener beyond loopback outside the server profile, where anyone who reaches it knows the keys. */
+  readonly allowPublic: boolean;
+  /** `group`: an answer means the bytes are on the disk. `none`: the system writes them when it likes. */
+  readonly durability: "group" | "none";
+  /** Absolute path of a PEM file, the server's certificate first; "" for none. Comes with `tlsKey`. */
+  readonly tlsCert: string;
+  /** Absolute path of a PEM file with the private key; "" for none. */
+  readonly tlsKey: string;
+  /** `dev`: HTTPS with a certificate of a local authority, kept in `<data>/tls`. */
+  readonly tls: "off" | "dev";
+  readonly logLevel: LogLevel;
+  readonly limits: Limits;
+}
+
+export type SettingName = keyof Settings;
+
+/** How a setting is written as text, on the command line or in the environment. */
+type TextForm = "text" | "path" | "switch" | "number" | "list" | "pairs";
+
+interface SettingRow<T> {
+  readonly default: T;
+  readonly form: TextForm;
+  /** The flag as the help prints it; absent where a value on a command line would be seen by other users. */
+  readonly flag?: string;
+  /** The variable; absent where a value does not fit on one line. */
+  readonly env?: string;
+  /** Completes the help. */
+  readonly about: string;
+}
+
+/** The published key pair of a development server. Its shape is the real one: 36 and 32 characters. */
+export const DEVELOPMENT_SECRET_ID = "AKIDcosboxdevelopment000000000000000";
+export const DEVELOPMENT_SECRET_KEY = "cosboxdevelopmentsecretkey000000";
+
+export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Name]> } = {
+  listen: {
+    default: { host: "127.0.0.1", port: 9000 },
+    form: "text",
+    flag: "--listen <host:port>",
+    env: "COSBOX_LISTEN",
+    about: "where to listen",
+  },
+  data: { default: ".cosbox", form: "path", flag: "--data <folder>", env: "COSBOX_DATA", about: "where to keep data" },
+  memory: {
+    default: false,
+    form: "switch",
+    flag: "--memory",
+    env: "COSBOX_MEMORY",
+    about: "keep everything in memory; it is gone when the server stops",
+  },
+  region: {
+    default: "ap-guangzhou",
+    form: "text",
+    flag: "--region <name>",
+    env: "COSBOX_REGION",
+    about: "the region that hosts without a region stand for",
+  },
+  regions: {
+    default: [],
+    form: "list",
+    flag: "--regions <names>",
+    env: "COSBOX_REGIONS",
+    about: "region names besides the service's own, separated by commas",
+  },
+  suffix: {
+    default: [],
+    form: "list",
+    flag: "--suffix <domains>",
+    env: "COSBOX_SUFFIX",
+    about: "domains besides myqcloud.com, tencentcos.cn and localhost, separated by commas",
+  },
+  appid: {
+    default: "1250000000",
+    form: "text",
+    flag: "--appid <digits>",
+    env: "COSBOX_APPID",
+    about: "APPID of the root account",
+  },
+  uin: {
+    default: "100000000001",
+    form: "text",
+    flag: "--uin <digits>",
+    env: "COSBOX_UIN",
+    about: "UIN of the root account",
+  },
+  secretId: {
+    default: DEVELOPMENT_SECRET_ID,
+    form: "text",
+    env: "COSBOX_SECRET_ID",
+    about: "SecretId of the root account",
+  },
+  secretKey: {
+    default: DEVELOPMENT_SECRET_KEY,
+    form: "text",
+    env: "COSBOX_SECRET_KEY",
+    about: "SecretKey of the root account",
+  },
+  credentials: { default: [], form: "list", about: "more key pairs, each with secretId, secretKey and, if another, appid and uin" },
+  errors: {
+    default: "documented",
+    form: "text",
+    flag: "--errors <face>",
+    env: "COSBOX_ERRORS",
+    about: "answer as the error page says (documented) or as the live service is seen to (observed)",
+  },
+  workers: {
+    default: 1,
+    form: "number",
+    flag: "--workers <count>",
+    env: "COSBOX_WORKERS",
+    about: "server processes; only 1 so far",
+  },
+  profile: {
+    default: "development",
+    form: "text",
+    flag: "--profile <name>",
+    env: "COSBOX_PROFILE",
+    about: "development, or server: no published keys, may listen beyond this machine",
+  },
+  allowPublic: {
+    default: false,
+    form: "switch",
+    flag: "--allow-public",
+    env: "COSBOX_ALLOW_PUBLIC",
+    about: "listen beyond this machine without the server profile",
+  },
+  durability: {
+    default: "group",
+    form: "text",
+    flag: "--durability <tier>",
+    env: "COSBOX_DURABILITY",
+    about: "group: on the disk before the answer; none: faster, a power cut loses the latest",
+  },
+  tlsCert: {
+    default: "",
+    form: "path",
+    flag: "--tls-cert <file>",
+    env: "COSBOX_TLS_CERT",
+    about: "certificate for HTTPS, PEM; read again when it changes",
+  },
+  tlsKey: {
+    default: "",
+    form: "path",
+    flag: "--tls-key <file>",
+    env: "COSBOX_TLS_KEY",
+    about: "private key for HTTPS, PEM",
+  },
+  tls: {
+    default: "off",
+    form: "text",
+    flag: "--tls <kind>",
+    env: "COSBOX_TLS",
+    about: "dev: HTTPS with a certificate of a local authority; off",
+  },
+  logLevel: {
+    default: "info",
+    form: "text",
+    flag: "--log-level <level>",
+    env: "COSBOX_LOG_LEVEL",
+    about: "debug, info, warn, error or silent",
+  },
+  limits: {
+    default: LIMITS,
+    form: "pairs",
+    flag: "--limit <name=value>",
+    env: "COSBOX_LIMITS",
+    about: "bounds to change, separated by commas, such as partBytesMin=1024",
+  },
+};
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** The name by which commander, and the flag layer, know a setting's flag: `--tls-cert <file>` is `tlsCert`. */
+export function flagKey(flag: string): string {
+  const words = flag.split(" ", 1)[0]?.slice(2).split("-") ?? [];
+  return words.map((word, at) => (at === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1))).join("");
+}
+
+/** A setting that cannot stand. The message is one line: where it was set, what was expected, what was found. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}

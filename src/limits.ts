@@ -1,0 +1,90 @@
+/**
+ * Every bound of the server, by name. All of them are settings (`limits:` in cosbox.yaml, `--limit name=value`), so
+ * that a test reaches a bound with kilobytes. A docstring names the code a client gets, where there is one.
+ */
+export const LIMITS = {
+  /** Buckets one root account may own: `TooManyBuckets`. (limits page) */
+  bucketsPerAccount: 200,
+  /** Characters of `<bucket>.cos.<region>.myqcloud.com` as a whole: `BucketNameTooLong`. (bucket naming page) */
+  bucketHostCharsMax: 60,
+
+  /** Bytes of an object key in UTF-8: `KeyTooLong`. (limits page) */
+  keyBytesMax: 850,
+  /** Bytes of all `x-cos-meta-*` names and values of one object together: `InvalidArgument`. (limits page) */
+  metadataBytesMax: 2048,
+  /** Bytes of one body: PUT, POST, a part, a copy in one request, an appended object: `EntityTooLarge`. (limits page) */
+  singleUploadBytesMax: 5 * 1024 ** 3,
+  /** Bytes of an object made of parts, 50,000 GB: `EntityTooLarge`. (limits page) */
+  objectBytesMax: 50_000 * 1024 ** 3,
+  /** Highest part number, and so the number of parts of one upload: `InvalidArgument`. (limits page) */
+  partsMax: 10_000,
+  /** Bytes of every part but the last: `EntityTooSmall`. (limits page) */
+  partBytesMin: 1024 ** 2,
+  /** Keys in one multiple delete: `MalformedXML`. (multiple-delete page) */
+  deleteObjectsMax: 1000,
+
+  /** Keys, prefixes or versions on one listing page; a greater `max-keys` is lowered to it. (list pages) */
+  listKeysMax: 1000,
+  /** Parts on one page of List Parts; a greater `max-parts` is lowered to it. (list-parts page) */
+  listPartsMax: 1000,
+  /** Uploads on one page of List Multipart Uploads; a greater `max-uploads` is lowered to it. (list-uploads page) */
+  listUploadsMax: 1000,
+  /** Buckets on one page of List Buckets; a greater `max-keys` is lowered to it. (Go SDK; not on the page) */
+  listBucketsMax: 2000,
+
+  /** Bytes of an XML body that no other bound names: `XMLSizeLimit`. */
+  xmlBytesMax: 64 * 1024,
+  /**
+   * Bytes of a Complete Multipart Upload body: `XMLSizeLimit`. 10,000 parts written compactly take 1 MB, and
+   * indented ones with escaped quotes up to 1.5 MB.
+   */
+  xmlCompleteBytesMax: 2 * 1024 ** 2,
+  /** Bytes of a multiple-delete body, 1,000 keys of 850 bytes with room for escapes: `XMLSizeLimit`. */
+  xmlDeleteBytesMax: 2 * 1024 ** 2,
+  /** Levels of nested elements in an XML body: `MalformedXML`. */
+  xmlDepthMax: 16,
+  /** Elements in an XML body: `MalformedXML`. */
+  xmlElementsMax: 100_000,
+
+  /** Bytes of the request line and all headers together: `InvalidRequest`. */
+  headerBytesMax: 16 * 1024,
+  /** Headers of one request: `InvalidRequest`. */
+  headersMax: 200,
+  /** Parameters in one query: `InvalidURI`. */
+  queryParametersMax: 1000,
+
+  /** How far the start of a signature may lie in the future, ms: `RequestTimeTooSkewed`. (signature page: 15 minutes) */
+  signSkewMs: 15 * 60 * 1000,
+
+  /** From a connection, or the end of the previous request's headers, to complete headers, ms: `RequestTimeout`. */
+  headersTimeoutMs: 20_000,
+  /** An idle connection is kept this long after an answer, ms; then it is closed without one. */
+  keepAliveMs: 60_000,
+  /** Within a body, ms without a single byte: `RequestTimeout`. */
+  bodyIdleMs: 20_000,
+  /** Bytes per second that a body must reach over `bodyRateWindowMs`, 0 for any pace: `UserNetworkTooSlow`. */
+  bodyRateFloor: 1024,
+  /** The window over which `bodyRateFloor` is measured, ms. */
+  bodyRateWindowMs: 30_000,
+  /** After an early refusal, bytes of the body that are read and thrown away before the connection is cut. */
+  discardBytesMax: 64 * 1024 ** 2,
+  /** After an early refusal, ms for which the body is read and thrown away before the connection is cut. */
+  discardMs: 10_000,
+  /** On a stop, ms that requests under way get before their connections are cut. */
+  stopGraceMs: 10_000,
+};
+
+export type LimitName = keyof typeof LIMITS;
+export type Limits = { readonly [Name in LimitName]: number };
+
+/** The longest wait that a Node timer keeps; a longer one would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** The values a limit may be set to, both ends included. */
+export function limitBounds(name: LimitName): { readonly min: number; readonly max: number } {
+  // A row's key holds the object key, a bucket id and a version within 1,900 bytes.
+  if (name === "keyBytesMax") return { min: 1, max: 1600 };
+  if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
+  if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };
+  return { min: 1, max: Number.MAX_SAFE_INTEGER };
+}
