@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, it } from "vitest";
+import { LIMITS } from "../limits.ts";
+import { loadSettings, type SettingsOrigin } from "./load-settings.ts";
+import { REGIONS } from "./places.ts";
+import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY, SETTING_NAMES, SETTINGS } from "./settings.ts";
+import { LAYER } from "./settings-schema.ts";
+
+const folders: string[] = [];
+function folder(yaml?: string): string {
+  const made = mkdtempSync(path.join(tmpdir(), "cosbox-settings-"));
+  folders.push(made);
+  if (yaml !== undefined) writeFileSync(path.join(made, "cosbox.yaml"), yaml);
+  return made;
+}
+afterAll(() => {
+  for (const made of folders) rmSync(made, { recursive: true });
+});
+
+const load = (origin: Partial<SettingsOrigin> & { yaml?: string } = {}) =>
+  loadSettings({ cwd: folder(origin.yaml), ...origin });
+const refusal = async (origin: Partial<SettingsOrigin> & { yaml?: string }): Promise<string> => {
+  try {
+    await load(origin);
+  } catch (error) {
+    assert.equal((error as Error).name, "SettingsError");
+    const { message } = error as Error;
+    assert.ok(!message.includes("\n"), "one line");
+    return message;
+  }
+  return assert.fail("the settings were accepted");
+};
+const ownKeys = { COSBOX_SECRET_ID: "AKIDmine0000", COSBOX_SECRET_KEY: "my-own-secret-key" };
+
+describe("loadSettings", () => {
+  it("gives the documented defaults when nothing is set", async () => {
+    const cwd = folder();
+    const { settings, sources, warnings } = await loadSettings({ cwd });
+    assert.deepEqual(settings.listen, { host: "127.0.0.1", port: 9000 });
+    assert.equal(settings.data, path.join(cwd, ".cosbox"));
+    assert.equal(settings.region, "ap-guangzhou");
+    assert.equal(settings.appid, "1250000000");
+    assert.equal(settings.uin, "100000000001");
+    assert.equal(settings.secretId, DEVELOPMENT_SECRET_ID);
+    assert.equal(settings.errors, "documented");
+    assert.equal(settings.durability, "group");
+    assert.deepEqual(settings.limits, LIMITS);
+    assert.deepEqual(new Set(sources.values()), new Set(["default"]));
+    assert.deepEqual(warnings, []);
+  });
+
+  it("has defaults that pass its own checks, though a start without settings does not run them", () => {
+    for (const name of SETTING_NAMES) {
+      const result = LAYER.safeParse({ [name]: SETTINGS[name].default });
+      assert.deepEqual(result.success && result.data, { [name]: SETTINGS[name].default });
+    }
+    assert.ok(REGIONS.includes(SETTINGS.region.default));
+  });
+
+  it("publishes development keys of the real length", () => {
+    assert.match(DEVELOPMENT_SECRET_ID, /^AKID[A-Za-z0-9]{32}$/);
+    assert.match(DEVELOPMENT_SECRET_KEY, /^[A-Za-z0-9]{32}$/);
+  });
+
+  it("takes flags before the environment, that before cosbox.yaml, that before defaults, and says which it was", async () => {
+    const { settings, sources } = await load({
+      yaml: "# mine\nlisten: 127.0.0.1:1\nappid: 1250000001\n\nuin: '100000000009'\n",
+      env: { COSBOX_LISTEN: "127.0.0.1:2", COSBOX_APPID: "1250000002" },
+      flags: { listen: "[::1]:3" },
+    });
+    assert.deepEqual(settings.listen, { host: "::1", port: 3 });
+    assert.equal(settings.appid, "1250000002");
+    assert.equal(settings.uin, "100000000009");
+    assert.equal(sources.get("listen"), "flag --listen");
+    assert.equal(sources.get("appid"), "environment COSBOX_APPID");
+    assert.equal(sources.get("uin"), "cosbox.yaml:5");
+    assert.equal(sources.get("region"), "default");
+  });
+
+  it("accepts every setting that has a variable in the environment, and in cosbox.yaml", async () => {
+    const values: Record<string, string> = {
+      listen: "localhost:9100",
+      data: "/srv/cos",
+      memory: "yes",
+      region: "ap-shanghai",
+      regions: "ap-local, ap-other",
+      suffix: "cos.local",
+      appid: "1250000003",
+      uin: "100000000003",
+      secretId: "AKIDmine0000",
+      secretKey: "my-own-secret-key",
+      errors: "observed",
+      workers: "1",
+      profile: "server",
+      allowPublic: "true",
+      durability: "none",
+      tlsCert: "/etc/cert.pem",
+      tlsKey: "/etc/key.pem",
+      tls: "off",
+      logLevel: "debug",
+      limits: "partBytesMin=1024,partsMax=5",
+    };
+    const withVariable = SETTING_NAMES.filter((name) => SETTINGS[name].env !== undefined);
+    assert.deepEqual(Object.keys(values).toSorted(), withVariable.toSorted());
+    const env = Object.fromEntries(withVariable.map((name) => [SETTINGS[name].env, values[name]]));
+    const yaml = Object.entries(values)
+      .map(([name, value]) => (name === "limits" ? "limits: { partBytesMin: 1024, partsMax: 5 }" : `${name}: ${value}`))
+      .join("\n");
+
+    const fromEnvironment = await load({ env });
+    const fromFile = await load({ yaml });
+    assert.deepEqual(fromFile.settings, fromEnvironment.settings);
+    assert.deepEqual(fromFile.settings.regions, ["ap-local", "ap-other"]);
+    assert.equal(fromFile.settings.memory, true);
+    assert.equal(fromFile.settings.limits.partBytesMin, 1024);
+    assert.equal(fromFile.settings.limits.partsMax, 5);
+    assert.equal(fromFile.settings.limits.keyBytesMax, LIMITS.keyBytesMax);
+    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:20");
+    assert.equal(fromEnvironment.sources.get("limits.partsMax"), "environment COSBOX_LIMITS");
+  });
+
+  it("merges limits one by one", async () => {
+    const { settings } = await load({ yaml: "limits:\n  partsMax: 7\n  keyBytesMax: 9\n", flags: { limit: "partsMax=8" } });
+    assert.equal(settings.limits.partsMax, 8);
+    assert.equal(settings.limits.keyBytesMax, 9);
+  });
+
+  it("resolves paths of the file from its folder, and all others from the working folder", async () => {
+    const elsewhere = folder("data: store\n");
+    const cwd = folder();
+    const file = path.join(elsewhere, "cosbox.yaml");
+    assert.equal((await loadSettings({ cwd, file })).settings.data, path.join(elsewhere, "store"));
+    assert.equal((await loadSettings({ cwd, flags: { data: "store" } })).settings.data, path.join(cwd, "store"));
+  });
+
+  it("gives further key pairs the root account's APPID and UIN unless they name another", async () => {
+    const yaml =
+      "appid: 1250000007\ncredentials:\n  - {secretId: AKIDsecond00, secretKey: secret-two}\n" +
+      "  - {secretId: AKIDthird000, secretKey: secret-three, appid: 1250000099, uin: 100000000099}\n";
+    assert.deepEqual((await load({ yaml })).settings.credentials, [
+      { secretId: "AKIDsecond00", secretKey: "secret-two", appid: "1250000007", uin: "100000000001" },
+      { secretId: "AKIDthird000", secretKey: "secret-three", appid: "1250000099", uin: "100000000099" },
+    ]);
+  });
+
+  it("treats an empty variable and an empty file as not set", async () => {
+    const { settings } = await load({ yaml: "", env: { COSBOX_LISTEN: "" } });
+    assert.equal(settings.listen.port, 9000);
+  });
+});
+
+describe("a setting that cannot stand", () => {
+  it.each([
+    ["listen: 9000\n", "cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found 9000"],
+    ["\n\nworkers: 4\n", "cosbox.yaml:3: workers: expected 1, until several processes can safely share one data folder, found 4"],
+    ["appid: abc\n", 'cosbox.yaml:1: appid: expected 5 to 20 digits, such as 1250000000, found "abc"'],
+    ["memory: maybe\n", 'cosbox.yaml:1: memory: expected true or false, found "maybe"'],
+    ["errors: strict\n", 'cosbox.yaml:1: errors: expected documented or observed, found "strict"'],
+    ["# a\nlisten: 127.0.0.1:1\nlimits:\n  keyBytesMax: 850\n  partsMax: -1\n", "cosbox.yaml:5: limits.partsMax: expected a whole number from 1 on, found -1"],
+    ["limits:\n  headersTimeoutMs: 3000000000\n", "cosbox.yaml:2: limits.headersTimeoutMs: expected a whole number from 1 to 2147483647, found 3000000000"],
+    ["regions:\n  - ap-local\n  - AP_BAD\n", 'cosbox.yaml:3: regions[1]: expected a region name such as ap-local, found "AP_BAD"'],
+    ["credentials:\n  - secretId: AKIDsecond00\n    secretKey: short\n", "cosbox.yaml:3: credentials[0].secretKey: expected 8 to 128 printable ASCII characters without spaces, found a string that is not shown"],
+    ["lisen: 127.0.0.1:1\n", 'cosbox.yaml:1: lisen: unknown setting "lisen"; did you mean listen?'],
+    ["limits:\n  part_max: 1\n", 'cosbox.yaml:2: limits.part_max: unknown setting "part_max"; did you mean partsMax?'],
+    ["appid: 1250000000\ntls_cert: x\n", 'cosbox.yaml:2: tls_cert: unknown setting "tls_cert"; did you mean tlsCert?'],
+    ["wholly: other\n", 'cosbox.yaml:1: wholly: unknown setting "wholly"'],
+    ["__proto__: { listen: 1 }\n", 'cosbox.yaml:1: __proto__: unknown setting "__proto__"'],
+    ["- a\n", 'cosbox.yaml: expected settings, each as name: value, found ["a"]'],
+    ["listen: x\nworkers: 2\nerrors: y\n", 'cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found "x" (and 2 more)'],
+  ])("in cosbox.yaml is named with its line: %j", async (yaml, message) => {
+    assert.equal(await refusal({ yaml }), message);
+  });
+
+  it("names the line where YAML breaks", async () => {
+    assert.match(await refusal({ yaml: "listen: 127.0.0.1:1\ndata: 'open\n" }), /^cosbox\.yaml:[23]: expected YAML: /);
+    assert.match(await refusal({ yaml: "listen: a:1\nlisten: b:1\n" }), /^cosbox\.yaml:2: expected YAML: /);
+  });
+
+  it("names the flag, or the variable", async () => {
+    const face = 'expected documented or observed, found "x"';
+    assert.equal(await refusal({ flags: { errors: "x" } }), `--errors: ${face}`);
+    assert.equal(await refusal({ env: { COSBOX_ERRORS: "x" } }), `COSBOX_ERRORS: ${face}`);
+    assert.equal(await refusal({ flags: { limit: "partsMax=x" } }), '--limit (partsMax): expected a whole number from 1 on, found "partsMax=x"');
+    assert.match(await refusal({ flags: { limit: "partsMx=1" } }), /^--limit \(partsMx\): unknown setting "partsMx"; did you mean partsMax\?$/);
+    assert.match(await refusal({ flags: { limit: "partsMax" } }), /^--limit: expected names and values of limits, such as partBytesMin=1024/);
+  });
+
+  it("is found in a weaker layer even when a stronger one replaces it", async () => {
+    assert.match(await refusal({ yaml: "listen: x\n", flags: { listen: "127.0.0.1:1" } }), /^cosbox\.yaml:1: listen: /);
+  });
+
+  it("never shows a secret key", async () => {
+    for (const origin of [{ env: { COSBOX_SECRET_KEY: "has a space" } }, { yaml: "secretKey: has a space\n" }]) {
+      assert.ok(!(await refusal(origin)).includes("space\""));
+    }
+  });
+
+  it("names a settings file that is missing or cannot be read", async () => {
+    assert.equal(await refusal({ file: "other.yaml" }), "cannot read settings from other.yaml: there is no such file");
+    const cwd = folder();
+    mkdirSync(path.join(cwd, "cosbox.yaml"));
+    assert.equal(await refusal({ cwd }), "cannot read settings from cosbox.yaml: it is a folder, not a file");
+  });
+});
+
+describe("settings that cannot stand together", () => {
+  it("the server profile without keys of one's own", async () => {
+    assert.match(await refusal({ flags: { profile: "server" } }), /COSBOX_SECRET_ID and COSBOX_SECRET_KEY$/);
+    const env = { COSBOX_SECRET_ID: DEVELOPMENT_SECRET_ID, COSBOX_SECRET_KEY: DEVELOPMENT_SECRET_KEY };
+    assert.match(await refusal({ env, flags: { profile: "server" } }), /no published keys/);
+    const yaml = `credentials: [{secretId: ${DEVELOPMENT_SECRET_ID}, secretKey: ${DEVELOPMENT_SECRET_KEY}}]\n`;
+    assert.match(await refusal({ yaml, env: ownKeys, flags: { profile: "server" } }), /^cosbox\.yaml:1: credentials: /);
+    assert.equal((await load({ env: ownKeys, flags: { profile: "server" } })).settings.profile, "server");
+  });
+
+  it("a listener beyond loopback without the server profile or the override", async () => {
+    const flags = { listen: "0.0.0.0:9000" };
+    assert.match(await refusal({ flags }), /^--listen: 0\.0\.0\.0:9000 can be reached .* --profile server .* --allow-public/);
+    assert.match(await refusal({ env: { COSBOX_LISTEN: "[::]:9000" } }), /^COSBOX_LISTEN: \[::\]:9000 can be reached/);
+    assert.equal((await load({ flags: { ...flags, allowPublic: true } })).settings.listen.host, "0.0.0.0");
+    assert.equal((await load({ flags: { ...flags, profile: "server" }, env: ownKeys })).settings.listen.host, "0.0.0.0");
+  });
+
+  it("one root key without the other", async () => {
+    assert.match(await refusal({ env: { COSBOX_SECRET_ID: "AKIDmine0000" } }), /^COSBOX_SECRET_ID: .* set COSBOX_SECRET_KEY as well$/);
+    assert.match(await refusal({ env: { COSBOX_SECRET_KEY: "my-own-key" } }), /^COSBOX_SECRET_KEY: .* set COSBOX_SECRET_ID as well$/);
+  });
+
+  it("the same SecretId twice", async () => {
+    const yaml = `credentials: [{secretId: ${DEVELOPMENT_SECRET_ID}, secretKey: something-else}]\n`;
+    assert.match(await refusal({ yaml }), /is there twice/);
+  });
+
+  it("a region nobody knows", async () => {
+    assert.match(await refusal({ flags: { region: "ap-guangzou" } }), /^--region: .* did you mean ap-guangzhou\?/);
+    assert.equal((await load({ flags: { region: "my-region", regions: "my-region" } })).settings.region, "my-region");
+  });
+
+  it("half of a certificate, or two", async () => {
+    assert.match(await refusal({ flags: { tlsCert: "c.pem" } }), /^--tls-cert: .* give --tls-key as well$/);
+    assert.match(await refusal({ env: { COSBOX_TLS_KEY: "k.pem" } }), /^COSBOX_TLS_KEY: .* give --tls-cert as well$/);
+    assert.match(await refusal({ flags: { tlsCert: "c.pem", tlsKey: "k.pem", tls: "dev" } }), /^--tls: /);
+  });
+});
+
+describe("the environment", () => {
+  it("warns of a misspelt variable, and leaves those of others alone", async () => {
+    const { warnings } = await load({ env: { COSBOX_LISTN: "x", COSBOX_SERVICE_HOST: "10.0.0.1", PATH: "/bin" } });
+    assert.deepEqual(warnings, ["COSBOX_LISTN is not a setting; did you mean COSBOX_LISTEN?"]);
+  });
+});

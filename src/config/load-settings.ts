@@ -1,0 +1,271 @@
+/** Brings the settings together: flags before environment before cosbox.yaml before defaults. */
+
+import path from "node:path";
+import { formatListen, isLoopback } from "./listen-address.ts";
+import { nearestName } from "./nearest-name.ts";
+import { REGIONS } from "./places.ts";
+import {
+  DEVELOPMENT_SECRET_ID,
+  DEVELOPMENT_SECRET_KEY,
+  flagKey,
+  SETTING_NAMES,
+  SETTINGS,
+  type SettingName,
+  type Settings,
+  SettingsError,
+} from "./settings.ts";
+import { readSettingsFile } from "./settings-file.ts";
+import type { LayerValues } from "./settings-schema.ts";
+
+/** Where a value came from: `flag --listen`, `environment COSBOX_LISTEN`, `cosbox.yaml:12`, `option listen`, `default`. */
+export type Source = string;
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  /** By the name of the setting, and `limits.<name>` for each limit that is not at its default. */
+  readonly sources: ReadonlyMap<string, Source>;
+  /** Things that are allowed but probably not meant, one line each. */
+  readonly warnings: readonly string[];
+}
+
+export interface SettingsOrigin {
+  /** By `flagKey`; as commander gives them. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Absolute. Relative paths start here, but those of a file start at its folder. */
+  readonly cwd: string;
+  /** The settings file; without it `cosbox.yaml` in `cwd`, which may be absent. `false` reads none. */
+  readonly file?: string | false;
+  /** Typed values that stand above all others, as the library takes them. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+interface Layer {
+  readonly values: unknown;
+  /** What relative paths start from. */
+  readonly folder: string;
+  /** The place of a value, as messages begin: `--listen`, `COSBOX_LISTEN`, `cosbox.yaml:12: listen`. */
+  place(where: readonly PropertyKey[]): string;
+  source(name: SettingName): Source;
+}
+
+function dotted(where: readonly PropertyKey[]): string {
+  return where.reduce<string>((text, step) => {
+    if (typeof step === "number") return `${text}[${step}]`;
+    return text === "" ? String(step) : `${text}.${String(step)}`;
+  }, "");
+}
+
+/** `listen`, or `limits.partsMax`: what stands behind a flag or a variable that carries several values. */
+function behind(name: string, where: readonly PropertyKey[]): string {
+  return where.length > 1 ? `${name} (${dotted(where.slice(1))})` : name;
+}
+
+function flagLayer(flags: Readonly<Record<string, unknown>>, cwd: string): Layer {
+  const values: Record<string, unknown> = {};
+  for (const name of SETTING_NAMES) {
+    const { flag } = SETTINGS[name];
+    const value = flag === undefined ? undefined : flags[flagKey(flag)];
+    if (value !== undefined) values[name] = value;
+  }
+  const nameOf = (name: SettingName) => SETTINGS[name].flag?.split(" ", 1)[0] ?? name;
+  return {
+    values,
+    folder: cwd,
+    place: (where) => behind(nameOf(where[0] as SettingName), where),
+    source: (name) => `flag ${nameOf(name)}`,
+  };
+}
+
+function environmentLayer(env: Readonly<Record<string, string | undefined>>, cwd: string): Layer {
+  const values: Record<string, unknown> = {};
+  for (const name of SETTING_NAMES) {
+    const variable = SETTINGS[name].env;
+    // An empty variable is how compose files and CI systems write "not set".
+    const value = variable === undefined ? undefined : env[variable];
+    if (value !== undefined && value !== "") values[name] = value;
+  }
+  const nameOf = (name: SettingName) => SETTINGS[name].env ?? name;
+  return {
+    values,
+    folder: cwd,
+    place: (where) => behind(nameOf(where[0] as SettingName), where),
+    source: (name) => `environment ${nameOf(name)}`,
+  };
+}
+
+/** Variables that look like a misspelt setting. Others are left alone: Kubernetes sets `COSBOX_SERVICE_HOST` itself. */
+function misspeltVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = [...SETTING_NAMES.flatMap((name) => SETTINGS[name].env ?? []), "COSBOX_CONFIG"];
+  return Object.keys(env).flatMap((variable) => {
+    if (!variable.startsWith("COSBOX_") || known.includes(variable)) return [];
+    const bare = (name: string) => name.slice("COSBOX_".length);
+    const near = nearestName(bare(variable), known.map(bare));
+    return near === undefined ? [] : [`${variable} is not a setting; did you mean COSBOX_${near}?`];
+  });
+}
+
+function show(value: unknown, where: readonly PropertyKey[]): string {
+  if (value === undefined) return "nothing";
+  // A secret that is a little wrong is still a secret, and messages end up in logs.
+  if (where.at(-1) === "secretKey") return `a ${typeof value} that is not shown`;
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function valueAt(values: unknown, where: readonly PropertyKey[]): unknown {
+  return where.reduce<unknown>((value, step) => {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
+    return (value as Record<PropertyKey, unknown>)[step];
+  }, values);
+}
+
+async function check(layer: Layer): Promise<LayerValues> {
+  if (typeof layer.values === "object" && layer.values !== null && Object.keys(layer.values).length === 0) return {};
+  const { LAYER } = await import("./settings-schema.ts");
+  const parsed = LAYER.safeParse(layer.values);
+  if (parsed.success) return parsed.data;
+
+  const { issues } = parsed.error;
+  const issue = issues[0];
+  if (issue === undefined) throw new SettingsError("the settings do not stand");
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
+  if (issue.code === "unrecognized_keys") {
+    const wrong = issue.keys[0] ?? "";
+    const { LIMITS } = await import("../limits.ts");
+    const inside = issue.path[0];
+    const known =
+      inside === undefined
+        ? SETTING_NAMES
+        : inside === "limits"
+          ? Object.keys(LIMITS)
+          : ["secretId", "secretKey", "appid", "uin"];
+    const near = nearestName(wrong, known);
+    const place = layer.place([...issue.path, wrong]);
+    throw new SettingsError(
+      `${place}: unknown setting ${JSON.stringify(wrong)}${near === undefined ? "" : `; did you mean ${near}?`}${more}`,
+    );
+  }
+  // A value inside a list that came as one text has no place of its own: then the whole text is what was found.
+  const whole = issue.path.slice(0, 1);
+  const found = typeof valueAt(layer.values, whole) === "string" ? whole : issue.path;
+  const shown = show(valueAt(layer.values, found), issue.path);
+  throw new SettingsError(`${layer.place(issue.path)}: expected ${issue.message}, found ${shown}${more}`);
+}
+
+function absolute(layer: Layer, values: LayerValues): LayerValues {
+  const resolved: Record<string, unknown> = { ...values };
+  for (const name of SETTING_NAMES) {
+    const value = resolved[name];
+    if (SETTINGS[name].form === "path" && typeof value === "string" && value !== "") {
+      resolved[name] = path.resolve(layer.folder, value);
+    }
+  }
+  return resolved as LayerValues;
+}
+
+/** Throws SettingsError where settings that are right one by one cannot stand together. */
+function checkTogether(settings: Settings, placeOf: (name: SettingName) => string): void {
+  const refuse = (message: string) => {
+    throw new SettingsError(message);
+  };
+  const { listen, profile, region, secretId, secretKey, tls, tlsCert, tlsKey } = settings;
+
+  const regions = [...REGIONS, ...settings.regions];
+  if (!regions.includes(region)) {
+    const near = nearestName(region, regions);
+    const mend = near === undefined ? "" : `did you mean ${near}? Otherwise `;
+    refuse(`${placeOf("region")}: ${JSON.stringify(region)} is not a known region; ${mend}add it with --regions ${region}`);
+  }
+  if ((secretId === DEVELOPMENT_SECRET_ID) !== (secretKey === DEVELOPMENT_SECRET_KEY)) {
+    const [given, missing] = secretId === DEVELOPMENT_SECRET_ID ? ["secretKey", "COSBOX_SECRET_ID"] : ["secretId", "COSBOX_SECRET_KEY"];
+    refuse(`${placeOf(given as SettingName)}: the root keys come as a pair; set ${missing} as well`);
+  }
+  if (profile === "server" && secretId === DEVELOPMENT_SECRET_ID) {
+    refuse("the server profile has no published keys: set your own with COSBOX_SECRET_ID and COSBOX_SECRET_KEY");
+  }
+  const seen = new Set([secretId]);
+  for (const credential of settings.credentials) {
+    if (profile === "server" && credential.secretId === DEVELOPMENT_SECRET_ID) {
+      refuse(`${placeOf("credentials")}: the server profile does not accept the published development keys`);
+    }
+    if (seen.has(credential.secretId)) {
+      refuse(`${placeOf("credentials")}: SecretId ${credential.secretId} is there twice; each key pair needs its own`);
+    }
+    seen.add(credential.secretId);
+  }
+  if (!isLoopback(listen.host) && profile !== "server" && !settings.allowPublic) {
+    refuse(
+      `${placeOf("listen")}: ${formatListen(listen)} can be reached from other machines; ` +
+        "use --profile server with keys of your own, or --allow-public to accept that",
+    );
+  }
+  if ((tlsCert === "") !== (tlsKey === "")) {
+    const [given, missing] = tlsKey === "" ? (["tlsCert", "--tls-key"] as const) : (["tlsKey", "--tls-cert"] as const);
+    refuse(`${placeOf(given)}: a certificate and its key come together; give ${missing} as well`);
+  }
+  if (tls === "dev" && tlsCert !== "") {
+    refuse(`${placeOf("tls")}: dev makes its own certificate; leave out either --tls dev or --tls-cert and --tls-key`);
+  }
+}
+
+/**
+ * The settings, checked and complete, and where each came from. Throws SettingsError, whose message is one line that
+ * names the place, the value expected and the value found.
+ */
+export async function loadSettings(origin: SettingsOrigin): Promise<LoadedSettings> {
+  const { cwd, env = {}, flags = {}, options = {} } = origin;
+  const file = origin.file === false ? undefined : await readSettingsFile(origin.file, cwd);
+
+  // From the weakest to the strongest.
+  const layers: Layer[] = [environmentLayer(env, cwd), flagLayer(flags, cwd)];
+  if (file !== undefined) {
+    layers.unshift({
+      values: file.values,
+      folder: file.folder,
+      place: (where) => (where.length === 0 ? file.name : `${file.name}:${file.lineOf(where)}: ${dotted(where)}`),
+      source: (name) => `${file.name}:${file.lineOf([name])}`,
+    });
+  }
+  layers.push({
+    values: options,
+    folder: cwd,
+    place: (where) => `option ${dotted(where)}`,
+    source: (name) => `option ${name}`,
+  });
+
+  const merged: Record<string, unknown> = {};
+  const sources = new Map<string, Source>();
+  const places = new Map<string, string>();
+  for (const name of SETTING_NAMES) {
+    merged[name] = SETTINGS[name].default;
+    sources.set(name, "default");
+    places.set(name, name);
+  }
+  merged["data"] = path.resolve(cwd, SETTINGS.data.default);
+
+  for (const layer of layers) {
+    const values = absolute(layer, await check(layer));
+    for (const name of SETTING_NAMES) {
+      const value = values[name];
+      if (value === undefined) continue;
+      if (name === "limits") {
+        merged[name] = { ...(merged[name] as object), ...(value as object) };
+        for (const limit of Object.keys(value)) sources.set(`limits.${limit}`, layer.source(name));
+      } else {
+        merged[name] = value;
+      }
+      sources.set(name, layer.source(name));
+      places.set(name, layer.place([name]));
+    }
+  }
+  merged["credentials"] = (merged["credentials"] as object[]).map((credential) => ({
+    appid: merged["appid"],
+    uin: merged["uin"],
+    ...credential,
+  }));
+
+  const settings = merged as unknown as Settings;
+  checkTogether(settings, (name) => places.get(name) ?? name);
+  return { settings, sources, warnings: misspeltVariables(env) };
+}

@@ -1,0 +1,143 @@
+/**
+ * The one schema of the settings. Each message completes "expected …", and the loader adds where the value stood and
+ * what was found. Values may be typed, as YAML and the library give them, or text, as flags and variables are.
+ */
+
+import { z } from "zod";
+import { LIMITS, type LimitName, limitBounds } from "../limits.ts";
+import { type ListenAddress, parseListen } from "./listen-address.ts";
+
+function text(form: RegExp, expected: string) {
+  return z.string(expected).regex(form, expected);
+}
+
+/** Digits, also as a YAML number; 9,007,199,254,740,991 has 16 of them, so a longer number would already be another. */
+function digits(expected: string) {
+  const number = z.int(expected).nonnegative(expected).transform(String);
+  return z.union([number, text(/^[0-9]{1,20}$/, expected)], expected).pipe(text(/^[1-9][0-9]{4,19}$/, expected));
+}
+
+function wholeNumber(min: number, max: number, expected: string) {
+  const typed = z.int(expected);
+  const written = text(/^[0-9]{1,16}$/, expected).transform(Number);
+  return z.union([typed, written], expected).pipe(z.int(expected).min(min, expected).max(max, expected));
+}
+
+const TRUE = new Set(["true", "yes", "on", "1"]);
+const FALSE = new Set(["false", "no", "off", "0"]);
+
+const yesOrNo = z.union(
+  [
+    z.boolean(),
+    z
+      .string()
+      .refine((word) => TRUE.has(word) || FALSE.has(word))
+      .transform((word) => TRUE.has(word)),
+  ],
+  "true or false",
+);
+
+function oneOf<const Words extends readonly [string, ...string[]]>(...words: Words) {
+  return z.enum(words, words.length === 2 ? words.join(" or ") : `one of ${words.join(", ")}`);
+}
+
+/** A YAML list, or names separated by commas. */
+function names(form: RegExp, expected: string) {
+  const split = z.string().transform((list) =>
+    list
+      .split(",")
+      .map((name) => name.trim())
+      .filter((name) => name !== ""),
+  );
+  return z.union([z.array(z.unknown()), split], `a list: ${expected}`).pipe(z.array(text(form, expected)));
+}
+
+const LISTEN = "host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000";
+const listen = z
+  .union(
+    [
+      z.string().transform((written, context): ListenAddress => {
+        const address = parseListen(written);
+        if (address !== undefined) return address;
+        context.addIssue(LISTEN);
+        return z.NEVER;
+      }),
+      z.strictObject({ host: z.string().min(1), port: z.int().min(0).max(65_535) }),
+    ],
+    LISTEN,
+  )
+  .refine((address) => parseListen(address.host.includes(":") ? `[${address.host}]:0` : `${address.host}:0`), LISTEN);
+
+const path = text(/^[^\0]+$/, "a path");
+/** "" says that no file is meant. */
+const optionalPath = text(/^[^\0]*$/, "the path of a PEM file");
+const secretId = text(/^[A-Za-z0-9_-]{8,128}$/, "8 to 128 letters, digits, - or _, such as a SecretId of the cloud");
+const secretKey = text(/^[\x21-\x7e]{8,128}$/, "8 to 128 printable ASCII characters without spaces");
+const appid = digits("5 to 20 digits, such as 1250000000");
+const uin = digits("5 to 20 digits, such as 100000000001");
+const region = text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "a region name, such as ap-guangzhou");
+const domain = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+/** A YAML map of limits, or `name=value` pairs separated by commas. */
+const limits = z
+  .union(
+    [
+      z.record(z.string(), z.unknown()),
+      z.string().transform((list, context) => {
+        const pairs = list.split(",").map((pair) => pair.split("=").map((side) => side.trim()));
+        if (pairs.every((pair) => pair.length === 2)) return Object.fromEntries(pairs) as Record<string, unknown>;
+        context.addIssue("name=value pairs");
+        return z.NEVER;
+      }),
+    ],
+    "names and values of limits, such as partBytesMin=1024 (in cosbox.yaml partBytesMin: 1024)",
+  )
+  .pipe(
+    z
+      .strictObject(
+        Object.fromEntries(
+          (Object.keys(LIMITS) as LimitName[]).map((name) => {
+            const { min, max } = limitBounds(name);
+            const expected = `a whole number from ${min}${max === Number.MAX_SAFE_INTEGER ? " on" : ` to ${max}`}`;
+            return [name, wholeNumber(min, max, expected)];
+          }),
+        ) as Record<LimitName, ReturnType<typeof wholeNumber>>,
+      )
+      .partial(),
+  );
+
+/** One layer of settings: flags, environment, file, or the options of the library. Every setting may be left out. */
+export const LAYER = z
+  .strictObject(
+    {
+      listen,
+      data: path,
+      memory: yesOrNo,
+      region,
+      regions: names(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "a region name such as ap-local"),
+      suffix: names(domain, "a lower-case domain such as cos.local"),
+      appid,
+      uin,
+      secretId,
+      secretKey,
+      credentials: z.array(
+        z.strictObject({ secretId, secretKey, appid: appid.optional(), uin: uin.optional() }, "a key pair"),
+        "a list of key pairs, each with secretId and secretKey",
+      ),
+      errors: oneOf("documented", "observed"),
+      workers: wholeNumber(1, 1, "1, until several processes can safely share one data folder"),
+      profile: oneOf("development", "server"),
+      allowPublic: yesOrNo,
+      durability: oneOf("group", "none"),
+      tlsCert: optionalPath,
+      tlsKey: optionalPath,
+      // YAML 1.1 editors write `off` as a boolean; no other use of a boolean makes sense here.
+      tls: z.union([z.literal(false).transform(() => "off" as const), oneOf("off", "dev")], "off or dev"),
+      logLevel: oneOf("debug", "info", "warn", "error", "silent"),
+      limits,
+    },
+    "settings, each as name: value",
+  )
+  .partial();
+
+export type LayerValues = z.output<typeof LAYER>;

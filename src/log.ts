@@ -1,0 +1,74 @@
+/**
+ * The log: pino's JSON lines, or one readable line each on a terminal. pino is loaded with the first line, because a
+ * start without anything to report should not wait for it.
+ */
+
+import { createRequire } from "node:module";
+import type { LoggerOptions, Logger as Pino } from "pino";
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Each call writes one line. `fields` are named facts; an error goes under `error`. */
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+export interface LogOptions {
+  readonly level: "debug" | "info" | "warn" | "error" | "silent";
+  /** Where lines go, such as `process.stderr`. */
+  readonly out: { write(line: string): unknown; readonly isTTY?: boolean };
+}
+
+/** Fields that are never written, at the top level or one below. */
+const SECRETS = ["secretKey", "SecretKey", "authorization", "Authorization", "token", "x-cos-security-token"];
+
+const LEVELS: Readonly<Record<number, string>> = { 20: "debug", 30: "info", 40: "warn", 50: "error" };
+
+/** Characters of one field on a terminal line. */
+const VALUE_CHARS_MAX = 500;
+
+/** pino's JSON line as `12:34:56 warn  message key=value`. Control characters cannot steer the terminal. */
+function readable(line: string): string {
+  const { time, level, msg, error, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const clock = new Date(Number(time)).toTimeString().slice(0, 8);
+  const facts = Object.entries(fields).map(([name, value]) => printable(`${name}=${JSON.stringify(value)}`.slice(0, VALUE_CHARS_MAX)));
+  const words = [clock, (LEVELS[Number(level)] ?? "").padEnd(5), printable(String(msg)), ...facts];
+  // The stack is what a developer at a terminal needs; its lines are indented so that each entry still begins alone.
+  const stack = (error as { stack?: unknown } | undefined)?.stack;
+  const trace = typeof stack === "string" ? `\n${stack.split("\n").map(printable).join("\n    ")}` : "";
+  return `${words.join(" ")}${trace}\n`;
+}
+
+function printable(text: string): string {
+  return text.replaceAll(/[\0-\x1f\x7f-\x9f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+export function createLog({ level, out }: LogOptions): Log {
+  let pino: Pino | undefined;
+  function logger(): Pino {
+    if (pino !== undefined) return pino;
+    const load = createRequire(import.meta.url)("pino") as typeof import("pino").default;
+    const options: LoggerOptions = {
+      level,
+      base: null,
+      errorKey: "error",
+      redact: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`]),
+      serializers: { error: load.stdSerializers.err },
+    };
+    const write = out.isTTY === true ? (line: string) => out.write(readable(line)) : (line: string) => out.write(line);
+    pino = load(options, { write });
+    return pino;
+  }
+
+  const RANK = { debug: 20, info: 30, warn: 40, error: 50, silent: 60 };
+  const at = (name: "debug" | "info" | "warn" | "error") => (message: string, fields: LogFields = {}) => {
+    if (RANK[name] >= RANK[level]) logger()[name](fields, message);
+  };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** Writes nothing. */
+export const SILENT: Log = createLog({ level: "silent", out: { write: () => undefined } });
