@@ -1,0 +1,355 @@
+/**
+ * The embedded metadata engine: LMDB, which several processes may open at once.
+ *
+ * Four facts of the library shape this file; each was measured, and each has a test.
+ * - A transaction callback would hold the database's one write lock while JavaScript runs. Conditions are therefore
+ *   native instructions, nested in each other, which the library's own thread checks.
+ * - A read transaction outlives the turn it was made in, and then misses what other processes have committed since.
+ *   Every read begins a new one, and is finished before anything else can run.
+ * - Its list of free pages is inserted into in linear time. Long lists, from large transactions or from loading all
+ *   of them after a restart, hold every commit up by 40 to 130 ms. Both are bounded.
+ * - A condition that asks for absence says "met" even inside one that has failed. The rows stay right, but the answer
+ *   of the innermost condition alone would not be: every condition is asked.
+ */
+
+import { constants } from "node:fs";
+import { access, type FileHandle, mkdir, open as openFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
+import type { MetadataEngine, Range, Row, Seen, Write } from "../../ports/metadata.ts";
+import type { Random } from "../../ports/random.ts";
+import { checkCommit } from "./bounds.ts";
+
+export interface LmdbMetadataOptions {
+  /** Where `data.mdb` and `lock.mdb` live; made when missing. A local file system: LMDB needs shared memory maps. */
+  readonly folder: string;
+  readonly random: Random;
+  /**
+   * `group`, the default: a commit is on the disk before it is visible or acknowledged. `none`: it is acknowledged
+   * when visible, and a crash of the machine can lose the last of them; the database stays sound, and a crash of the
+   * process loses nothing. Every process on one folder names the same tier.
+   */
+  readonly durability?: "group" | "none";
+}
+
+/**
+ * Most writes under way at once. The library puts everything that waits into its next transaction, so this is also
+ * the bound on one transaction, which its free list needs.
+ */
+const WRITES_UNDER_WAY_MAX = 1_000;
+
+/** Free pages the library loads, and keeps, at a time. Its defaults (50,000 and 75,000) make small commits crawl. */
+const FREE_PAGES_MAX = 1_000;
+
+/** How long a failed transaction's cause is waited for; the library reports it a moment later, and not always. */
+const CAUSE_WAIT_MS = 1_000;
+
+/** Settings that the native code reads and the library's types leave out. */
+interface NativeOptions extends RootDatabaseOptions {
+  readonly maxFreeSpaceToLoad: number;
+  readonly maxFreeSpaceToRetain: number;
+  /** Mode of the files it makes. */
+  readonly permissionsMode: number;
+  /** Instructions of one turn after which the native thread starts, and holds the lock until the turn has ended. */
+  readonly batchStartThreshold: number;
+}
+
+type Database = RootDatabase<Buffer, Buffer>;
+
+/** The settings a database is opened with. They are apart so that a test can hold them against the measured ones. */
+export function lmdbSettings(durability: "group" | "none"): NativeOptions {
+  return {
+    // A folder whose name has a dot is still a folder.
+    noSubdir: false,
+    keyEncoding: "binary",
+    encoding: "binary",
+    useVersions: true,
+    maxDbs: 1,
+    // Off: visible implies durable, in other processes too. On, for tier none: acknowledged when visible, flushed
+    // behind it. Never `noSync`, which a crash of the machine can leave unreadable.
+    overlappingSync: durability === "none",
+    maxFreeSpaceToLoad: FREE_PAGES_MAX,
+    maxFreeSpaceToRetain: FREE_PAGES_MAX,
+    permissionsMode: 0o600,
+    // Never: commits of one turn are handed over together when the turn ends, so the lock waits for no JavaScript.
+    batchStartThreshold: Number.MAX_SAFE_INTEGER,
+  };
+}
+
+/**
+ * Opens the metadata database in `options.folder`, making it when there is none.
+ * @throws Error that names the folder and what is wrong with it: not a folder, no permission, not a database, damaged.
+ */
+export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<MetadataEngine> {
+  const { folder, random, durability = "group" } = options;
+  const database = await openDatabase(folder, durability);
+  const nextVersion = versions(random);
+
+  let closing: Promise<void> | undefined;
+  let writesUnderWay = 0;
+  /** Commits that wait for room, oldest first. */
+  const waiting: { readonly size: number; readonly begin: () => void }[] = [];
+  const underWay = new Set<Promise<boolean>>();
+
+  function checkOpen(): void {
+    if (closing !== undefined) throw new Error("the metadata store is closed");
+  }
+
+  /** Runs `submit` as soon as it keeps the transaction within bounds. Commits keep their order. */
+  function admit(size: number, submit: () => Promise<boolean>): Promise<boolean> {
+    const begin = (): Promise<boolean> => {
+      writesUnderWay += size;
+      return submit().finally(() => {
+        writesUnderWay -= size;
+        for (let next = waiting[0]; next !== undefined && fits(next.size); next = waiting[0]) {
+          waiting.shift();
+          next.begin();
+        }
+      });
+    };
+    const fits = (count: number): boolean => writesUnderWay === 0 || writesUnderWay + count <= WRITES_UNDER_WAY_MAX;
+    if (waiting.length === 0 && fits(size)) return begin();
+    return new Promise((resolve, reject) => {
+      waiting.push({ size, begin: () => void begin().then(resolve, reject) });
+    });
+  }
+
+  return {
+    async read(ranges) {
+      checkOpen();
+      // A new snapshot: the one of an earlier read in this turn would miss what was acknowledged since.
+      database.resetReadTxn();
+      // Nothing below waits, so all of it is one snapshot, and the snapshot holds up no writer's free pages.
+      return ranges.map((range) => (isPoint(range) ? readPoint(database, range.start) : readRange(database, range)));
+    },
+
+    async commit(seen, writes) {
+      checkOpen();
+      checkCommit(seen, writes);
+      if (writes.length === 0) {
+        // What is visible is committed, so a snapshot answers for it, and the write lock is left alone.
+        database.resetReadTxn();
+        return seen.every(({ key, version }) => currentVersion(database, key) === version);
+      }
+      // The native thread reads values after this call has returned, so they are copied now.
+      const conditions = absentFirst(seen);
+      const rows = writes.map(({ key, value }) => ({
+        key: Buffer.from(key),
+        value: value === undefined ? undefined : Buffer.from(value),
+      }));
+      const version = nextVersion();
+      const commit = admit(rows.length, () => submitCommit(database, conditions, rows, version));
+      underWay.add(commit);
+      try {
+        return await commit;
+      } finally {
+        underWay.delete(commit);
+      }
+    },
+
+    close() {
+      closing ??= (async () => {
+        await Promise.allSettled(underWay);
+        await database.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+/**
+ * Versions for the commits of one process: a count that begins at a random number below 2^53. Within a process none
+ * repeats; another process, or a later one, would have to begin at the one number among 9 * 10^15 that gives the same
+ * row the same version again. A count kept in the database could not do better without a row that every commit writes,
+ * and a count kept in the row would begin again when the row is removed and re-created.
+ */
+function versions(random: Random): () => number {
+  const bytes = random.bytes(7);
+  let version = bytes.readUIntBE(0, 6) * 32 + ((bytes[6] as number) & 31);
+  return () => {
+    version = version >= Number.MAX_SAFE_INTEGER ? 1 : version + 1;
+    return version;
+  };
+}
+
+function absentFirst(seen: readonly Seen[]): Seen[] {
+  const copies = seen.map(({ key, version }) => ({ key: Buffer.from(key), version }));
+  return [
+    ...copies.filter(({ version }) => version === undefined),
+    ...copies.filter(({ version }) => version !== undefined),
+  ];
+}
+
+/** Hands one conditional commit to the native thread. Everything here is synchronous up to the promise. */
+function submitCommit(
+  database: Database,
+  conditions: readonly Seen[],
+  writes: readonly Write[],
+  version: number,
+): Promise<boolean> {
+  const answers: Promise<boolean>[] = [];
+
+  function write(): void {
+    for (const { key, value } of writes) {
+      // Inside a block these answer at once, and say nothing: the block's own promise does.
+      if (value === undefined) database.remove(key);
+      else database.put(key, value, version);
+    }
+  }
+
+  function nest(depth: number): void {
+    const condition = conditions[depth];
+    if (condition === undefined) {
+      write();
+      return;
+    }
+    const inner = () => nest(depth + 1);
+    answers.push(
+      condition.version === undefined
+        ? database.ifNoExists(condition.key, inner)
+        : database.ifVersion(condition.key, condition.version, inner),
+    );
+  }
+
+  try {
+    if (conditions.length === 0) answers.push(database.batch(write));
+    else nest(0);
+  } catch (error) {
+    // A part of it may have been handed over, so its promises must still be listened to.
+    for (const answer of answers) answer.catch(() => {});
+    return Promise.reject(error);
+  }
+  return Promise.all(answers).then(
+    (met) => met.every((answer) => answer),
+    async (error) => {
+      throw await commitFailure(error);
+    },
+  );
+}
+
+/** The error of a failed transaction, with the reason that the library reports on the side. */
+async function commitFailure(error: unknown): Promise<Error> {
+  const failed = error as { readonly commitError?: Promise<never> };
+  if (failed.commitError === undefined) return new Error("the metadata transaction failed", { cause: error });
+  let timer: NodeJS.Timeout | undefined;
+  const cause: unknown = await Promise.race([
+    failed.commitError.catch((reason: unknown) => reason),
+    new Promise((resolve) => {
+      timer = setTimeout(resolve, CAUSE_WAIT_MS, error);
+    }),
+  ]);
+  clearTimeout(timer);
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new Error(`the metadata transaction failed: ${reason}`, { cause });
+}
+
+/** Whether the range can hold no key but its start. Such reads skip the cursor and run about six times as fast. */
+function isPoint({ start, end, limit }: Range): boolean {
+  const size = start.length;
+  return (
+    limit > 0 && size > 0 && end.length === size + 1 && end[size] === 0 && end.compare(start, 0, size, 0, size) === 0
+  );
+}
+
+function readPoint(database: Database, key: Buffer): readonly Row[] {
+  const value = readValue(database, key);
+  return value === undefined ? [] : [{ key: Buffer.from(key), value, version: getLastVersion() }];
+}
+
+function readRange(database: Database, { start, end, limit, reverse }: Range): readonly Row[] {
+  if (limit < 1 || start.compare(end) >= 0) return [];
+  // Keys first and then value by value: nearly twice as fast as the library's own walk over both.
+  const keys = reverse
+    ? database.getKeys({ start: end, exclusiveStart: true, end: start, inclusiveEnd: true, reverse: true, limit })
+    : database.getKeys({ start, end, limit });
+  const rows: Row[] = [];
+  for (const key of Array.from(keys)) {
+    const value = readValue(database, key);
+    if (value !== undefined) rows.push({ key, value, version: getLastVersion() });
+  }
+  return rows;
+}
+
+/** A copy of the row's value; its version is `getLastVersion()` until the next read. */
+function readValue(database: Database, key: Buffer): Buffer | undefined {
+  const shared = database.getBinaryFast(key);
+  if (shared === undefined) return undefined;
+  // The library's buffer is longer than its `length`, which is a property of its own, so `Buffer.from` and `copy`
+  // run over its end. `subarray` goes by the real length.
+  const size = shared.length;
+  const value = Buffer.allocUnsafe(size);
+  value.set(Uint8Array.prototype.subarray.call(shared, 0, size));
+  return value;
+}
+
+function currentVersion(database: Database, key: Buffer): number | undefined {
+  return database.getBinaryFast(key) === undefined ? undefined : getLastVersion();
+}
+
+async function openDatabase(folder: string, durability: "group" | "none"): Promise<Database> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (!(await stat(folder)).isDirectory()) throw new Error("it is not a folder");
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    await checkDataFile(join(folder, "data.mdb"));
+    return open<Buffer, Buffer>(folder, lmdbSettings(durability));
+  } catch (error) {
+    throw new Error(`cannot open the metadata store in ${folder}: ${explain(error)}`, { cause: error });
+  }
+}
+
+/** Where LMDB's meta page (format 2, 64-bit) keeps what is looked at here; byte offsets from the page's start. */
+const META = { magic: 24, format: 28, pageSize: 48, freeRoot: 88, mainRoot: 136, transaction: 152, size: 168 } as const;
+const META_MAGIC = 0xbeefc0de;
+const META_FORMAT = 2;
+/** The root of a tree without pages. */
+const NO_PAGE = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * Looks at the file before the library does: it ends the process with a segmentation fault when a file is no
+ * database, and with a bus error when a page it follows lies beyond the end of the file.
+ * @throws Error when the file is there, is not empty, and is no database or has lost the roots of its trees.
+ */
+async function checkDataFile(path: string): Promise<void> {
+  const known = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  // An empty file is what a crash leaves of a database before its first byte.
+  if (known === undefined || known.size === 0) return;
+  if (!known.isFile()) throw new Error("data.mdb is not a file");
+  await access(path, constants.R_OK | constants.W_OK);
+  const file = await openFile(path, "r");
+  try {
+    const first = await readMeta(file, 0);
+    const second = await readMeta(file, first.readUInt32LE(META.pageSize));
+    const newest = first.readBigUInt64LE(META.transaction) >= second.readBigUInt64LE(META.transaction) ? first : second;
+    const pages = BigInt(Math.floor((await file.stat()).size / newest.readUInt32LE(META.pageSize)));
+    for (const root of [newest.readBigUInt64LE(META.freeRoot), newest.readBigUInt64LE(META.mainRoot)]) {
+      if (root !== NO_PAGE && root >= pages) throw new Error("data.mdb is damaged: its end is missing");
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function readMeta(file: FileHandle, position: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(META.size), 0, META.size, position);
+  if (
+    bytesRead < META.size ||
+    buffer.readUInt32LE(META.magic) !== META_MAGIC ||
+    (buffer.readUInt32LE(META.format) & 0xffff) !== META_FORMAT ||
+    buffer.readUInt32LE(META.pageSize) < 512
+  ) {
+    throw new Error("data.mdb is not a metadata database, or it is damaged");
+  }
+  return buffer;
+}
+
+function explain(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EEXIST" || code === "ENOTDIR") return "there is a file where a folder should be";
+  if (code === "EACCES" || code === "EPERM") return "this user may not read and write there";
+  if (code === "EROFS") return "the file system is read-only";
+  if (code === "ENOSPC") return "the disk is full";
+  return message;
+}
