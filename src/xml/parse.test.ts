@@ -126,7 +126,7 @@ describe("parseXml", () => {
       assert.ok(error instanceof XmlFault);
     }
     // Alone it takes under 50 ms; the rest is room for a busy machine.
-      assert.ok(performance.now() - begun < 1000);
+    assert.ok(performance.now() - begun < 1000);
   });
 
   it("answers any bytes with a tree or an XmlFault", () => {
