@@ -1,0 +1,63 @@
+/** `x-cos-copy-source`: which object a copy takes, in every spelling that official clients send. */
+
+import { refuse } from "../../errors/cos-error.ts";
+import { Query } from "../../http/target.ts";
+import type { SourceAddress } from "../../operations/operation.ts";
+import { type AddressingRules, readAddress } from "./address.ts";
+
+const BUCKET_AND_KEY = /^([a-z0-9][a-z0-9-]*-[0-9]+)\/(.+)$/s;
+
+/**
+ * Reads `<bucket>.cos.<region>.<suffix>/<key>`, with `http(s)://` or a `/` before it if a client puts them there, and
+ * `<bucket>/<key>`, as S3 clients do; the key is percent-encoded, `%2F` for its slashes included, and `?versionId=` may
+ * follow. The service's own suffixes are always known: the Node SDK refuses to send others.
+ * Throws CosError InvalidCopySource for anything else.
+ */
+export function readCopySource(text: string, rules: AddressingRules): SourceAddress {
+  const bare = text.replace(/^https?:\/\//i, "").replace(/^\/+/, "");
+  const mark = bare.indexOf("?");
+  const path = decoded(mark < 0 ? bare : bare.slice(0, mark));
+  const versionId = mark < 0 ? undefined : versionOf(bare.slice(mark + 1));
+
+  const plain = BUCKET_AND_KEY.exec(path);
+  if (plain !== null) return checked({ bucket: plain[1] ?? "", key: plain[2] ?? "", region: undefined, versionId });
+
+  const slash = path.indexOf("/");
+  if (slash <= 0) throw refuse("InvalidCopySource");
+  const host = path.slice(0, slash).toLowerCase().replace(/:\d{1,5}$/, "").replace(/\.$/, "");
+  if (!rules.suffixes.some((suffix) => host.endsWith(`.${suffix}`))) throw refuse("InvalidCopySource");
+  const address = located(host, path.slice(slash), rules);
+  return checked({ ...address, versionId });
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw refuse("InvalidCopySource");
+  }
+}
+
+function versionOf(query: string): string | undefined {
+  try {
+    return Query.parse(query).get("versionId");
+  } catch {
+    throw refuse("InvalidCopySource");
+  }
+}
+
+function located(host: string, path: string, rules: AddressingRules) {
+  const authority = { host, port: undefined, text: host, spellings: [] };
+  try {
+    const address = readAddress({ authority, path, form: "origin" }, rules);
+    if (address.kind === "object") return { bucket: address.bucket, key: address.key, region: address.region };
+  } catch (cause) {
+    throw refuse("InvalidCopySource", { cause });
+  }
+  throw refuse("InvalidCopySource");
+}
+
+function checked(source: SourceAddress): SourceAddress {
+  if (source.key.includes("\0")) throw refuse("InvalidCopySource");
+  return source;
+}

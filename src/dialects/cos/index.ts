@@ -1,0 +1,63 @@
+/** The dialect `cos`: the COS XML API v5 as its official clients speak it. It translates and decides nothing. */
+
+import { ANONYMOUS, type Credential } from "../../access/caller.ts";
+import { type ErrorsMode, refuse } from "../../errors/cos-error.ts";
+import type { Address, Dialect } from "../../http/pipeline.ts";
+import type { WireRequest } from "../../http/request.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { type AddressingRules, type Address as CosAddress, readAddress } from "./address.ts";
+import { readCopySource } from "./copy-source.ts";
+import { errorAnswer, errorDocument } from "./error.ts";
+import { authenticateCos, signedRequestView } from "./signature.ts";
+
+export interface CosDialectOptions {
+  readonly rules: AddressingRules;
+  /** The credential of a SecretId, or undefined when there is none. */
+  readonly keys: (secretId: string) => Credential | undefined;
+  readonly clock: Clock;
+  readonly errors: ErrorsMode;
+  /** How far the start of a signature may lie in the future, ms. */
+  readonly signSkewMs: number;
+}
+
+/** What the pipeline needs to know of an address, beside what the dialect reads from it. */
+type CosPipelineAddress = Address & { readonly cos: CosAddress };
+
+/** Makes the dialect. */
+export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialectOptions): Dialect {
+  const options = { skewMs: signSkewMs };
+
+  /** Whether the request's authority or path names a bucket, for `Resource`; a host that cannot be read names none. */
+  function namesBucket(request: WireRequest): boolean {
+    try {
+      const { kind } = readAddress(request.target, rules);
+      return kind === "bucket" || kind === "object";
+    } catch {
+      return true;
+    }
+  }
+
+  return {
+    name: "cos",
+    address(request): CosPipelineAddress {
+      const cos = readAddress(request.target, rules);
+      if (cos.kind === "other") {
+        throw refuse("NotImplemented", { message: `The ${cos.feature} is not implemented yet.` });
+      }
+      const authority = request.target.authority.text;
+      const scheme = request.secure ? "https" : "http";
+      const inPath = cos.kind !== "service" && cos.style === "path" ? `/${cos.bucket}` : "";
+      return { ...cos, authority, baseUrl: `${scheme}://${authority}${inPath}`, cos };
+    },
+    authenticate(request, address) {
+      const view = signedRequestView(request, (address as CosPipelineAddress).cos);
+      const evidence = authenticateCos(view, keys, clock.now(), options);
+      if (evidence.kind === "anonymous") return ANONYMOUS;
+      const { uin, appid, secretId, published } = evidence.credential;
+      return { kind: "account", uin, appid, secretId, published, via: evidence.via };
+    },
+    locate: (source) => readCopySource(source, rules),
+    writeError: (error, request) => errorAnswer(error, request, errors, namesBucket(request)),
+    errorDocument: (error, request) => errorDocument(error, request, errors, namesBucket(request)),
+  };
+}

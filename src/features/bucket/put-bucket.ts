@@ -1,0 +1,82 @@
+/** PUT Bucket: creates a bucket in the addressed region. */
+
+import { refuse as refuseShared } from "../../errors/cos-error.ts";
+import { header, xmlBody } from "../../operations/fields.ts";
+import { operation } from "../../operations/operation.ts";
+import { bucketNameFault } from "../../operations/name-rules.ts";
+import { text } from "../../xml/decode.ts";
+import type { XmlElement } from "../../xml/parse.ts";
+
+const CANNED_ACLS = ["private", "public-read", "public-read-write", "authenticated-read"] as const;
+
+interface CreateBucketConfiguration {
+  /** Region of the S3 spelling of this document; it must agree with the endpoint. */
+  readonly location: string | undefined;
+}
+
+/** Refuses what is not built by its element's name, so that no bucket comes out other than it was asked for. */
+function decodeConfiguration(root: XmlElement): CreateBucketConfiguration {
+  const plain: readonly (readonly [element: string, value: string])[] = [
+    ["BucketAZConfig", "OAZ"],
+    ["BucketArchConfig", "COS"],
+    ["BucketStorageClass", "STANDARD"],
+  ];
+  for (const [element, value] of plain) {
+    const given = text(root, element)?.trim();
+    if (given !== undefined && given !== "" && given.toUpperCase() !== value) {
+      throw refuseShared("NotImplemented", { message: `${element} other than ${value} is not implemented yet.` });
+    }
+  }
+  return { location: text(root, "LocationConstraint")?.trim() };
+}
+
+export const putBucket = operation(
+  {
+    name: "PutBucket",
+    summary: "Creates a bucket.",
+    route: { method: "PUT", on: "bucket" },
+    action: "name/cos:PutBucket",
+    authentication: ["header", "query"],
+    permission: "signed",
+    input: {
+      acl: header.oneOf("x-cos-acl", CANNED_ACLS),
+      configuration: xmlBody({
+        root: "CreateBucketConfiguration",
+        bytesMax: (limits) => limits.xmlBytesMax,
+        decode: decodeConfiguration,
+      }),
+    },
+    output: {},
+    status: 200,
+    errors: [
+      "AccessDenied",
+      "BucketAlreadyExists",
+      "BucketAlreadyOwnedByYou",
+      "BucketNameTooLong",
+      "InvalidBucketName",
+      "InvalidLocationConstraint",
+      "NotImplemented",
+      "TooManyBuckets",
+    ],
+  },
+  async ({ bucketName, caller, limits, region, refuse, store }, input) => {
+    if (caller.kind !== "account") throw new Error("PutBucket admits signed callers only");
+    const location = input.configuration?.location;
+    if (location !== undefined && location !== "" && location !== region) throw refuse("InvalidLocationConstraint");
+    const fault = bucketNameFault(bucketName, region, limits.bucketHostCharsMax);
+    if (fault !== undefined) throw refuse(fault);
+    // The suffix of a name is its owner's APPID, so no account can take a name of another's.
+    if (!bucketName.endsWith(`-${caller.appid}`)) throw refuse("AccessDenied");
+
+    const result = await store.buckets.create(
+      { name: bucketName, ownerUin: caller.uin, ownerAppid: caller.appid, region, acl: input.acl ?? "private" },
+      limits.bucketsPerAccount,
+    );
+    if (result.kind === "full") throw refuse("TooManyBuckets");
+    if (result.kind === "exists") {
+      const own = result.bucket.ownerUin === caller.uin && result.bucket.region === region;
+      throw refuse(own ? "BucketAlreadyOwnedByYou" : "BucketAlreadyExists");
+    }
+    return {};
+  },
+);

@@ -1,0 +1,105 @@
+/** GET Bucket: a page of a bucket's objects in the byte order of their keys. */
+
+import { formatIsoMillis } from "../../http/dates.ts";
+import { out, query } from "../../operations/fields.ts";
+import { operation } from "../../operations/operation.ts";
+import type { ObjectHead } from "../../store/records.ts";
+import { nameEncoding } from "../../xml/url-encoding.ts";
+import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
+import { delimiterField, encodingTypeField, PAGE_SIZE_MAX } from "./model.ts";
+
+/** One page as it is written. */
+interface ObjectPage {
+  readonly bucket: string;
+  readonly ownerAppid: string;
+  readonly prefix: string;
+  readonly marker: string;
+  readonly maxKeys: number;
+  readonly delimiter: string | undefined;
+  readonly encodeNames: boolean;
+  readonly objects: readonly { readonly key: string; readonly head: ObjectHead }[];
+  readonly prefixes: readonly string[];
+  /** Last key or prefix of a page that more follows; the service tells it with and without a delimiter. */
+  readonly nextMarker: string | undefined;
+}
+
+function* names(page: ObjectPage): Iterable<string> {
+  yield page.prefix;
+  yield page.marker;
+  if (page.delimiter !== undefined) yield page.delimiter;
+  for (const { key } of page.objects) yield key;
+  yield* page.prefixes;
+}
+
+/** Order and presence of the elements are the service's. (list reference page; protocol reference §8) */
+function listBucketResult(page: ObjectPage): XmlNode {
+  const { url, encode } = nameEncoding(page.encodeNames, names(page));
+  const owner = el("Owner", leaf("ID", page.ownerAppid), leaf("DisplayName", page.ownerAppid));
+  return el(
+    "ListBucketResult",
+    leaf("Name", page.bucket),
+    optional("EncodingType", url ? "url" : undefined),
+    leaf("Prefix", encode(page.prefix)),
+    leaf("Marker", encode(page.marker)),
+    leaf("MaxKeys", page.maxKeys),
+    optional("Delimiter", page.delimiter === undefined ? undefined : encode(page.delimiter)),
+    leaf("IsTruncated", page.nextMarker !== undefined),
+    optional("NextMarker", page.nextMarker === undefined ? undefined : encode(page.nextMarker)),
+    nodes(page.prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
+    nodes(
+      page.objects.map(({ key, head }) =>
+        el(
+          "Contents",
+          leaf("Key", encode(key)),
+          leaf("LastModified", formatIsoMillis(head.modifiedMs)),
+          leaf("ETag", `"${head.etag}"`),
+          leaf("Size", head.size),
+          owner,
+          leaf("StorageClass", head.storageClass),
+        ),
+      ),
+    ),
+  );
+}
+
+export const listObjects = operation(
+  {
+    name: "GetBucket",
+    summary: "Lists a page of the bucket's objects, grouped at a delimiter when one is given.",
+    route: { method: "GET", on: "bucket" },
+    action: "name/cos:GetBucket",
+    authentication: ["header", "query", "anonymous"],
+    permission: "read",
+    input: {
+      prefix: query.text("prefix"),
+      delimiter: delimiterField,
+      marker: query.text("marker"),
+      maxKeys: query.integer("max-keys", { min: 0, max: PAGE_SIZE_MAX }),
+      encodingType: encodingTypeField,
+    },
+    output: { region: out.text("x-cos-bucket-region"), page: out.xml("ListBucketResult", listBucketResult) },
+    status: 200,
+    errors: [],
+  },
+  async ({ bucket, store, limits }, input) => {
+    const prefix = input.prefix ?? "";
+    const marker = input.marker ?? "";
+    const maxKeys = Math.min(input.maxKeys ?? limits.listKeysMax, limits.listKeysMax);
+    const found = await store.objects.list(bucket.id, { prefix, marker, delimiter: input.delimiter, limit: maxKeys });
+    return {
+      region: bucket.region,
+      page: {
+        bucket: bucket.name,
+        ownerAppid: bucket.ownerAppid,
+        prefix,
+        marker,
+        maxKeys,
+        delimiter: input.delimiter,
+        encodeNames: input.encodingType === "url",
+        objects: found.objects,
+        prefixes: found.prefixes,
+        nextMarker: found.nextMarker,
+      },
+    };
+  },
+);

@@ -1,0 +1,106 @@
+/** POST ?delete: deletes up to 1,000 objects and tells the fate of each. */
+
+import { CosError } from "../../errors/cos-error.ts";
+import { header, out, required, xmlBody } from "../../operations/fields.ts";
+import { keyFault } from "../../operations/name-rules.ts";
+import { operation } from "../../operations/operation.ts";
+import { boolean, children, faultAt, requiredText, text } from "../../xml/decode.ts";
+import type { XmlElement } from "../../xml/parse.ts";
+import { el, leaf, nodes, type XmlNode } from "../../xml/write.ts";
+import { TransactionContended } from "../../store/transact.ts";
+import { REMOVALS_MAX, removeObjects } from "./remove-objects.ts";
+import type { Limits } from "../../limits.ts";
+
+interface Deletion {
+  readonly quiet: boolean;
+  readonly keys: readonly string[];
+}
+
+interface DeletionFault {
+  readonly key: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+interface DeletionResult {
+  readonly deleted: readonly string[];
+  readonly faults: readonly DeletionFault[];
+}
+
+function decodeDelete(root: XmlElement, limits: Limits): Deletion {
+  const objects = children(root, "Object");
+  if (objects.length === 0) throw faultAt(root, "expected at least one <Object>");
+  if (objects.length > limits.deleteObjectsMax) {
+    throw faultAt(root, `expected at most ${limits.deleteObjectsMax} <Object> elements`);
+  }
+  return {
+    quiet: boolean(root, "Quiet") ?? false,
+    keys: objects.map((object) => {
+      const version = text(object, "VersionId");
+      if (version !== undefined && version !== "") {
+        throw new CosError("NotImplemented", { message: "Deleting a VersionId is not implemented yet." });
+      }
+      return requiredText(object, "Key");
+    }),
+  };
+}
+
+function deleteResult({ deleted, faults }: DeletionResult): XmlNode {
+  return el(
+    "DeleteResult",
+    nodes(deleted.map((key) => el("Deleted", leaf("Key", key)))),
+    nodes(
+      faults.map(({ key, code, message }) =>
+        el("Error", leaf("Key", key), leaf("Code", code), leaf("Message", message)),
+      ),
+    ),
+  );
+}
+
+export const deleteMultipleObjects = operation(
+  {
+    name: "DeleteMultipleObjects",
+    summary: "Deletes up to 1,000 objects in one request.",
+    route: { method: "POST", on: "bucket", query: ["delete"] },
+    action: "name/cos:DeleteMultipleObjects",
+    authentication: ["header", "query", "anonymous"],
+    permission: "write",
+    input: {
+      contentMd5: required(
+        header.md5("Content-MD5"),
+        "InvalidRequest",
+        "Missing required header for this request: Content-MD5",
+      ),
+      deletion: required(
+        xmlBody({ root: "Delete", bytesMax: (limits) => limits.xmlDeleteBytesMax, decode: decodeDelete }),
+        "MissingRequestBodyError",
+      ),
+    },
+    output: { result: out.xml("DeleteResult", deleteResult) },
+    status: 200,
+    errors: ["KeyTooLong", "InvalidObjectName", "NoSuchBucket", "NotImplemented", "PathConflict"],
+  },
+  async ({ bucket, limits, refuse, store }, { deletion }) => {
+    const faults: DeletionFault[] = [];
+    const fault = (key: string, { code, message }: CosError) => faults.push({ key, code, message });
+
+    const wanted: string[] = [];
+    for (const key of deletion.keys) {
+      const wrong = keyFault(key, false, limits.keyBytesMax);
+      if (wrong === undefined) wanted.push(key);
+      else fault(key, refuse(wrong));
+    }
+    const deleted: string[] = [];
+    for (let at = 0; at < wanted.length; at += REMOVALS_MAX) {
+      const keys = wanted.slice(at, at + REMOVALS_MAX);
+      try {
+        await removeObjects(store, bucket, keys);
+        deleted.push(...keys);
+      } catch (error) {
+        if (!(error instanceof TransactionContended)) throw error;
+        for (const key of keys) fault(key, refuse("PathConflict"));
+      }
+    }
+    return { result: { deleted: deletion.quiet ? [] : deleted, faults } };
+  },
+);

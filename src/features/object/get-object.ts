@@ -1,0 +1,80 @@
+/** GET Object: an object's bytes, whole or a range of them. */
+
+import { group, header, out } from "../../operations/fields.ts";
+import { operation } from "../../operations/operation.ts";
+import { BodyVanished } from "../../store/bodies.ts";
+import type { ObjectRecord } from "../../store/records.ts";
+import {
+  conditionFields,
+  describeObject,
+  evaluateConditions,
+  objectOutput,
+  overrideFields,
+  readRange,
+} from "./model.ts";
+
+/** Look-ups of a row whose bytes were gone by the time they were wanted; each means that a writer came in between. */
+const LOOKUPS_MAX = 10;
+
+export const getObject = operation(
+  {
+    name: "GetObject",
+    summary: "Answers with an object's bytes.",
+    route: { method: "GET", on: "object" },
+    action: "name/cos:GetObject",
+    authentication: ["header", "query", "anonymous"],
+    permission: "read",
+    loads: "object",
+    input: {
+      conditions: group(conditionFields),
+      range: header.text("Range", "bytes=first-last"),
+      overrides: group(overrideFields),
+    },
+    output: {
+      status: out.status("206 for a range, 304 when a condition finds the object unchanged"),
+      acceptRanges: out.text("Accept-Ranges"),
+      contentRange: out.text("Content-Range"),
+      object: out.group(objectOutput),
+      bytes: out.bytes(),
+    },
+    status: 200,
+    errors: ["InvalidRange", "InvalidRequest", "NoSuchKey", "PreconditionFailed"],
+  },
+  async ({ bucket, caller, key, object: authorised, refuse, store }, { conditions, overrides, range: rangeText }) => {
+    if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
+      throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
+    }
+    const answer = async (object: ObjectRecord) => {
+      const described = { object: describeObject(object, overrides), acceptRanges: "bytes" };
+      const unchanged = { ...described, status: 304, contentRange: undefined, bytes: undefined };
+      const verdict = evaluateConditions(conditions, object);
+      if (verdict === "failed") throw refuse("PreconditionFailed");
+      if (verdict === "unchanged") return unchanged;
+
+      const range = readRange(rangeText, object.size);
+      if (range === "unsatisfiable") {
+        throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
+      }
+      const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
+      const content = await store.bodies.open(object.body, start, end);
+      return {
+        ...described,
+        status: range === "whole" ? 200 : 206,
+        contentRange: range === "whole" ? undefined : `bytes ${start}-${end - 1}/${object.size}`,
+        bytes: Buffer.isBuffer(content) ? content : { length: end - start, chunks: content },
+      };
+    };
+
+    let object = authorised;
+    for (let lookups = 1; object !== undefined; lookups++) {
+      try {
+        return await answer(object);
+      } catch (error) {
+        if (!(error instanceof BodyVanished) || lookups === LOOKUPS_MAX) throw error;
+        // A writer replaced the object after its row was read; the row that is there now has its bytes.
+        object = (await store.objects.find(bucket.id, key))?.record;
+      }
+    }
+    throw refuse("NoSuchKey");
+  },
+);

@@ -1,0 +1,16 @@
+/**
+ * Objects: put, get, head, delete, delete many.
+ *
+ * Differences and decisions: an object without a Content-Type is `application/octet-stream`; a Range that is not one
+ * plain range of bytes is ignored; a HEAD ignores Range; user metadata over the bound is InvalidArgument; a condition
+ * whose date cannot be read is ignored. Headers of features that are not built answer NotImplemented by name.
+ */
+
+import type { Operation } from "../../operations/operation.ts";
+import { deleteMultipleObjects } from "./delete-multiple-objects.ts";
+import { deleteObject } from "./delete-object.ts";
+import { getObject } from "./get-object.ts";
+import { headObject } from "./head-object.ts";
+import { putObject } from "./put-object.ts";
+
+export const operations: readonly Operation[] = [putObject, getObject, headObject, deleteObject, deleteMultipleObjects];

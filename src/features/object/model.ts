@@ -1,0 +1,226 @@
+/** What operations on objects share: the stored headers, conditions and ranges. Pure. */
+
+import { refuse } from "../../errors/cos-error.ts";
+import type { Limits } from "../../limits.ts";
+import { header, headersWithPrefix, isHeaderText, out, query } from "../../operations/fields.ts";
+import type { InputField } from "../../operations/operation.ts";
+import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
+
+/** Type of an object whose upload named none. (protocol: unverified; it is what GET of such an object is seen to send) */
+export const CONTENT_TYPE_DEFAULT = "application/octet-stream";
+
+/** Headers that are stored with an object and sent back as they came. */
+const HEADER_NAMES = {
+  contentType: "Content-Type",
+  cacheControl: "Cache-Control",
+  contentDisposition: "Content-Disposition",
+  contentEncoding: "Content-Encoding",
+  contentLanguage: "Content-Language",
+  expires: "Expires",
+} as const satisfies Record<keyof ContentHeaders, string>;
+type HeaderKey = keyof typeof HEADER_NAMES;
+const HEADER_KEYS = Object.keys(HEADER_NAMES) as readonly HeaderKey[];
+
+/** The input fields of every operation that creates an object: PUT, copy, initiate, append. */
+export const storedHeaderFields = {
+  contentType: header.text(HEADER_NAMES.contentType),
+  cacheControl: header.text(HEADER_NAMES.cacheControl),
+  contentDisposition: header.text(HEADER_NAMES.contentDisposition),
+  contentEncoding: header.text(HEADER_NAMES.contentEncoding),
+  contentLanguage: header.text(HEADER_NAMES.contentLanguage),
+  expires: header.text(HEADER_NAMES.expires),
+} satisfies Record<HeaderKey, unknown>;
+
+type HeaderValues = { readonly [K in HeaderKey]: string | undefined };
+
+function defined(values: HeaderValues): ContentHeaders {
+  const headers: { -readonly [K in HeaderKey]?: string } = {};
+  for (const key of HEADER_KEYS) {
+    const value = values[key];
+    if (value !== undefined) headers[key] = value;
+  }
+  return headers;
+}
+
+/** The headers to store with a new object; a type is always among them. */
+export function storedHeaders(input: HeaderValues): ContentHeaders {
+  return defined({ ...input, contentType: input.contentType ?? CONTENT_TYPE_DEFAULT });
+}
+
+/** User metadata: `x-cos-meta-*`, at most `limits.metadataBytesMax` bytes of names and values together. */
+export const metadataField = headersWithPrefix(
+  "x-cos-meta-",
+  (pairs, limits: Limits) => {
+    let bytes = 0;
+    for (const [name, value] of pairs) bytes += name.length + value.length;
+    if (bytes > limits.metadataBytesMax) {
+      throw refuse("InvalidArgument", {
+        message: `The x-cos-meta- headers hold ${bytes} bytes; at most ${limits.metadataBytesMax} are allowed.`,
+      });
+    }
+  },
+  ["InvalidArgument"],
+);
+
+/** Classes of the service that are not built yet: they are named back, not taken for something else. */
+const CLASSES_UNBUILT: ReadonlySet<string> = new Set([
+  "STANDARD_IA",
+  "INTELLIGENT_TIERING",
+  "ARCHIVE",
+  "DEEP_ARCHIVE",
+  "COLD",
+  "MAZ_STANDARD",
+  "MAZ_STANDARD_IA",
+  "MAZ_INTELLIGENT_TIERING",
+  "MAZ_ARCHIVE",
+]);
+
+const storageClassText = header.text("x-cos-storage-class", "STANDARD");
+
+/** `x-cos-storage-class`. STANDARD is built; other classes answer NotImplemented, unknown ones NotSupportedStorageClass. */
+export const storageClassField: InputField<"STANDARD"> = {
+  ...storageClassText,
+  errors: ["NotImplemented", "NotSupportedStorageClass"],
+  read(source) {
+    const text = storageClassText.read(source) as string | undefined;
+    if (text === undefined || text.toUpperCase() === "STANDARD") return "STANDARD";
+    if (!CLASSES_UNBUILT.has(text.toUpperCase())) throw refuse("NotSupportedStorageClass");
+    throw refuse("NotImplemented", {
+      message: `The header x-cos-storage-class with the class ${text.toUpperCase()} is not implemented yet.`,
+    });
+  },
+};
+
+/** Conditions of GET and HEAD. */
+export const conditionFields = {
+  ifMatch: header.text("If-Match"),
+  ifNoneMatch: header.text("If-None-Match"),
+  ifModifiedSince: header.date("If-Modified-Since"),
+  ifUnmodifiedSince: header.date("If-Unmodified-Since"),
+};
+
+/** Values of the four conditions, whichever headers carried them. */
+export interface Conditions {
+  readonly ifMatch: string | undefined;
+  readonly ifNoneMatch: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly ifModifiedSince: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly ifUnmodifiedSince: number | undefined;
+}
+
+function listNames(list: string, etag: string): boolean {
+  return list.split(",").some((part) => {
+    const text = part.trim();
+    if (text === "*") return true;
+    const strong = text.startsWith("W/") ? text.slice(2) : text;
+    return (strong.startsWith('"') && strong.endsWith('"') ? strong.slice(1, -1) : strong) === etag;
+  });
+}
+
+/**
+ * What the conditions make of an object: `proceed`, `failed` (412) or `unchanged` (304). If-Match wins over
+ * If-Unmodified-Since and If-None-Match over If-Modified-Since (RFC 9110 §13.2.2). Dates compare in whole seconds.
+ */
+export function evaluateConditions(
+  conditions: Conditions,
+  object: { readonly etag: string; readonly modifiedMs: number },
+): "proceed" | "failed" | "unchanged" {
+  const modified = Math.floor(object.modifiedMs / 1000) * 1000;
+  if (conditions.ifMatch !== undefined) {
+    if (!listNames(conditions.ifMatch, object.etag)) return "failed";
+  } else if (conditions.ifUnmodifiedSince !== undefined && modified > conditions.ifUnmodifiedSince) {
+    return "failed";
+  }
+  if (conditions.ifNoneMatch !== undefined) {
+    if (listNames(conditions.ifNoneMatch, object.etag)) return "unchanged";
+  } else if (conditions.ifModifiedSince !== undefined && modified <= conditions.ifModifiedSince) {
+    return "unchanged";
+  }
+  return "proceed";
+}
+
+/** Part of an object: bytes from `start` up to, not including, `end`. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+const RANGE = /^bytes=[ \t]*(\d{0,19})[ \t]*-[ \t]*(\d{0,19})[ \t]*$/i;
+
+/**
+ * Reads a `Range` header against an object of `size` bytes: a range, `whole` where the header says nothing usable
+ * (another unit, several ranges, bad syntax, last before first: RFC 9110 §14.2 has such a header ignored), or
+ * `unsatisfiable` when no byte of it exists (416).
+ */
+export function readRange(text: string | undefined, size: number): ByteRange | "whole" | "unsatisfiable" {
+  if (text === undefined) return "whole";
+  const match = RANGE.exec(text);
+  if (match === null) return "whole";
+  const [, first = "", last = ""] = match;
+  if (first === "") {
+    if (last === "") return "whole";
+    const count = Math.min(Number(last), size);
+    return count === 0 ? "unsatisfiable" : { start: size - count, end: size };
+  }
+  const start = Number(first);
+  if (last !== "" && Number(last) < start) return "whole";
+  if (start >= size) return "unsatisfiable";
+  return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
+}
+
+/** One override as input: refused when it could not stand in a header. Text beyond ASCII goes out as its UTF-8 bytes. */
+function override(name: string): InputField<string | undefined> {
+  const text = query.text(name);
+  return {
+    ...text,
+    errors: [...text.errors, "InvalidArgument"],
+    read(source) {
+      const value = text.read(source) as string | undefined;
+      if (value === undefined || value === "") return undefined;
+      const bytes = Buffer.from(value, "utf8").toString("latin1");
+      if (!isHeaderText(bytes)) {
+        throw refuse("InvalidArgument", { message: `The argument ${name} holds a control character.` });
+      }
+      return bytes;
+    },
+  };
+}
+
+export const overrideFields = {
+  contentType: override("response-content-type"),
+  cacheControl: override("response-cache-control"),
+  contentDisposition: override("response-content-disposition"),
+  contentEncoding: override("response-content-encoding"),
+  contentLanguage: override("response-content-language"),
+  expires: override("response-expires"),
+} satisfies Record<HeaderKey, unknown>;
+
+/** Output fields of every answer that describes an object. */
+export const objectOutput = {
+  etag: out.quoted("ETag"),
+  lastModified: out.date("Last-Modified"),
+  crc64: out.integer("x-cos-hash-crc64ecma"),
+  objectType: out.text("x-cos-object-type", "normal or appendable"),
+  nextAppendPosition: out.integer("x-cos-next-append-position"),
+  stored: out.headers("the stored headers"),
+  metadata: out.headersWithPrefix("x-cos-meta-"),
+};
+
+/** The values of `objectOutput` for an object; `overrides` stand in for its stored headers. */
+export function describeObject(object: ObjectRecord, overrides?: HeaderValues) {
+  const stored: [string, string][] = [];
+  for (const key of HEADER_KEYS) {
+    const value = overrides?.[key] ?? object.headers[key];
+    if (value !== undefined) stored.push([HEADER_NAMES[key], value]);
+  }
+  return {
+    etag: object.etag,
+    lastModified: object.modifiedMs,
+    crc64: object.crc64,
+    objectType: object.type,
+    nextAppendPosition: object.type === "appendable" ? object.size : undefined,
+    stored,
+    metadata: object.metadata,
+  };
+}

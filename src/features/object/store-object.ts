@@ -1,0 +1,33 @@
+/** The one transaction that puts an object under a key, for PUT and copy. */
+
+import { refuse } from "../../errors/cos-error.ts";
+import type { OperationContext } from "../../operations/operation.ts";
+import { keeping, type PendingBody } from "../../store/bodies.ts";
+import { objectKey } from "../../store/keys.ts";
+import type { NewObject } from "../../store/objects.ts";
+
+/**
+ * Stores an object whose bytes are at hand, in place of the one under the context's key, and gives the bytes back when
+ * it is refused. Raises NoSuchBucket when the bucket was deleted since it was authorised.
+ */
+export async function storeObject(
+  { bucket, key, store }: Pick<OperationContext, "bucket" | "key" | "store">,
+  pending: PendingBody,
+  facts: Omit<NewObject, "body" | "size" | "sections">,
+): Promise<void> {
+  const record: NewObject = { ...facts, size: pending.body.size, body: pending.body, sections: [] };
+  await keeping(pending, () =>
+    store.transact([objectKey(bucket.id, key)], async (tx) => {
+      const present = await store.buckets.require(tx, bucket.name);
+      if (present?.id !== bucket.id) throw refuse("NoSuchBucket");
+      const previous = await store.objects.findIn(tx, bucket.id, key);
+      await pending.addTo(tx);
+      store.objects.put(tx, bucket.id, key, record, previous);
+    }),
+  );
+}
+
+/** UIN of the owner of what this caller stores: its own, and the bucket's for an anonymous one. */
+export function ownerOf({ bucket, caller }: Pick<OperationContext, "bucket" | "caller">): string {
+  return caller.kind === "account" ? caller.uin : bucket.ownerUin;
+}

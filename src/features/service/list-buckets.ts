@@ -1,0 +1,104 @@
+/** GET Service: the buckets of the caller's account. */
+
+import { callerId } from "../../access/caller.ts";
+import { formatIsoSeconds } from "../../http/dates.ts";
+import { out, query } from "../../operations/fields.ts";
+import { operation } from "../../operations/operation.ts";
+import type { BucketRecord } from "../../store/records.ts";
+import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
+
+const SECONDS_MAX = 2 ** 40;
+const PAGE_SIZE_MAX = 2 ** 31 - 1;
+
+interface BucketPage {
+  readonly uin: string;
+  readonly marker: string | undefined;
+  readonly maxKeys: number | undefined;
+  readonly buckets: readonly BucketRecord[];
+  readonly nextMarker: string | undefined;
+}
+
+function listAllMyBucketsResult(page: BucketPage): XmlNode {
+  return el(
+    "ListAllMyBucketsResult",
+    el("Owner", leaf("ID", callerId(page.uin)), leaf("DisplayName", page.uin)),
+    optional("Marker", page.marker),
+    optional("MaxKeys", page.maxKeys),
+    el(
+      "Buckets",
+      nodes(
+        page.buckets.map((bucket) =>
+          el(
+            "Bucket",
+            leaf("Name", bucket.name),
+            leaf("Location", bucket.region),
+            leaf("CreationDate", formatIsoSeconds(bucket.createdMs)),
+            leaf("BucketType", "cos"),
+          ),
+        ),
+      ),
+    ),
+    leaf("IsTruncated", page.nextMarker !== undefined),
+    optional("NextMarker", page.nextMarker),
+  );
+}
+
+const COMPARISONS = {
+  lt: (created: number, limit: number) => created < limit,
+  lte: (created: number, limit: number) => created <= limit,
+  gt: (created: number, limit: number) => created > limit,
+  gte: (created: number, limit: number) => created >= limit,
+} as const;
+
+export const listBuckets = operation(
+  {
+    name: "GetService",
+    summary: "Lists the caller's buckets in order of name, of all regions or of the one the host names.",
+    route: { method: "GET", on: "service" },
+    action: "name/cos:GetService",
+    authentication: ["header", "query"],
+    permission: "signed",
+    input: {
+      region: query.text("region", "a region"),
+      createTime: query.integer("create-time", { min: 0, max: SECONDS_MAX }),
+      range: query.oneOf("range", ["lt", "lte", "gt", "gte"]),
+      marker: query.text("marker", "a bucket's name"),
+      maxKeys: query.integer("max-keys", { min: 1, max: PAGE_SIZE_MAX }),
+    },
+    output: { page: out.xml("ListAllMyBucketsResult", listAllMyBucketsResult) },
+    status: 200,
+    errors: ["InvalidArgument"],
+  },
+  async ({ caller, region, regional, store, limits, refuse }, input) => {
+    if (caller.kind !== "account") throw new Error("GetService admits signed callers only");
+    if ((input.createTime === undefined) !== (input.range === undefined)) {
+      throw refuse("InvalidArgument", { message: "The arguments create-time and range go together." });
+    }
+    const compare = COMPARISONS[input.range ?? "gte"];
+    const pageSize = Math.min(input.maxKeys ?? limits.listBucketsMax, limits.listBucketsMax);
+    const admitted = (bucket: BucketRecord): boolean =>
+      (!regional || bucket.region === region) &&
+      (input.region === undefined || input.region === "" || bucket.region === input.region) &&
+      (input.createTime === undefined || compare(Math.floor(bucket.createdMs / 1000), input.createTime));
+
+    // Filters may pass over most of a page, so pages of the store are read until one of the answer is full.
+    const found: BucketRecord[] = [];
+    let marker = input.marker;
+    for (let more = true; more && found.length <= pageSize; ) {
+      const page = await store.buckets.list(caller.uin, marker, pageSize);
+      found.push(...page.buckets.filter(admitted));
+      marker = page.buckets.at(-1)?.name;
+      more = page.truncated;
+    }
+    const buckets = found.slice(0, pageSize);
+    return {
+      page: {
+        uin: caller.uin,
+        marker: input.marker,
+        maxKeys: input.maxKeys,
+        buckets,
+        nextMarker: found.length > pageSize ? buckets.at(-1)?.name : undefined,
+      },
+    };
+  },
+);

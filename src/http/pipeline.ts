@@ -1,0 +1,212 @@
+/**
+ * The one path of a request, as a list of steps. Which of two faults wins is the order of the lines in `run`; each step
+ * hands on a richer value or throws a CosError. A dialect supplies what differs between protocols.
+ */
+
+import { authorise } from "../access/authorise.ts";
+import type { Caller } from "../access/caller.ts";
+import type { CosError } from "../errors/cos-error.ts";
+import { CosError as Refusal, refuse } from "../errors/cos-error.ts";
+import type { AnswerDraft, Installation, Operation, OperationContext, OutputField, SourceAddress } from "../operations/operation.ts";
+import { type InputReader, inputReader } from "../operations/read-input.ts";
+import { keyFault } from "../operations/name-rules.ts";
+import type { Clock } from "../ports/clock.ts";
+import { StorageUnavailable } from "../ports/blobs.ts";
+import type { Random } from "../ports/random.ts";
+import type { BucketRecord, ObjectRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+import { TransactionContended } from "../store/transact.ts";
+import type { Answer } from "./answer.ts";
+import type { WireRequest } from "./request.ts";
+import type { Router } from "./router.ts";
+
+/** Where a request points, once its dialect has read authority and path. */
+export type Address = (
+  | { readonly kind: "service" }
+  | { readonly kind: "bucket"; readonly bucket: string }
+  | { readonly kind: "object"; readonly bucket: string; readonly key: string }
+) & {
+  /** Region the authority names; undefined when it names none. */
+  readonly region: string | undefined;
+  readonly authority: string;
+  /** Scheme and authority, and under path style the bucket: what a key is appended to. */
+  readonly baseUrl: string;
+};
+
+/** What a protocol brings to the path. Dialects translate and decide nothing. */
+export interface Dialect {
+  readonly name: string;
+  address(request: WireRequest): Address;
+  /** Raises the refusals of signatures; anonymous is a caller too. */
+  authenticate(request: WireRequest, address: Address): Caller;
+  /** Reads a copy source; raises InvalidCopySource. */
+  locate(source: string): SourceAddress;
+  /** The answer that tells a refusal; `address` is undefined when the request has none. */
+  writeError(error: CosError, request: WireRequest): Answer;
+  /** The document alone, for an error that follows a status of 200. */
+  errorDocument(error: CosError, request: WireRequest): string;
+}
+
+export interface PipelineParts {
+  readonly dialect: Dialect;
+  readonly table: readonly Operation[];
+  readonly router: Router;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly installation: Installation;
+  /** Told of every fault of our own, with the request it happened in. */
+  readonly onFault: (error: unknown, request: WireRequest) => void;
+  /** Told of every answer; for the access log. */
+  readonly onAnswer?: (request: WireRequest, answer: Answer, outcome: Outcome) => void;
+}
+
+/** What a request came to, for logs and records. */
+export interface Outcome {
+  readonly operation: string | undefined;
+  readonly caller: Caller | undefined;
+  readonly refusal: CosError | undefined;
+}
+
+/** What the steps have found out so far. */
+interface Progress {
+  operation: Operation | undefined;
+  caller: Caller | undefined;
+}
+
+/** The pipeline as the edge calls it. It never rejects: whatever happens becomes an answer. */
+export function pipeline(parts: PipelineParts): (request: WireRequest) => Promise<Answer> {
+  const { dialect, store, clock, random, installation } = parts;
+  const { limits } = installation;
+  const readers = new Map<Operation, InputReader>(parts.table.map((operation) => [operation, inputReader(operation)]));
+
+  async function run(request: WireRequest, progress: Progress): Promise<Answer> {
+    const address = dialect.address(request);
+    const operation = parts.router.find(request, address.kind);
+    progress.operation = operation;
+    const caller = dialect.authenticate(request, address);
+    progress.caller = caller;
+    refuseMode(operation, caller);
+    refuseForeignPage(request, caller);
+    if (operation.handle === undefined) throw refuse("NotImplemented", { message: notBuilt(operation) });
+    if (address.kind === "object") refuseKey(address.key, operation, limits.keyBytesMax);
+
+    let bucket: BucketRecord | undefined;
+    if (address.kind !== "service" && operation.permission !== "signed") {
+      bucket = await store.buckets.find(address.bucket);
+      if (bucket === undefined || (address.region !== undefined && bucket.region !== address.region)) {
+        throw refuse("NoSuchBucket");
+      }
+    }
+    if (!authorise(caller, operation.permission, bucket).allowed) throw refuse("AccessDenied");
+
+    let object: ObjectRecord | undefined;
+    if (operation.loads === "object" && bucket !== undefined && address.kind === "object") {
+      object = (await store.objects.find(bucket.id, address.key))?.record;
+    }
+    const input = await (readers.get(operation) as InputReader).read({ request, limits });
+    const context: OperationContext = {
+      request,
+      caller,
+      region: address.region ?? installation.region,
+      regional: address.region !== undefined,
+      authority: address.authority,
+      baseUrl: address.baseUrl,
+      bucketName: address.kind === "service" ? "" : address.bucket,
+      get bucket() {
+        if (bucket === undefined) throw new Error(`${operation.name} reads a bucket that its declaration does not ask for`);
+        return bucket;
+      },
+      key: address.kind === "object" ? address.key : "",
+      object,
+      store,
+      clock,
+      random,
+      limits,
+      refuse,
+      locate: (source) => dialect.locate(source),
+      mayRead: (other) => authorise(caller, "read", other).allowed,
+    };
+    const working = operation.handle(context, input as never);
+    return operation.keepAlive === true
+      ? await answerWithin(working, operation, request)
+      : written(operation, await working);
+  }
+
+  /** Answers at once when the work is done soon; otherwise 200 now, blanks, and the document when it is known. */
+  async function answerWithin(
+    working: Promise<Readonly<Record<string, unknown>>>,
+    operation: Operation,
+    request: WireRequest,
+  ): Promise<Answer> {
+    const late = Symbol("late");
+    let wake: (value: typeof late) => void = () => {};
+    const timeout = new Promise<typeof late>((resolve) => {
+      wake = resolve;
+    });
+    const timer = clock.after(limits.earlyAnswerMs, () => wake(late));
+    const first = await Promise.race([working, timeout]).finally(() => timer.cancel());
+    if (first !== late) return written(operation, first as Readonly<Record<string, unknown>>);
+    const later = working.then(
+      (output) => String(written(operation, output).body ?? ""),
+      (error: unknown) => dialect.errorDocument(asRefusal(error, request), request),
+    );
+    return { status: operation.status, headers: [["Content-Type", "application/xml"]], later };
+  }
+
+  function asRefusal(error: unknown, request: WireRequest): CosError {
+    if (error instanceof Refusal) return error;
+    parts.onFault(error, request);
+    if (error instanceof StorageUnavailable) return refuse("ServiceUnavailable", { cause: error });
+    if (error instanceof TransactionContended) return refuse("PathConflict", { cause: error });
+    return refuse("InternalError", { cause: error });
+  }
+
+  return async (request) => {
+    const progress: Progress = { operation: undefined, caller: undefined };
+    let refusal: CosError | undefined;
+    let answer: Answer;
+    try {
+      answer = await run(request, progress);
+    } catch (error) {
+      refusal = asRefusal(error, request);
+      answer = dialect.writeError(refusal, request);
+    }
+    parts.onAnswer?.(request, answer, { operation: progress.operation?.name, caller: progress.caller, refusal });
+    return answer;
+  };
+}
+
+const notBuilt = (operation: Operation): string => `The operation ${operation.name} is not implemented yet.`;
+
+/** Default deny: an operation answers only the ways of signing that it lists. */
+function refuseMode(operation: Operation, caller: Caller): void {
+  const mode = caller.kind === "anonymous" ? "anonymous" : caller.via;
+  if (operation.authentication.includes(mode)) return;
+  throw refuse("AccessDenied", mode === "anonymous" ? { message: "Check auth failure because signature empty." } : {});
+}
+
+/**
+ * Every web page knows the published development keys, so a request that a browser sends for a page is refused while
+ * they sign it, unless a CORS rule admits its origin; there are no CORS rules yet.
+ */
+function refuseForeignPage(request: WireRequest, caller: Caller): void {
+  if (caller.kind === "account" && caller.published && request.headers.get("origin") !== undefined) {
+    throw refuse("AccessForbidden");
+  }
+}
+
+function refuseKey(key: string, { route }: Operation, keyBytesMax: number): void {
+  const fault = keyFault(key, route.method === "PUT" || route.method === "POST", keyBytesMax);
+  if (fault !== undefined) throw refuse(fault);
+}
+
+/** Writes an operation's output by its declaration. */
+function written(operation: Operation, output: Readonly<Record<string, unknown>>): Answer {
+  const draft: AnswerDraft = { status: operation.status, headers: [], body: undefined };
+  for (const name in operation.output) {
+    (operation.output[name] as OutputField<unknown>).write(draft, output[name]);
+  }
+  const { status, headers, body } = draft;
+  return body === undefined ? { status, headers } : { status, headers, body };
+}

@@ -1,0 +1,53 @@
+/** A request as the HTTP edge hands it on: read once, immutable, with nothing of node:http in it. */
+
+import type { ErrorId } from "../errors/catalogue.ts";
+import type { Target } from "./target.ts";
+
+/** The ids every answer carries in `x-cos-request-id` and, when it refuses, in `x-cos-trace-id`. */
+export interface RequestIds {
+  /** Base64 of `<hex8 unix seconds>_<hex address>_<hex>_<hex sequence>`, as the live service forms it. */
+  readonly requestId: string;
+  /** Base64 of 128 lower-case hex digits. Made when it is first asked for: only refusals carry it. */
+  readonly traceId: string;
+}
+
+/** Header fields by lower-case name. Fields that may occur once only were refused by the edge when repeated. */
+export interface HeaderFields {
+  /** The value, trimmed; undefined when absent. An empty value counts as absent: SDKs send `Cache-Control:` and mean nothing. */
+  get(name: string): string | undefined;
+  /** The value exactly as received (also empty), for signatures; undefined when the field was not sent. */
+  raw(name: string): string | undefined;
+  /** Every field in the order received, names in lower case. */
+  entries(): Iterable<readonly [name: string, value: string]>;
+}
+
+/** The body: a stream until somebody reads it. */
+export interface RequestBody {
+  /** Content-Length in bytes; undefined when the body is chunked or absent. */
+  readonly declaredLength: number | undefined;
+  readonly chunked: boolean;
+  /** True when bytes may follow: Content-Length above 0, or chunked. */
+  readonly announced: boolean;
+  /**
+   * The bytes as they arrive; the first read sends `100 Continue` when the client waits for it. Throws CosError
+   * `IncompleteBody` when the connection ends early, `RequestTimeout` when nothing arrives for `limits.bodyIdleMs`,
+   * `UserNetworkTooSlow` below the rate floor. May be taken once.
+   */
+  stream(): AsyncIterable<Buffer>;
+  /** The whole body, at most `bytesMax` bytes; one more throws a CosError with the id `over`. Same errors as stream(). */
+  collect(bytesMax: number, over: ErrorId): Promise<Buffer>;
+}
+
+export interface WireRequest {
+  readonly method: string;
+  readonly target: Target;
+  readonly headers: HeaderFields;
+  readonly body: RequestBody;
+  readonly ids: RequestIds;
+  /** True over TLS. */
+  readonly secure: boolean;
+  /** Address of the socket's peer, never taken from a header. */
+  readonly remoteAddress: string;
+  /** Virtual time of arrival, milliseconds since 1970. */
+  readonly receivedAt: number;
+}

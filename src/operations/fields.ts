@@ -1,0 +1,341 @@
+/** The vocabulary of declarations: what a header, a query parameter or a body may hold, and what it raises. */
+
+import { createHash } from "node:crypto";
+import type { ErrorId } from "../errors/catalogue.ts";
+import { refuse } from "../errors/cos-error.ts";
+import { formatHttpDate, parseHttpDate } from "../http/dates.ts";
+import type { StreamedBody } from "../http/answer.ts";
+import type { RequestBody } from "../http/request.ts";
+import type { Limits } from "../limits.ts";
+import { type XmlElement, parseXml, XmlFault } from "../xml/parse.ts";
+import { xmlDocument, type XmlNode } from "../xml/write.ts";
+import type { InputField, InputFields, InputOf, InputSource, OutputField, OutputFields, OutputOf } from "./operation.ts";
+
+/** Decimal digits only: no sign, no blanks, no exponent; at most 19 digits. */
+const DIGITS = /^\d{1,19}$/;
+const BASE64_MD5 = /^[A-Za-z0-9+/]{22}==$/;
+const HEX_SHA1 = /^[0-9a-fA-F]{40}$/;
+
+interface NumberBounds {
+  readonly min: number;
+  readonly max: number;
+  /** Values above `max` count as `max` instead of being refused. */
+  readonly clamp?: boolean;
+  readonly error?: ErrorId;
+}
+
+function readInteger(name: string, text: string, bounds: NumberBounds): number {
+  const value = DIGITS.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(value) || value < bounds.min || (value > bounds.max && bounds.clamp !== true)) {
+    const expected =
+      bounds.max === Number.MAX_SAFE_INTEGER
+        ? `a whole number from ${bounds.min}`
+        : `a whole number from ${bounds.min} to ${bounds.max}`;
+    throw refuse(bounds.error ?? "InvalidArgument", { message: `The argument ${name} must be ${expected}.` });
+  }
+  return Math.min(value, bounds.max);
+}
+
+type Carrier = "header" | "query";
+
+function carried(from: Carrier, name: string): (source: InputSource) => string | undefined {
+  const key = name.toLowerCase();
+  if (from === "header") return ({ request }) => request.headers.get(key);
+  return ({ request }) => {
+    const { query } = request.target;
+    if (query.repeated(key)) {
+      throw refuse("InvalidArgument", { message: `The argument ${name} is given more than once.` });
+    }
+    return query.get(key);
+  };
+}
+
+function field<T>(
+  from: Carrier,
+  name: string,
+  summary: string,
+  errors: readonly ErrorId[],
+  parse: (text: string, source: InputSource) => T,
+): InputField<T | undefined> {
+  const take = carried(from, name);
+  return {
+    from,
+    name,
+    required: false,
+    summary,
+    errors: from === "query" && !errors.includes("InvalidArgument") ? [...errors, "InvalidArgument"] : errors,
+    read(source) {
+      const text = take(source);
+      return text === undefined ? undefined : parse(text, source);
+    },
+  };
+}
+
+function vocabulary(from: Carrier) {
+  return {
+    /** Any text. A header that is empty counts as absent; a query parameter that is empty is the empty text. */
+    text: (name: string, summary = "text") => field(from, name, summary, [], (text) => text),
+    /** A whole number within bounds; raises `error`, by default InvalidArgument. */
+    integer: (name: string, bounds: NumberBounds) =>
+      field(from, name, `${bounds.min} to ${bounds.max}`, [bounds.error ?? "InvalidArgument"], (text) =>
+        readInteger(name, text, bounds),
+      ),
+    /** One of `values`, in any case; raises `error`, by default InvalidArgument. */
+    oneOf: <const V extends string>(name: string, values: readonly V[], error: ErrorId = "InvalidArgument") =>
+      field(from, name, values.join(", "), [error], (text): V => {
+        const found = values.find((value) => value.toLowerCase() === text.toLowerCase());
+        if (found === undefined) {
+          throw refuse(error, { message: `The argument ${name} must be one of: ${values.join(", ")}.` });
+        }
+        return found;
+      }),
+  };
+}
+
+/** Input from a header. Every field is undefined when the header is absent or empty. */
+export const header = {
+  ...vocabulary("header"),
+  /** `Content-MD5`: Base64 of 16 bytes, as bytes. Raises InvalidDigest. */
+  md5: (name: string) =>
+    field("header", name, "Base64 of 16 bytes", ["InvalidDigest"], (text): Buffer => {
+      if (!BASE64_MD5.test(text)) throw refuse("InvalidDigest");
+      return Buffer.from(text, "base64");
+    }),
+  /** A SHA-1 in 40 hex digits, as bytes. Raises InvalidSHA1Digest. */
+  sha1: (name: string) =>
+    field("header", name, "40 hex digits", ["InvalidSHA1Digest"], (text): Buffer => {
+      if (!HEX_SHA1.test(text)) throw refuse("InvalidSHA1Digest");
+      return Buffer.from(text, "hex");
+    }),
+  /**
+   * A date of a condition, in milliseconds since 1970: RFC 1123, RFC 850, asctime or ISO 8601. One that cannot be read
+   * counts as absent, as RFC 9110 §13.1.3 has it.
+   */
+  date: (name: string) => field("header", name, "a date", [], (text): number | undefined => parseHttpDate(text)),
+};
+
+/** Input from the query. Names match in any case, as SDKs disagree (`versionId`, `VersionId`). */
+export const query = vocabulary("query");
+
+/** Headers with a common prefix, by the rest of their names in lower case, in the order received. */
+export function headersWithPrefix(
+  prefix: string,
+  check: (pairs: readonly (readonly [string, string])[], limits: Limits) => void,
+  errors: readonly ErrorId[],
+): InputField<readonly (readonly [name: string, value: string])[]> {
+  return {
+    from: "headers",
+    name: prefix,
+    required: false,
+    summary: "any number of headers",
+    errors,
+    read({ request, limits }) {
+      const pairs: [string, string][] = [];
+      for (const [name, value] of request.headers.entries()) {
+        if (name.length > prefix.length && name.startsWith(prefix)) pairs.push([name.slice(prefix.length), value]);
+      }
+      check(pairs, limits);
+      return pairs;
+    },
+  };
+}
+
+/**
+ * Several fields under one name, none of them a body: `conditions: group(conditionFields)`. Their values come as one
+ * object.
+ */
+export function group<const I extends InputFields>(fields: I): InputField<InputOf<I>> {
+  const entries = Object.entries(fields);
+  return {
+    from: "group",
+    name: "",
+    required: false,
+    summary: "",
+    errors: [...new Set(entries.flatMap(([, inner]) => inner.errors))],
+    fields,
+    read(source) {
+      const values: Record<string, unknown> = {};
+      for (const [name, inner] of entries) values[name] = inner.read(source);
+      return values as InputOf<I>;
+    },
+  };
+}
+
+/** The same field, refused with `error` when it is absent. */
+export function required<T>(
+  inner: InputField<T>,
+  error: ErrorId,
+  message?: string,
+): InputField<Exclude<Awaited<T>, undefined>> {
+  const refusal = () => refuse(error, message === undefined ? {} : { message });
+  return {
+    ...inner,
+    required: true,
+    errors: [...inner.errors, error],
+    read(source) {
+      const value = inner.read(source);
+      if (value instanceof Promise) {
+        return value.then((settled) => {
+          if (settled === undefined) throw refusal();
+          return settled as Exclude<Awaited<T>, undefined>;
+        });
+      }
+      if (value === undefined) throw refusal();
+      return value as Exclude<Awaited<T>, undefined>;
+    },
+  };
+}
+
+/**
+ * The body as a stream, for operations that store it. Raises MissingContentLength for a request that tells no length;
+ * one that is sent in chunks passes unless `lengthNeeded`.
+ */
+export function bodyStream(options: { readonly lengthNeeded?: boolean } = {}): InputField<RequestBody> {
+  return {
+    from: "body",
+    name: "bytes",
+    required: true,
+    summary: "the object's bytes",
+    errors: ["IncompleteBody", "MissingContentLength", "RequestTimeout", "UserNetworkTooSlow"],
+    read({ request: { body } }) {
+      const told = body.declaredLength !== undefined || (body.chunked && options.lengthNeeded !== true);
+      if (!told) throw refuse("MissingContentLength");
+      return body;
+    },
+  };
+}
+
+interface XmlBodyOptions<T> {
+  /** Local name of the root element. */
+  readonly root: string;
+  /** Bound of the document in bytes; one more raises XMLSizeLimit. */
+  readonly bytesMax: (limits: Limits) => number;
+  /** Turns the root into input; throws XmlFault for what the document may not hold. */
+  readonly decode: (root: XmlElement, limits: Limits) => T;
+}
+
+/**
+ * A document in the body; undefined when the request has no body. Raises MalformedXML and XMLSizeLimit, and verifies
+ * `Content-MD5` when it is there (BadDigest, InvalidDigest). Make it `required(…, "MissingRequestBodyError")` where the
+ * service insists on one.
+ */
+export function xmlBody<T>(options: XmlBodyOptions<T>): InputField<T | undefined> {
+  return {
+    from: "body",
+    name: options.root,
+    required: false,
+    summary: "an XML document",
+    errors: ["MalformedXML", "XMLSizeLimit", "InvalidDigest", "BadDigest", "IncompleteBody"],
+    async read(source): Promise<T | undefined> {
+      const { request, limits } = source;
+      const expectedMd5 = await header.md5("Content-MD5").read(source);
+      if (!request.body.announced) return undefined;
+      const bytes = await request.body.collect(options.bytesMax(limits), "XMLSizeLimit");
+      if (bytes.length === 0) return undefined;
+      if (expectedMd5 !== undefined && !expectedMd5.equals(createHash("md5").update(bytes).digest())) throw refuse("BadDigest");
+      try {
+        const root = parseXml(bytes);
+        if (root.name !== options.root) throw new XmlFault(`expected <${options.root}>`, root.line, root.column);
+        return options.decode(root, limits);
+      } catch (error) {
+        if (error instanceof XmlFault) throw refuse("MalformedXML", { cause: error });
+        throw error;
+      }
+    },
+  };
+}
+
+const HEADER_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** True for a text that may stand in a header field: no CR, LF, NUL or other control characters. */
+export function isHeaderText(text: string): boolean {
+  return HEADER_TEXT.test(text);
+}
+
+function toHeader<T>(name: string, summary: string, render: (value: T) => string): OutputField<T | undefined> {
+  return {
+    to: "header",
+    name,
+    summary,
+    write(draft, value) {
+      if (value !== undefined) draft.headers.push([name, render(value)]);
+    },
+  };
+}
+
+const NO_CHUNKS: AsyncIterable<Buffer> = { [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }) };
+
+/** Output fields. A value of undefined writes nothing. */
+export const out = {
+  text: (name: string, summary = "text") => toHeader<string>(name, summary, (value) => value),
+  integer: (name: string) => toHeader<number | bigint>(name, "decimal", String),
+  /** A text in double quotes, as ETags are sent. */
+  quoted: (name: string) => toHeader<string>(name, "quoted", (value) => `"${value}"`),
+  /** Milliseconds since 1970 as an RFC 1123 date. */
+  date: (name: string) => toHeader<number>(name, "RFC 1123 date", formatHttpDate),
+  /** Pairs written as headers whose names begin with `prefix`. */
+  headersWithPrefix: (prefix: string): OutputField<readonly (readonly [string, string])[] | undefined> => ({
+    to: "headers",
+    name: prefix,
+    summary: "any number of headers",
+    write(draft, pairs) {
+      for (const [name, value] of pairs ?? []) draft.headers.push([`${prefix}${name}`, value]);
+    },
+  }),
+  /** Pairs written as headers under the names they carry. */
+  headers: (summary: string): OutputField<readonly (readonly [string, string])[] | undefined> => ({
+    to: "headers",
+    name: "",
+    summary,
+    write(draft, pairs) {
+      for (const [name, value] of pairs ?? []) draft.headers.push([name, value]);
+    },
+  }),
+  /** A status other than the declared one. */
+  status: (summary: string): OutputField<number | undefined> => ({
+    to: "status",
+    name: "status",
+    summary,
+    write(draft, status) {
+      if (status !== undefined) draft.status = status;
+    },
+  }),
+  /** Several fields under one name; their values come as one object. */
+  group: <const O extends OutputFields>(fields: O): OutputField<OutputOf<O>> => ({
+    to: "group",
+    name: "",
+    summary: "",
+    fields,
+    write(draft, values) {
+      for (const name in fields) (fields[name] as unknown as OutputField<unknown>).write(draft, values[name]);
+    },
+  }),
+  /** The length of a body that is described and not sent, in bytes; for HEAD. */
+  length: (): OutputField<number | undefined> => ({
+    to: "header",
+    name: "Content-Length",
+    summary: "decimal",
+    write(draft, length) {
+      if (length !== undefined) draft.body = { length, chunks: NO_CHUNKS };
+    },
+  }),
+  /** An object's bytes. */
+  bytes: (): OutputField<StreamedBody | Buffer | undefined> => ({
+    to: "body",
+    name: "bytes",
+    summary: "the object's bytes",
+    write(draft, body) {
+      draft.body = body;
+    },
+  }),
+  /** An XML document, rendered from the handler's value. */
+  xml: <T>(root: string, render: (value: T) => XmlNode): OutputField<T> => ({
+    to: "body",
+    name: root,
+    summary: "an XML document",
+    write(draft, value) {
+      draft.headers.push(["Content-Type", "application/xml"]);
+      draft.body = xmlDocument(render(value));
+    },
+  }),
+};

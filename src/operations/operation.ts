@@ -1,0 +1,187 @@
+/**
+ * What an operation is: a declaration, pure data, and a handler. The declaration tells the route, the permission, the
+ * input, the output and every refusal of the operation's own; the router, the reading of input, the writing of output
+ * and the reference pages derive from it.
+ */
+
+import type { Permission } from "../access/authorise.ts";
+import type { Caller } from "../access/caller.ts";
+import type { ErrorId } from "../errors/catalogue.ts";
+import type { Refuse } from "../errors/cos-error.ts";
+import type { StreamedBody } from "../http/answer.ts";
+import type { WireRequest } from "../http/request.ts";
+import type { Limits } from "../limits.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { BucketRecord, ObjectRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+
+/** What a request addresses. */
+export type TargetKind = "service" | "bucket" | "object";
+
+export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE" | "OPTIONS";
+
+export interface Route {
+  readonly method: Method;
+  readonly on: TargetKind;
+  /** Query parameters that must all be there; names as documented, matched in any case. */
+  readonly query?: readonly string[];
+  /** Query parameters of which at least one must be there. */
+  readonly anyQuery?: readonly string[];
+  /** A header that must be there with a value. */
+  readonly header?: string;
+}
+
+/** Ways to prove who asks. An operation that lists none answers nobody. */
+export type AuthenticationMode = "header" | "query" | "anonymous";
+
+/** What fields read from. */
+export interface InputSource {
+  readonly request: WireRequest;
+  readonly limits: Limits;
+}
+
+/** One named part of an operation's input. */
+export interface InputField<T> {
+  readonly from: "header" | "headers" | "query" | "body" | "group";
+  /** Name on the wire, as documented; for `headers` the common prefix, for `body` the document's root or `bytes`. */
+  readonly name: string;
+  readonly required: boolean;
+  /** What the field may hold, in a few words, for the reference page. */
+  readonly summary: string;
+  /** Refusals this field can raise. */
+  readonly errors: readonly ErrorId[];
+  /** The fields of a group. */
+  readonly fields?: InputFields;
+  read(source: InputSource): T | Promise<T>;
+}
+
+/** An answer while it is being written. */
+export interface AnswerDraft {
+  status: number;
+  readonly headers: [name: string, value: string][];
+  body: string | Buffer | StreamedBody | undefined;
+}
+
+/** One named part of an operation's output. */
+export interface OutputField<T> {
+  readonly to: "header" | "headers" | "body" | "status" | "group";
+  readonly name: string;
+  readonly summary: string;
+  /** The fields of a group. */
+  readonly fields?: OutputFields;
+  write(draft: AnswerDraft, value: T): void;
+}
+
+// `never` and `unknown` in these two bounds are what lets every field, whatever it holds, fit the record.
+export type InputFields = Readonly<Record<string, InputField<unknown>>>;
+export type OutputFields = Readonly<Record<string, OutputField<never>>>;
+
+export type InputOf<I extends InputFields> = {
+  readonly [K in keyof I]: I[K] extends InputField<infer T> ? Awaited<T> : never;
+};
+export type OutputOf<O extends OutputFields> = {
+  readonly [K in keyof O]: O[K] extends OutputField<infer T> ? T : never;
+};
+
+export interface Declaration {
+  readonly name: string;
+  /** One sentence for the reference page. */
+  readonly summary: string;
+  readonly route: Route;
+  /** Action name in policies, such as `name/cos:PutObject`. */
+  readonly action: string;
+  readonly authentication: readonly AuthenticationMode[];
+  /** What the caller must hold on the addressed bucket. */
+  readonly permission: Permission;
+  /** `object` reads the addressed object's row together with the permission check; the handler acts on that row. */
+  readonly loads?: "object";
+  readonly input: InputFields;
+  readonly output: OutputFields;
+  /** Status of a success. */
+  readonly status: number;
+  /** Refusals of the handler's own; what fields and shared steps refuse is declared with them. */
+  readonly errors: readonly ErrorId[];
+  /** True where a success may take long: 200 is sent early and blanks keep the connection alive until the document. */
+  readonly keepAlive?: boolean;
+}
+
+/** Facts of the installation that answers depend on. */
+export interface Installation {
+  /** Region of requests that name none, and of the buckets made through them. */
+  readonly region: string;
+  readonly limits: Limits;
+}
+
+/** What a copy source names. */
+export interface SourceAddress {
+  readonly bucket: string;
+  readonly key: string;
+  /** Undefined where the source names none: the bucket is found wherever it is. */
+  readonly region: string | undefined;
+  readonly versionId: string | undefined;
+}
+
+/** What a handler may touch. */
+export interface OperationContext<E extends ErrorId = ErrorId> {
+  readonly request: WireRequest;
+  readonly caller: Caller;
+  /** Region the address names, or the installation's own. */
+  readonly region: string;
+  /** True when the address named a region (service operations list only that region then). */
+  readonly regional: boolean;
+  /** Host and port the client addressed, for `Location` and `Resource`. */
+  readonly authority: string;
+  /** `http://<authority>` plus what path style puts before the key; no trailing slash. */
+  readonly baseUrl: string;
+  /** Name of the addressed bucket; empty for service operations. */
+  readonly bucketName: string;
+  /** The addressed bucket as authorised. Reading it where there is none is our own fault and throws. */
+  readonly bucket: BucketRecord;
+  /** Key of the addressed object; empty for others. */
+  readonly key: string;
+  /** The object's row as authorised, for operations that declare `loads: "object"`; undefined when there is none. */
+  readonly object: ObjectRecord | undefined;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: Limits;
+  readonly refuse: Refuse<E>;
+  /** Reads the text of a copy source as the request's dialect spells it. Raises InvalidCopySource. */
+  locate(source: string): SourceAddress;
+  /** True when the caller may read in this bucket; for copy sources. */
+  mayRead(bucket: BucketRecord): boolean;
+}
+
+/** An operation as the table holds it; `handle` is absent for one that is recognised but not built yet. */
+export interface Operation extends Declaration {
+  readonly handle?: (context: OperationContext, input: never) => Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** Joins a declaration to its handler. The handler may raise only ids of its own declaration. */
+export function operation<
+  const I extends InputFields,
+  const O extends OutputFields,
+  const D extends Declaration & { readonly input: I; readonly output: O },
+>(
+  declaration: D & { readonly input: I; readonly output: O },
+  handle: (context: OperationContext<D["errors"][number]>, input: InputOf<I>) => Promise<OutputOf<O>>,
+): Operation {
+  return { ...declaration, handle: handle as unknown as NonNullable<Operation["handle"]> };
+}
+
+/** An operation of the service that cosbox recognises and answers with `NotImplemented` by name. */
+export function unbuilt(name: string, action: string, route: Route): Operation {
+  return {
+    name,
+    summary: "Recognised, not built yet.",
+    route,
+    action,
+    authentication: ["header", "query", "anonymous"],
+    permission: "owner",
+    input: {},
+    output: {},
+    status: 501,
+    errors: ["NotImplemented"],
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * Headers and parameters of features that are not built yet. A request that carries one is answered `NotImplemented`
+ * with its name: nothing is accepted and ignored. A feature that arrives takes its line away.
+ */
+
+import { refuse } from "../errors/cos-error.ts";
+import type { WireRequest } from "../http/request.ts";
+
+const HEADERS: readonly string[] = [
+  "pic-operations",
+  "x-cos-acl",
+  "x-cos-callback",
+  "x-cos-callback-var",
+  "x-cos-forbid-overwrite",
+  "x-cos-return-body",
+  "x-cos-security-token",
+  "x-cos-symlink-target",
+  "x-cos-tagging",
+  "x-cos-tagging-directive",
+  "x-cos-traffic-limit",
+  "x-cos-website-redirect-location",
+  "x-ci-security-token",
+];
+
+const HEADER_PREFIXES: readonly string[] = [
+  "x-cos-copy-source-server-side-encryption",
+  "x-cos-grant-",
+  "x-cos-object-lock",
+  "x-cos-object-retention",
+  "x-cos-server-side-encryption",
+];
+
+const PARAMETERS: readonly string[] = [
+  "ci-process",
+  "recursive",
+  "tagkey",
+  "tagvalue",
+  "versionid",
+  "x-cos-security-token",
+  "x-cos-traffic-limit",
+];
+
+/** Image processing parameters stand at the beginning of a name: `?imageMogr2/thumbnail/100x`. */
+const PARAMETER_PREFIXES: readonly string[] = [
+  "exif",
+  "imageave",
+  "imageinfo",
+  "imagemogr2",
+  "imageview2",
+  "watermark/",
+];
+
+const HEADER_SET: ReadonlySet<string> = new Set(HEADERS);
+const PARAMETER_SET: ReadonlySet<string> = new Set(PARAMETERS);
+
+/** Raises NotImplemented, naming the first header or parameter of an unbuilt feature that `declared` does not name. */
+export function refuseUnbuiltInputs(request: WireRequest, declared: ReadonlySet<string>): void {
+  for (const [name, value] of request.headers.entries()) {
+    if (value === "" || declared.has(name)) continue;
+    if (HEADER_SET.has(name) || (name.startsWith("x-cos-") && HEADER_PREFIXES.some((p) => name.startsWith(p)))) {
+      throw refuse("NotImplemented", { message: `The header ${name} belongs to a feature that is not implemented yet.` });
+    }
+  }
+  for (const name of request.target.query.names()) {
+    if (declared.has(name)) continue;
+    if (PARAMETER_SET.has(name) || PARAMETER_PREFIXES.some((p) => name.startsWith(p))) {
+      const shown = name.slice(0, 64);
+      throw refuse("NotImplemented", {
+        message: `The parameter ${shown} belongs to a feature that is not implemented yet.`,
+      });
+    }
+  }
+}
