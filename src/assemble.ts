@@ -1,0 +1,130 @@
+/** The only place that chooses engines for ports and joins the parts to a server. */
+
+import { join } from "node:path";
+import type { Credential } from "./access/caller.ts";
+import { REGIONS, SUFFIXES } from "./config/places.ts";
+import { formatListen, reachableHost } from "./config/listen-address.ts";
+import { DEVELOPMENT_SECRET_ID, type Settings } from "./config/settings.ts";
+import { addressingRules } from "./dialects/cos/address.ts";
+import { cosDialect } from "./dialects/cos/index.ts";
+import { localBlobs } from "./engines/blobs/local.ts";
+import { memoryBlobs } from "./engines/blobs/memory.ts";
+import { systemClock } from "./engines/clock/system.ts";
+import { lockFolder } from "./engines/folder-lock.ts";
+import { lmdbMetadata } from "./engines/metadata/lmdb.ts";
+import { memoryMetadata } from "./engines/metadata/memory.ts";
+import { systemRandom } from "./engines/random/system.ts";
+import { loadTls } from "./engines/tls/load-tls.ts";
+import { pipeline } from "./http/pipeline.ts";
+import { router } from "./http/router.ts";
+import { startEdge } from "./http/server.ts";
+import { type Log, SILENT } from "./log.ts";
+import { TABLE } from "./operations/table.ts";
+import { openStore, type Store } from "./store/store.ts";
+
+/** A server that answers. */
+export interface RunningServer {
+  /** `http://127.0.0.1:9000`, with an address that this machine reaches. */
+  readonly endpoint: string;
+  readonly host: string;
+  readonly port: number;
+  /** Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** Things to be closed again, the last first. */
+class Closers {
+  readonly #steps: (() => unknown)[] = [];
+
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) await step();
+  }
+}
+
+function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
+  const { secretId, secretKey, uin, appid } = settings;
+  const all = [{ secretId, secretKey, uin, appid }, ...settings.credentials];
+  return new Map(
+    all.map((one) => [one.secretId, { ...one, published: one.secretId === DEVELOPMENT_SECRET_ID }] as const),
+  );
+}
+
+async function openEngines(settings: Settings, closers: Closers): Promise<Store> {
+  const clock = systemClock();
+  const random = systemRandom();
+  const options = { inlineMax: settings.limits.inlineBytesMax };
+  if (settings.memory) {
+    const store = await openStore({ metadata: memoryMetadata(), blobs: memoryBlobs({ random }), clock, random, options });
+    closers.add(() => store.close());
+    return store;
+  }
+  const { data, durability } = settings;
+  const lock = await lockFolder(data);
+  closers.add(() => lock.release());
+  const metadata = await lmdbMetadata({ folder: join(data, "metadata"), random, durability });
+  const blobs = await localBlobs({ folder: data, random, durability });
+  const store = await openStore({ metadata, blobs, clock, random, options });
+  closers.add(() => store.close());
+  return store;
+}
+
+/**
+ * Starts a server with these settings and resolves when it listens.
+ * @throws SettingsError, and the faults of the system (a busy port, a folder that cannot be used).
+ */
+export async function startServer(settings: Settings, { log = SILENT }: { log?: Log } = {}): Promise<RunningServer> {
+  const closers = new Closers();
+  try {
+    const store = await openEngines(settings, closers);
+    const clock = systemClock();
+    const random = systemRandom();
+    const { limits, region } = settings;
+    const keys = credentialsOf(settings);
+    const dialect = cosDialect({
+      rules: addressingRules({
+        regions: [...REGIONS, ...settings.regions, region],
+        suffixes: [...SUFFIXES, ...settings.suffix],
+      }),
+      keys: (secretId) => keys.get(secretId),
+      clock,
+      errors: settings.errors,
+      signSkewMs: limits.signSkewMs,
+    });
+    const handler = pipeline({
+      dialect,
+      table: TABLE,
+      router: router(TABLE),
+      store,
+      clock,
+      random,
+      installation: { region, limits },
+      onFault: (error, request) =>
+        log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method }),
+    });
+    const tls = await loadTls(settings, clock, {
+      onReload: (pair) => edge.setTls(pair),
+      onRefused: (why) => log.warn(why),
+    });
+    if (tls !== undefined) closers.add(() => tls.close());
+    const edge = await startEdge({ handler, listen: settings.listen, tls, clock, random, limits, log, dialect });
+    closers.add(() => edge.stop(limits.stopGraceMs));
+    const { port } = edge;
+    const host = reachableHost(settings.listen.host);
+    return {
+      endpoint: `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`,
+      host,
+      port,
+      async stop(graceMs = limits.stopGraceMs) {
+        await edge.stop(graceMs);
+        await closers.run();
+      },
+    };
+  } catch (error) {
+    await closers.run();
+    throw error;
+  }
+}
