@@ -20,7 +20,9 @@ import { router } from "./http/router.ts";
 import { startEdge } from "./http/server.ts";
 import { type Log, SILENT } from "./log.ts";
 import { TABLE } from "./operations/table.ts";
-import { openStore, type Store } from "./store/store.ts";
+import type { BlobEngine } from "./ports/blobs.ts";
+import type { MetadataEngine } from "./ports/metadata.ts";
+import { openStore, type Store, type StoreOptions } from "./store/store.ts";
 
 /** A server that answers. */
 export interface RunningServer {
@@ -45,6 +47,8 @@ class Closers {
   }
 }
 
+type StoreParts = Omit<StoreOptions, "metadata" | "blobs">;
+
 function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
   const { secretId, secretKey, uin, appid } = settings;
   const all = [{ secretId, secretKey, uin, appid }, ...settings.credentials];
@@ -53,23 +57,22 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
   );
 }
 
-async function openEngines(settings: Settings, closers: Closers): Promise<Store> {
-  const clock = systemClock();
-  const random = systemRandom();
-  const options = { inlineMax: settings.limits.inlineBytesMax };
-  if (settings.memory) {
-    const store = await openStore({ metadata: memoryMetadata(), blobs: memoryBlobs({ random }), clock, random, options });
+async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
+  const { random } = parts;
+  const keep = async (metadata: MetadataEngine, blobs: BlobEngine): Promise<Store> => {
+    closers.add(() => blobs.close());
+    closers.add(() => metadata.close());
+    const store = await openStore({ ...parts, metadata, blobs });
     closers.add(() => store.close());
     return store;
-  }
+  };
+  if (settings.memory) return await keep(memoryMetadata(), memoryBlobs({ random }));
+
   const { data, durability } = settings;
   const lock = await lockFolder(data);
   closers.add(() => lock.release());
   const metadata = await lmdbMetadata({ folder: join(data, "metadata"), random, durability });
-  const blobs = await localBlobs({ folder: data, random, durability });
-  const store = await openStore({ metadata, blobs, clock, random, options });
-  closers.add(() => store.close());
-  return store;
+  return await keep(metadata, await localBlobs({ folder: data, random, durability }));
 }
 
 /**
@@ -79,10 +82,19 @@ async function openEngines(settings: Settings, closers: Closers): Promise<Store>
 export async function startServer(settings: Settings, { log = SILENT }: { log?: Log } = {}): Promise<RunningServer> {
   const closers = new Closers();
   try {
-    const store = await openEngines(settings, closers);
     const clock = systemClock();
     const random = systemRandom();
     const { limits, region } = settings;
+    const store = await openEngines(
+      settings,
+      {
+        clock,
+        random,
+        inlineMax: limits.inlineBytesMax,
+        report: (error) => log.warn("work in the background failed and is tried again", { error }),
+      },
+      closers,
+    );
     const keys = credentialsOf(settings);
     const dialect = cosDialect({
       rules: addressingRules({
