@@ -1,0 +1,245 @@
+/**
+ * Keeps a second server off a data folder.
+ *
+ * Node has no file locks, so the lock is a chain of numbered files, `lock-1`, `lock-2`, … The file with the greatest
+ * number is the lock, and says who holds it. Taking it over from a process that has died means making the next number,
+ * which `link` does for one process only. The greatest file is never removed, not even by its owner (it writes into it
+ * that it has left), so a slow starter that looked long ago cannot make a number that counts: after making one, everybody
+ * looks again whether it is the greatest.
+ *
+ * Whether the holder lives is told exactly by its process id, the time that process was started and the boot it
+ * belongs to. Where these say nothing (another container, another machine, a system without /proc), by its heartbeat:
+ * the holder touches its file every second.
+ */
+import { link, mkdir, readdir, readFile, readlink, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+
+/** Raised when another process uses the folder. The message names the process and the mend. */
+export class FolderLocked extends Error {
+  /** Process id of the holder, in its own numbering. */
+  readonly pid: number;
+  constructor(folder: string, holder: Holder, file: string) {
+    super(
+      `the data folder ${folder} is in use by another server (process ${holder.pid} on ${holder.host}): ` +
+        `stop that one or choose another folder with --data; if no such process exists, remove ${file}`,
+    );
+    this.name = "FolderLocked";
+    this.pid = holder.pid;
+  }
+}
+
+export interface FolderLock {
+  /** Gives the folder back. Later calls do nothing. */
+  release(): Promise<void>;
+}
+
+export interface LockTiming {
+  /** Milliseconds between two heartbeats. */
+  readonly beatMs?: number;
+  /** Milliseconds without a heartbeat after which a holder that cannot be looked at counts as dead. */
+  readonly deadAfterMs?: number;
+}
+
+/** What a lock file says. */
+interface Holder {
+  readonly pid: number;
+  readonly host: string;
+  /** Changes with each boot of the machine; empty where it cannot be told. */
+  readonly boot: string;
+  /** Which numbering of processes `pid` belongs to: containers have their own. Empty where it cannot be told. */
+  readonly pidSpace: string;
+  /** When the process was started, in ticks since boot; empty where it cannot be told. */
+  readonly started: string;
+  /** True when the holder has left. */
+  readonly released: boolean;
+}
+
+const BEAT_MS = 1_000;
+const DEAD_AFTER_MS = 5_000;
+/** Attempts to make a number of one's own; each failed one means that somebody else has just made theirs. */
+const ATTEMPTS_MAX = 20;
+
+/**
+ * Locks `folder` for this process, making the folder when there is none. A lock whose holder has died is taken over.
+ * @throws FolderLocked when another process, or another lock of this one, holds it.
+ */
+export async function lockFolder(folder: string, timing: LockTiming = {}): Promise<FolderLock> {
+  const { beatMs = BEAT_MS, deadAfterMs = DEAD_AFTER_MS } = timing;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const self = await thisProcess();
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const greatest = await greatestNumber(folder);
+    if (greatest > 0) {
+      const file = join(folder, lockName(greatest));
+      const holder = await readHolder(file);
+      if (holder === "gone") continue;
+      if (holder && !holder.released && (await isAlive(file, holder, self, deadAfterMs))) {
+        throw new FolderLocked(folder, holder, file);
+      }
+    }
+    const file = await claim(folder, greatest + 1, self);
+    if (file === undefined) continue;
+    if ((await greatestNumber(folder)) !== greatest + 1) {
+      await unlink(file);
+      continue;
+    }
+    await forgetOlder(folder, greatest);
+    return held(folder, file, self, beatMs);
+  }
+  throw new Error(`the data folder ${folder} could not be locked: other servers keep starting on it`);
+}
+
+function lockName(number: number): string {
+  return `lock-${number}`;
+}
+
+async function lockNumbers(folder: string): Promise<number[]> {
+  const names = await readdir(folder);
+  return names.filter((name) => /^lock-[1-9][0-9]{0,14}$/.test(name)).map((name) => Number(name.slice(5)));
+}
+
+async function greatestNumber(folder: string): Promise<number> {
+  return Math.max(0, ...(await lockNumbers(folder)));
+}
+
+/** Files of holders before the last one. The last but one stays, for a reader that lists the folder right now. */
+async function forgetOlder(folder: string, previous: number): Promise<void> {
+  for (const number of await lockNumbers(folder)) {
+    if (number < previous) await unlink(join(folder, lockName(number))).catch(ignoreMissing);
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
+}
+
+/** Makes the lock file whole and at once; undefined when somebody else has made this number. */
+async function claim(folder: string, number: number, self: Holder): Promise<string | undefined> {
+  const file = join(folder, lockName(number));
+  const draft = draftName(folder);
+  await writeFile(draft, JSON.stringify(self), { mode: 0o600, flag: "wx" });
+  try {
+    await link(draft, file);
+    return file;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return undefined;
+    throw error;
+  } finally {
+    await unlink(draft);
+  }
+}
+
+let drafts = 0;
+
+function draftName(folder: string): string {
+  return join(folder, `.lock-draft-${process.pid}-${process.hrtime.bigint()}-${drafts++}`);
+}
+
+function held(folder: string, file: string, self: Holder, beatMs: number): FolderLock {
+  const beat = setInterval(() => {
+    const now = new Date();
+    // A beat that fails is made up for by the next; a folder that is gone has nothing left to guard.
+    utimes(file, now, now).catch(() => {});
+  }, beatMs);
+  beat.unref();
+  let released: Promise<void> | undefined;
+  return {
+    release() {
+      released ??= (async () => {
+        clearInterval(beat);
+        const draft = draftName(folder);
+        await writeFile(draft, JSON.stringify({ ...self, released: true }), { mode: 0o600 });
+        await rename(draft, file);
+      })();
+      return released;
+    },
+  };
+}
+
+/** What the file says; undefined when that is nothing sensible (a crash of the machine), "gone" when there is no file. */
+async function readHolder(file: string): Promise<Holder | undefined | "gone"> {
+  try {
+    const text = await readFile(file, "utf8");
+    const { pid, host, boot, pidSpace, started, released } = JSON.parse(text) as Partial<Holder>;
+    if (typeof pid !== "number" || typeof host !== "string") return undefined;
+    return {
+      pid,
+      host,
+      boot: boot ?? "",
+      pidSpace: pidSpace ?? "",
+      started: started ?? "",
+      released: released === true,
+    };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "gone";
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+async function isAlive(file: string, holder: Holder, self: Holder, deadAfterMs: number): Promise<boolean> {
+  const sameMachine = holder.host === self.host && holder.boot === self.boot;
+  if (sameMachine && holder.pidSpace === self.pidSpace) {
+    if (!processExists(holder.pid)) return false;
+    if (holder.started !== "") return (await startOf(holder.pid)) === holder.started;
+  }
+  return await beats(file, deadAfterMs);
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Any other refusal means that there is such a process, which belongs to somebody else.
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** Watches for a heartbeat. One that is long overdue already is not waited for. */
+async function beats(file: string, deadAfterMs: number): Promise<boolean> {
+  const first = await touchedAt(file);
+  if (first === undefined || Date.now() - first > deadAfterMs * 6) return false;
+  for (let waited = 0; waited < deadAfterMs; waited += deadAfterMs / 10) {
+    await new Promise((resolve) => setTimeout(resolve, deadAfterMs / 10));
+    const now = await touchedAt(file);
+    if (now === undefined) return false;
+    if (now !== first) return true;
+  }
+  return false;
+}
+
+async function touchedAt(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).mtimeMs;
+  } catch {
+    return undefined;
+  }
+}
+
+async function thisProcess(): Promise<Holder> {
+  return {
+    pid: process.pid,
+    host: hostname(),
+    boot: (await readOr("/proc/sys/kernel/random/boot_id")).trim(),
+    pidSpace: await readlink("/proc/self/ns/pid").catch(() => ""),
+    started: await startOf(process.pid),
+    released: false,
+  };
+}
+
+/** When a process was started, in ticks since boot; empty where the system does not tell. */
+async function startOf(pid: number): Promise<string> {
+  const text = await readOr(`/proc/${pid}/stat`);
+  // The program's name stands in parentheses and may hold anything; the 20th field behind it is the start.
+  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
+
+async function readOr(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch {
+    return "";
+  }
+}

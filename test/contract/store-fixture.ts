@@ -1,0 +1,238 @@
+/** Stores to test against: the same functions over the memory engines and over the ones on disk. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { localBlobs } from "../../src/engines/blobs/local.ts";
+import { memoryBlobs } from "../../src/engines/blobs/memory.ts";
+import { systemClock } from "../../src/engines/clock/system.ts";
+import { lmdbMetadata } from "../../src/engines/metadata/lmdb.ts";
+import { memoryMetadata } from "../../src/engines/metadata/memory.ts";
+import { systemRandom } from "../../src/engines/random/system.ts";
+import type { BlobEngine } from "../../src/ports/blobs.ts";
+import type { MetadataEngine } from "../../src/ports/metadata.ts";
+import type { BodySource, PendingBody } from "../../src/store/bodies.ts";
+import { keeping } from "../../src/store/bodies.ts";
+import { objectKey } from "../../src/store/keys.ts";
+import type { BucketRecord, ObjectRecord } from "../../src/store/records.ts";
+import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
+import { refuse } from "../../src/errors/cos-error.ts";
+
+export interface Engines {
+  readonly metadata: MetadataEngine;
+  readonly blobs: BlobEngine;
+}
+
+/** Engines that a test can open, and open again as another process would after a crash. */
+export interface Disk {
+  /** Blobs of each opening have an incarnation of their own. */
+  open(): Promise<Engines>;
+}
+
+export const DISKS: readonly (readonly [name: string, make: () => Promise<Disk>])[] = [
+  ["memory", async () => memoryDisk()],
+  ["LMDB and local files", localDisk],
+];
+
+/** What is in memory outlives the store, not the process; each opening draws a new incarnation. */
+export function memoryDisk(): Disk {
+  const metadata = memoryMetadata();
+  const blobs = memoryBlobs({ random: systemRandom() });
+  let first = true;
+  return {
+    async open() {
+      if (first) {
+        first = false;
+        return { metadata, blobs };
+      }
+      return { metadata, blobs: renamed(blobs, systemRandom().bytes(8).toString("hex")) };
+    },
+  };
+}
+
+/** The blobs of `engine`, and new ones under another incarnation, as if another process had opened it. */
+function renamed(engine: BlobEngine, incarnation: string): BlobEngine {
+  const inner = new Map<string, string>();
+  let count = 0;
+  return {
+    incarnation,
+    async put(body, sizeHint) {
+      const { id, size } = await engine.put(body, sizeHint);
+      const outer = incarnation + (count++).toString(16).padStart(16, "0");
+      inner.set(outer, id);
+      return { id: outer, size };
+    },
+    read: (id, start, end) => engine.read(inner.get(id) ?? id, start, end),
+    async remove(ids) {
+      await engine.remove(ids.map((id) => inner.get(id) ?? id));
+      for (const id of ids) inner.delete(id);
+    },
+    async list(after, limit) {
+      const own = new Set(inner.values());
+      const all = [...(await engine.list(undefined, 1_000_000))].filter((id) => !own.has(id));
+      return [...all, ...inner.keys()]
+        .sort()
+        .filter((id) => after === undefined || id > after)
+        .slice(0, limit);
+    },
+    close: () => engine.close(),
+  };
+}
+
+export async function freshFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "cosbox-test-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function localDisk(): Promise<Disk> {
+  const folder = await freshFolder();
+  let open: Engines | undefined;
+  const close = async () => {
+    await open?.blobs.close();
+    await open?.metadata.close();
+  };
+  onTestFinished(close);
+  return {
+    async open() {
+      await close();
+      const random = systemRandom();
+      open = {
+        metadata: await lmdbMetadata({ folder: join(folder, "metadata"), random, durability: "none" }),
+        blobs: await localBlobs({ folder, random, durability: "none" }),
+      };
+      return open;
+    },
+  };
+}
+
+export type StoreExtras = Partial<Omit<StoreOptions, "metadata" | "blobs">>;
+
+export async function openOn(engines: Engines, extras: StoreExtras = {}): Promise<Store> {
+  const store = await openStore({
+    ...engines,
+    clock: systemClock(),
+    random: systemRandom(),
+    // What a test did not expect to go wrong must not pass unnoticed.
+    report: (error) => {
+      throw error;
+    },
+    ...extras,
+  });
+  onTestFinished(async () => {
+    await store.collector.stop();
+  });
+  return store;
+}
+
+/** A request's body of these bytes, in chunks of `chunk`, with or without a declared length. */
+export function source(bytes: Buffer, options: { declared?: boolean; chunk?: number } = {}): BodySource {
+  const { declared = true, chunk = 64 * 1024 } = options;
+  return {
+    declaredLength: declared ? bytes.length : undefined,
+    async *stream() {
+      for (let at = 0; at < bytes.length; at += chunk) yield Buffer.from(bytes.subarray(at, at + chunk));
+    },
+    async collect(bytesMax, over) {
+      if (bytes.length > bytesMax) throw refuse(over);
+      return Buffer.from(bytes);
+    },
+  };
+}
+
+/** Bytes that differ from place to place, and for each seed. */
+export function pattern(length: number, seed = 1): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  let state = seed * 2_654_435_761;
+  for (let at = 0; at < length; at++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+    bytes[at] = state >>> 24;
+  }
+  return bytes;
+}
+
+export const OWNER = { ownerUin: "100000000001", ownerAppid: "1250000000" };
+
+export async function makeBucket(store: Store, name = "demo-1250000000"): Promise<BucketRecord> {
+  const made = await store.buckets.create({ ...OWNER, name, region: "ap-guangzhou", acl: "private" }, 200);
+  if (made.kind !== "created") throw new Error(`bucket ${name}: ${made.kind}`);
+  return made.bucket;
+}
+
+/** Stores `pending` under a key as the features do: bucket row, previous version, body, row, in one transaction. */
+export async function putPending(
+  store: Store,
+  bucketName: string,
+  key: string,
+  pending: PendingBody,
+  digests: { md5: Buffer; crc64: bigint } = { md5: Buffer.alloc(16), crc64: 0n },
+): Promise<ObjectRecord> {
+  return await keeping(pending, () =>
+    store.transact([Buffer.from(`${bucketName}/${key}`)], async (tx) => {
+      const bucket = await store.buckets.require(tx, bucketName);
+      if (!bucket) throw refuse("NoSuchBucket");
+      const previous = await store.objects.findIn(tx, bucket.id, key);
+      await pending.addTo(tx);
+      return store.objects.put(
+        tx,
+        bucket.id,
+        key,
+        {
+          size: pending.body.size,
+          modifiedMs: 1_700_000_000_000,
+          etag: digests.md5.toString("hex"),
+          crc64: digests.crc64,
+          storageClass: "STANDARD",
+          type: "normal",
+          ownerUin: OWNER.ownerUin,
+          headers: {},
+          metadata: [],
+          body: pending.body,
+          sections: [],
+        },
+        previous,
+      );
+    }),
+  );
+}
+
+export async function put(store: Store, bucketName: string, key: string, bytes: Buffer): Promise<ObjectRecord> {
+  const body = await store.bodies.ingest(source(bytes), { bytesMax: 2 ** 40, over: "EntityTooLarge" });
+  return await putPending(store, bucketName, key, body, body);
+}
+
+export async function get(store: Store, bucketId: string, key: string, start = 0, end?: number): Promise<Buffer> {
+  const found = await store.objects.find(bucketId, key);
+  if (!found) throw refuse("NoSuchKey");
+  return await bytesOf(store, found.record, start, end);
+}
+
+export async function bytesOf(store: Store, record: ObjectRecord, start = 0, end = record.size): Promise<Buffer> {
+  const opened = await store.bodies.open(record.body, start, end);
+  if (Buffer.isBuffer(opened)) return opened;
+  const chunks: Buffer[] = [];
+  for await (const chunk of opened) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
+}
+
+export async function copy(store: Store, bucketName: string, bucketId: string, from: string, to: string) {
+  const found = await store.objects.find(bucketId, from);
+  if (!found) throw refuse("NoSuchKey");
+  const shared = await store.bodies.share(found.record.body, 0, found.record.size, found.source);
+  return await putPending(store, bucketName, to, shared);
+}
+
+export async function remove(store: Store, bucketId: string, key: string): Promise<void> {
+  await store.transact([objectKey(bucketId, key)], async (tx) => {
+    const previous = await store.objects.findIn(tx, bucketId, key);
+    if (previous) store.objects.remove(tx, bucketId, key, previous);
+  });
+}
+
+/** Every key in the metadata store as text of its family and hex, but for those that are always there. */
+export async function rowsOf(metadata: MetadataEngine): Promise<string[]> {
+  const [rows = []] = await metadata.read([{ start: Buffer.from([0]), end: Buffer.from([0xff]), limit: 1_000_000 }]);
+  return rows
+    .map(({ key }) => `${String.fromCharCode(key[0] as number)} ${key.toString("hex", 1)}`)
+    .filter((row) => !/^[fnbaA] /.test(row));
+}
