@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, it } from "vitest";
 import { CosError } from "../errors/cos-error.ts";
 import { parseTarget, QUERY_BYTES_MAX, QUERY_PARAMETERS_MAX, Query } from "./target.ts";
@@ -192,6 +192,8 @@ describe("a query", () => {
     const many = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`).join("&");
     assert.equal(get(`/?${many(QUERY_PARAMETERS_MAX)}`).query.entries.length, QUERY_PARAMETERS_MAX);
     assert.throws(() => get(`/?${many(QUERY_PARAMETERS_MAX + 1)}`), { id: "InvalidURI" });
+    assert.equal(parseTarget("GET", `/?${many(3)}`, HOST, 3).query.entries.length, 3);
+    assert.throws(() => parseTarget("GET", `/?${many(4)}`, HOST, 3), { id: "InvalidURI" });
     assert.equal(get(`/?${"a".repeat(QUERY_BYTES_MAX)}`).query.entries.length, 1);
     assert.throws(() => get(`/?${"a".repeat(QUERY_BYTES_MAX + 1)}`), { id: "InvalidURI" });
   });
@@ -199,7 +201,10 @@ describe("a query", () => {
 
 describe("any target and host", () => {
   it("are read or refused with a CosError, never anything else", () => {
-    const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: fc.constantFrom(..."/%?&=#+:.@[]*h2Fa") }));
+    const text = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.string({ unit: fc.constantFrom(...Array.from("/%?&=#+:.@[]*h2Fa")) }),
+    );
     fc.assert(
       fc.property(text, fc.option(text, { nil: undefined }), (raw, host) => {
         try {

@@ -6,7 +6,7 @@
 
 import { refuse } from "../errors/cos-error.ts";
 
-/** Most parameters a query may have. Official clients stay under 40, the seven of a signature included. */
+/** Most parameters a query may have where the caller names no bound. Official clients stay under 40, the seven of a signature included. */
 export const QUERY_PARAMETERS_MAX = 200;
 /** Longest query, in bytes as sent. The header block has the same bound, so only a wider one would ever reach this. */
 export const QUERY_BYTES_MAX = 16 * 1024;
@@ -58,7 +58,7 @@ export class Query {
   }
 
   /** Reads a raw query (without `?`). Throws CosError `InvalidURI` for bad escapes, bad UTF-8, NUL and excess. */
-  static parse(raw: string): Query {
+  static parse(raw: string, parametersMax = QUERY_PARAMETERS_MAX): Query {
     if (raw === "") return Query.EMPTY;
     if (raw.length > QUERY_BYTES_MAX) {
       throw refuse("InvalidURI", { message: `The query is longer than ${QUERY_BYTES_MAX} bytes.` });
@@ -66,8 +66,8 @@ export class Query {
     const entries: (readonly [string, string])[] = [];
     for (const piece of raw.split("&")) {
       if (piece === "") continue;
-      if (entries.length === QUERY_PARAMETERS_MAX) {
-        throw refuse("InvalidURI", { message: `The query has more than ${QUERY_PARAMETERS_MAX} parameters.` });
+      if (entries.length === parametersMax) {
+        throw refuse("InvalidURI", { message: `The query has more than ${parametersMax} parameters.` });
       }
       const equals = piece.indexOf("=");
       entries.push(
@@ -112,7 +112,12 @@ export class Query {
  * HTTP knows, carries a fragment, or names another host than `Host` does. For the last, RFC 9112 would let the target
  * win; two names in one request are refused instead, because a proxy in front may have decided on the other one.
  */
-export function parseTarget(method: string, rawTarget: string, hostHeader: string | undefined): Target {
+export function parseTarget(
+  method: string,
+  rawTarget: string,
+  hostHeader: string | undefined,
+  parametersMax = QUERY_PARAMETERS_MAX,
+): Target {
   if (rawTarget.includes("#")) throw refuse("BadRquest", { message: "A request target may not contain '#'." });
   if (!/^[\x21-\x7e]+$/.test(rawTarget)) {
     throw refuse("InvalidURI", {
@@ -122,7 +127,7 @@ export function parseTarget(method: string, rawTarget: string, hostHeader: strin
   }
   const host = hostHeader === undefined || hostHeader === "" ? undefined : readAuthority(hostHeader);
 
-  if (rawTarget.startsWith("/")) return split(rawTarget, "origin", authority(host, undefined));
+  if (rawTarget.startsWith("/")) return split(rawTarget, "origin", authority(host, undefined), parametersMax);
 
   if (rawTarget === "*" && method === "OPTIONS") {
     return { authority: authority(host, undefined), form: "asterisk", rawPath: "*", path: "*", query: Query.EMPTY };
@@ -140,7 +145,7 @@ export function parseTarget(method: string, rawTarget: string, hostHeader: strin
       message: `The request target names the host ${other.text}, the Host header ${host.text}.`,
     });
   }
-  return split(rest.startsWith("/") ? rest : `/${rest}`, "absolute", authority(host, other));
+  return split(rest.startsWith("/") ? rest : `/${rest}`, "absolute", authority(host, other), parametersMax);
 }
 
 interface NamedHost {
@@ -175,10 +180,10 @@ function authority(host: NamedHost | undefined, absolute: NamedHost | undefined)
   return { host: first.host, port: first.port, text: first.text, spellings: [...spellings] };
 }
 
-function split(target: string, form: Target["form"], named: Authority): Target {
+function split(target: string, form: Target["form"], named: Authority, parametersMax: number): Target {
   const question = target.indexOf("?");
   const rawPath = question === -1 ? target : target.slice(0, question);
-  const query = question === -1 ? Query.EMPTY : Query.parse(target.slice(question + 1));
+  const query = question === -1 ? Query.EMPTY : Query.parse(target.slice(question + 1), parametersMax);
   return { authority: named, form, rawPath, path: decodeOnce(rawPath), query };
 }
 

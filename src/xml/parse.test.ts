@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, it } from "vitest";
 import { parseXml, type XmlElement, XmlFault } from "./parse.ts";
 
@@ -131,7 +131,7 @@ describe("parseXml", () => {
 
   it("answers any bytes with a tree or an XmlFault", () => {
     const pieces = fc.constantFrom(
-      ..."<>/?!-[]&;#x'\"= aA:\n\0",
+      ...Array.from("<>/?!-[]&;#x'\"= aA:\n\0"),
       "<A>",
       "</A>",
       "<![CDATA[",

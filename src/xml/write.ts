@@ -74,7 +74,9 @@ export const NOTHING = "" as XmlNode;
 const NO_ATTRIBUTES: readonly (readonly [string, string])[] = [];
 
 // With the `u` flag a surrogate matches only where it stands alone.
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const UNSAFE = /[\0-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]/u;
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const NOTABLE = /[&<>"'\0-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]/u;
 const EVERY_NOTABLE = new RegExp(NOTABLE.source, "gu");
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, it } from "vitest";
 import { REGIONS } from "../../config/places.ts";
 import { CosError } from "../../errors/cos-error.ts";
@@ -188,7 +188,8 @@ describe("an address", () => {
     );
     fc.assert(
       fc.property(fc.array(label, { maxLength: 7 }), fc.array(label, { maxLength: 4 }), (host, path) => {
-        read(host.join(".") || undefined, `/${path.join("/")}`);
+        const meaning = read(host.join(".") || undefined, `/${path.join("/")}`);
+        assert.match(meaning, /^(service|host|path|other|Invalid)/);
       }),
       { numRuns: 2000 },
     );

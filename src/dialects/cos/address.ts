@@ -166,7 +166,8 @@ export function signedPaths(target: Pick<Target, "rawPath" | "path">, address: A
     address.style === "path" &&
     address.region === undefined
   ) {
-    for (const path of [...paths]) paths.push(path.slice(1 + address.bucket.length) || "/");
+    const unprefixed = paths.map((path) => path.slice(1 + address.bucket.length) || "/");
+    return [...paths, ...unprefixed];
   }
   return paths;
 }
@@ -281,5 +282,6 @@ export function keyFault(
 ): "KeyTooLong" | "InvalidObjectName" | undefined {
   // UTF-8 takes at most three bytes for one UTF-16 unit, so short keys need no counting.
   if (key.length * 3 > keyBytesMax && Buffer.byteLength(key) > keyBytesMax) return "KeyTooLong";
+  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
   return forWrite && /^[/\\]|[\x18-\x1b]/.test(key) ? "InvalidObjectName" : undefined;
 }
