@@ -1,7 +1,7 @@
 /**
  * The embedded metadata engine: LMDB, which several processes may open at once.
  *
- * Four facts of the library shape this file; each was measured, and each has a test.
+ * Five facts of the library shape this file; each was measured, and each has a test.
  * - A transaction callback would hold the database's one write lock while JavaScript runs. Conditions are therefore
  *   native instructions, nested in each other, which the library's own thread checks.
  * - A read transaction outlives the turn it was made in, and then misses what other processes have committed since.
@@ -10,11 +10,14 @@
  *   of them after a restart, hold every commit up by 40 to 130 ms. Both are bounded.
  * - A condition that asks for absence says "met" even inside one that has failed. The rows stay right, but the answer
  *   of the innermost condition alone would not be: every condition is asked.
+ * - When the system refuses a write, the library formats a message into 100 bytes that do not hold it, and may end the
+ *   process. Nothing acknowledged is lost by that, but commits are refused before the disk is quite full.
  */
 
-import { constants } from "node:fs";
+import { constants, statfsSync } from "node:fs";
 import { access, type FileHandle, mkdir, open as openFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
 import type { MetadataEngine, Range, Row, Seen, Write } from "../../ports/metadata.ts";
 import type { Random } from "../../ports/random.ts";
@@ -30,6 +33,8 @@ export interface LmdbMetadataOptions {
    * process loses nothing. Every process on one folder names the same tier.
    */
   readonly durability?: "group" | "none";
+  /** Bytes this user may still store on the folder's disk. By default the file system is asked. */
+  readonly freeBytes?: () => number;
 }
 
 /**
@@ -38,11 +43,20 @@ export interface LmdbMetadataOptions {
  */
 const WRITES_UNDER_WAY_MAX = 1_000;
 
+/** Room that commits leave on the disk: more than the pages that the writes under way can touch, at 20 KiB each. */
+const DISK_RESERVE_BYTES = 32 * 1_048_576;
+
+/** What is left for commits that remove rows, which is how room is made. */
+const DISK_RESERVE_BYTES_FOR_REMOVAL = 8 * 1_048_576;
+
+/** How old an answer about the room may be: others write to the same disk, at a gigabyte a second perhaps. */
+const DISK_LOOK_MS = 20;
+
 /** Free pages the library loads, and keeps, at a time. Its defaults (50,000 and 75,000) make small commits crawl. */
 const FREE_PAGES_MAX = 1_000;
 
-/** How long a failed transaction's cause is waited for; the library reports it a moment later, and not always. */
-const CAUSE_WAIT_MS = 1_000;
+/** How long the library is waited for after a failed transaction: for its cause, and for the end of its flushing. */
+const FAILURE_WAIT_MS = 1_000;
 
 /** Settings that the native code reads and the library's types leave out. */
 interface NativeOptions extends RootDatabaseOptions {
@@ -50,7 +64,8 @@ interface NativeOptions extends RootDatabaseOptions {
   readonly maxFreeSpaceToRetain: number;
   /** Mode of the files it makes. */
   readonly permissionsMode: number;
-  /** Instructions of one turn after which the native thread starts, and holds the lock until the turn has ended. */
+  readonly eventTurnBatching: boolean;
+  /** Instructions of one block after which the native thread starts, and holds the lock until the block has ended. */
   readonly batchStartThreshold: number;
 }
 
@@ -71,7 +86,10 @@ export function lmdbSettings(durability: "group" | "none"): NativeOptions {
     maxFreeSpaceToLoad: FREE_PAGES_MAX,
     maxFreeSpaceToRetain: FREE_PAGES_MAX,
     permissionsMode: 0o600,
-    // Never: commits of one turn are handed over together when the turn ends, so the lock waits for no JavaScript.
+    // Off: on, the library wraps each turn in a promise that nobody holds, and a full disk, which rejects it, would
+    // end the process. Commits are grouped without it as well.
+    eventTurnBatching: false,
+    // Never: a commit is handed over when it is written out, so the lock waits for no JavaScript.
     batchStartThreshold: Number.MAX_SAFE_INTEGER,
   };
 }
@@ -81,15 +99,18 @@ export function lmdbSettings(durability: "group" | "none"): NativeOptions {
  * @throws Error that names the folder and what is wrong with it: not a folder, no permission, not a database, damaged.
  */
 export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<MetadataEngine> {
-  const { folder, random, durability = "group" } = options;
+  const { folder, random, durability = "group", freeBytes = () => freeBytesOf(folder) } = options;
   const database = await openDatabase(folder, durability);
   const nextVersion = versions(random);
+  const checkRoom = roomCheck(folder, freeBytes);
 
   let closing: Promise<void> | undefined;
   let writesUnderWay = 0;
+  let bytesUnderWay = 0;
   /** Commits that wait for room, oldest first. */
   const waiting: { readonly size: number; readonly begin: () => void }[] = [];
   const underWay = new Set<Promise<boolean>>();
+  let lastFailed = false;
 
   function checkOpen(): void {
     if (closing !== undefined) throw new Error("the metadata store is closed");
@@ -131,6 +152,11 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
         database.resetReadTxn();
         return seen.every(({ key, version }) => currentVersion(database, key) === version);
       }
+      const size = writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0);
+      checkRoom(
+        bytesUnderWay + size,
+        writes.some(({ value }) => value === undefined),
+      );
       // The native thread reads values after this call has returned, so they are copied now.
       const conditions = absentFirst(seen);
       const rows = writes.map(({ key, value }) => ({
@@ -140,17 +166,27 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       const version = nextVersion();
       const commit = admit(rows.length, () => submitCommit(database, conditions, rows, version));
       underWay.add(commit);
+      bytesUnderWay += size;
       try {
-        return await commit;
+        const applied = await commit;
+        lastFailed = false;
+        return applied;
+      } catch (error) {
+        lastFailed = true;
+        throw error;
       } finally {
         underWay.delete(commit);
+        bytesUnderWay -= size;
       }
     },
 
     close() {
       closing ??= (async () => {
         await Promise.allSettled(underWay);
-        await database.close();
+        const closed = database.close();
+        // In tier none the library waits for a flush that a failed transaction never gets; the end of the process
+        // closes what it leaves open.
+        await (lastFailed ? Promise.race([closed, failureWait()]) : closed);
       })();
       return closing;
     },
@@ -170,6 +206,33 @@ function versions(random: Random): () => number {
     version = version >= Number.MAX_SAFE_INTEGER ? 1 : version + 1;
     return version;
   };
+}
+
+/** Makes the check that a commit passes before anything of it is handed over. */
+function roomCheck(folder: string, freeBytes: () => number): (bytes: number, removes: boolean) => void {
+  let free = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  return (bytes, removes) => {
+    const now = performance.now();
+    if (now - lookedAt > DISK_LOOK_MS) {
+      free = freeBytes();
+      lookedAt = now;
+    }
+    if (free - bytes >= (removes ? DISK_RESERVE_BYTES_FOR_REMOVAL : DISK_RESERVE_BYTES)) return;
+    const error: NodeJS.ErrnoException = new Error(`the disk of ${folder} is full: ${free} bytes are left`);
+    error.code = "ENOSPC";
+    throw error;
+  };
+}
+
+function freeBytesOf(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    // A file system that does not say is not refused for it.
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 function absentFirst(seen: readonly Seen[]): Seen[] {
@@ -231,16 +294,16 @@ function submitCommit(
 async function commitFailure(error: unknown): Promise<Error> {
   const failed = error as { readonly commitError?: Promise<never> };
   if (failed.commitError === undefined) return new Error("the metadata transaction failed", { cause: error });
-  let timer: NodeJS.Timeout | undefined;
   const cause: unknown = await Promise.race([
     failed.commitError.catch((reason: unknown) => reason),
-    new Promise((resolve) => {
-      timer = setTimeout(resolve, CAUSE_WAIT_MS, error);
-    }),
+    failureWait().then(() => error),
   ]);
-  clearTimeout(timer);
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new Error(`the metadata transaction failed: ${reason}`, { cause });
+}
+
+function failureWait(): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, FAILURE_WAIT_MS).unref());
 }
 
 /** Whether the range can hold no key but its start. Such reads skip the cursor and run about six times as fast. */
