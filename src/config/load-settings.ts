@@ -36,6 +36,8 @@ export interface SettingsOrigin {
   readonly cwd: string;
   /** The settings file; without it `cosbox.yaml` in `cwd`, which may be absent. `false` reads none. */
   readonly file?: string | false;
+  /** What stands in place of the defaults; not checked. */
+  readonly defaults?: Partial<Settings>;
   /** Typed values that stand above all others, as the library takes them. */
   readonly options?: Readonly<Record<string, unknown>>;
 }
@@ -238,11 +240,11 @@ export async function loadSettings(origin: SettingsOrigin): Promise<LoadedSettin
   const sources = new Map<string, Source>();
   const places = new Map<string, string>();
   for (const name of SETTING_NAMES) {
-    merged[name] = SETTINGS[name].default;
+    merged[name] = origin.defaults?.[name] ?? SETTINGS[name].default;
     sources.set(name, "default");
     places.set(name, name);
   }
-  merged["data"] = path.resolve(cwd, SETTINGS.data.default);
+  merged["data"] = path.resolve(cwd, String(merged["data"]));
 
   for (const layer of layers) {
     const values = absolute(layer, await check(layer));

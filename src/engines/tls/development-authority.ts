@@ -1,8 +1,9 @@
 /** The local authority of `--tls dev`: made once, kept in the data folder, and trusted by whoever chooses to. */
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { makeFolder } from "../../config/make-folder.ts";
 import { SettingsError } from "../../config/settings.ts";
 import { developmentCaPath } from "./ca-path.ts";
 import { issueCertificate } from "./x509.ts";
@@ -93,7 +94,7 @@ export function developmentAuthority(data: string, now: number): Authority {
   const folder = path.join(data, "tls");
   const file = path.join(folder, "authority.pem");
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     let authority = readAuthority(file, now);
     if (authority === undefined) {
       const { pair } = newAuthority(now);

@@ -1,0 +1,115 @@
+/** The command line: which command, which flags, and how a refusal reads. */
+
+import { Command, CommanderError, Option } from "commander";
+import { formatListen } from "../config/listen-address.ts";
+import { SETTING_NAMES, SETTINGS, type SettingName, SettingsError } from "../config/settings.ts";
+
+/** What a command may touch of the process. */
+export interface Shell {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
+  cwd(): string;
+  on(signal: "SIGINT" | "SIGTERM", listener: () => void): unknown;
+  exit(code: number): never;
+}
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+function defaultText(name: SettingName): string {
+  if (name === "listen") return `${formatListen(SETTINGS.listen.default)}, `;
+  const value = SETTINGS[name].default;
+  return typeof value === "string" && value !== "" ? `${value}, ` : "";
+}
+
+/** Adds the flags of every setting to `command`. */
+function withSettings(command: Command): Command {
+  command.option("--config <file>", "settings file (COSBOX_CONFIG; default cosbox.yaml, if there is one)");
+  for (const name of SETTING_NAMES) {
+    const { about, env, flag, form } = SETTINGS[name];
+    if (flag === undefined) continue;
+    const option = new Option(flag, `${about} (${defaultText(name)}${env})`);
+    if (form === "list" || form === "pairs") {
+      option.argParser((value: string, before: string | undefined) => (before === undefined ? value : `${before},${value}`));
+    }
+    command.addOption(option);
+  }
+  return command;
+}
+
+async function load(flags: Record<string, unknown>, shell: Shell) {
+  const { loadSettings } = await import("../config/load-settings.ts");
+  const file = (flags["config"] as string | undefined) ?? (shell.env["COSBOX_CONFIG"] || undefined);
+  return loadSettings({ flags, env: shell.env, cwd: shell.cwd(), ...(file === undefined ? {} : { file }) });
+}
+
+/**
+ * Runs one command and resolves with the exit code: 0, 1 where something has to be mended, 2 for a wrong command line.
+ * What a person can mend is one line on stderr; only a fault of our own shows a stack.
+ */
+export async function run(argv: readonly string[], shell: Shell): Promise<number> {
+  let exitCode = 0;
+  const program = new Command("cosbox")
+    .description("Tencent Cloud COS in a box.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void shell.stdout.write(text),
+      writeErr: () => undefined,
+    })
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [command]", "show the help of a command");
+
+  withSettings(program.command("serve", { isDefault: true }).description("start the server (what cosbox does without a command)")).action(
+    async (flags: Record<string, unknown>) => {
+      const loaded = await load(flags, shell);
+      const { serve } = await import("./serve.ts");
+      exitCode = await serve(loaded, shell);
+    },
+  );
+  withSettings(program.command("config").description("print the effective settings, and where each comes from")).action(
+    async (flags: Record<string, unknown>) => {
+      const loaded = await load(flags, shell);
+      const { effectiveSettings } = await import("./config.ts");
+      shell.stdout.write(effectiveSettings(loaded));
+      for (const warning of loaded.warnings) shell.stderr.write(`cosbox: warning: ${warning}\n`);
+    },
+  );
+  program
+    .command("version")
+    .description("print the version")
+    .action(async () => {
+      const { packageVersion } = await import("./version.ts");
+      shell.stdout.write(`${packageVersion()}\n`);
+    });
+
+  const [first = ""] = argv;
+  const words = first === "--version" || first === "-V" ? ["version"] : [...argv];
+  try {
+    const commands = [...program.commands.map((command) => command.name()), "help"];
+    if (first !== "" && !first.startsWith("-") && !commands.includes(first)) {
+      const { nearestName } = await import("../config/nearest-name.ts");
+      const near = nearestName(first, commands);
+      const mend = near === undefined ? `the commands are ${commands.join(", ")}` : `did you mean ${near}?`;
+      shell.stderr.write(`cosbox: unknown command ${JSON.stringify(first)}; ${mend}\n`);
+      return EXIT_USAGE;
+    }
+    await program.parseAsync(words, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Help that was asked for arrives here as well.
+      if (error.exitCode === 0) return 0;
+      const line = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+      shell.stderr.write(`cosbox: ${line}; see cosbox help\n`);
+      return EXIT_USAGE;
+    }
+    if (error instanceof SettingsError) {
+      shell.stderr.write(`cosbox: ${error.message}\n`);
+      return EXIT_FAILED;
+    }
+    const fault = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    shell.stderr.write(`cosbox: unexpected fault, please report it: ${fault}\n`);
+    return EXIT_FAILED;
+  }
+}

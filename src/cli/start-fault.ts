@@ -1,0 +1,55 @@
+/** Turns what the system says when a server cannot start into one line that names the mend. */
+
+import { accessSync, constants, statSync } from "node:fs";
+import { formatListen } from "../config/listen-address.ts";
+import { makeFolder } from "../config/make-folder.ts";
+import { type Settings, SettingsError } from "../config/settings.ts";
+
+interface SystemFault {
+  readonly code: string;
+  readonly syscall: string;
+}
+
+function systemFault(error: unknown): SystemFault | undefined {
+  if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return undefined;
+  return { code: String(error.code), syscall: String(error.syscall) };
+}
+
+/**
+ * Makes the data folder where it is missing, and throws SettingsError where the server could not work in it, so that
+ * no storage engine has to explain itself.
+ */
+export function prepareDataFolder(folder: string): void {
+  const elsewhere = "choose another with --data, or keep everything in memory with --memory";
+  const refuse = (why: string) => new SettingsError(`the data folder ${folder} ${why}; ${elsewhere}`);
+  try {
+    makeFolder(folder);
+    if (!statSync(folder).isDirectory()) throw refuse("is a file");
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const fault = systemFault(error);
+    if (fault === undefined) throw error;
+    if (fault.code === "ENOTDIR") throw refuse("lies below a file");
+    if (fault.code === "EACCES" || fault.code === "EPERM") throw refuse("may not be read or written by this user");
+    if (fault.code === "EROFS") throw refuse("is on a read-only file system");
+    if (fault.code === "ENOSPC") throw refuse("is on a full file system");
+    throw refuse(`cannot be used (${fault.code})`);
+  }
+}
+
+/** The line for a fault of `listen`, as a SettingsError; any other error as it is. */
+export function explainStartFault(error: unknown, { listen }: Settings): unknown {
+  const fault = systemFault(error);
+  if (fault === undefined || (fault.syscall !== "listen" && fault.syscall !== "getaddrinfo")) return error;
+  const { host, port } = listen;
+  const next = formatListen({ host, port: port === 65_535 ? 9000 : port + 1 });
+  const line = new Map([
+    ["EADDRINUSE", `port ${port} on ${host} is in use; stop what holds it, or choose another: --listen ${next}`],
+    ["EACCES", `this user may not listen on port ${port}; choose one above 1023: --listen ${formatListen({ host, port: 9000 })}`],
+    ["EADDRNOTAVAIL", `${host} is not an address of this machine; listen on one that is: --listen 127.0.0.1:${port}`],
+    ["EAFNOSUPPORT", `this machine has no addresses like ${host}; choose another: --listen 127.0.0.1:${port}`],
+    ["ENOTFOUND", `the name ${host} does not resolve; listen on an address: --listen 127.0.0.1:${port}`],
+    ["EAI_AGAIN", `the name ${host} does not resolve; listen on an address: --listen 127.0.0.1:${port}`],
+  ]).get(fault.code);
+  return line === undefined ? error : new SettingsError(line);
+}
