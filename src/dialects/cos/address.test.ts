@@ -4,7 +4,7 @@ import { describe, it } from "vitest";
 import { REGIONS } from "../../config/places.ts";
 import { CosError } from "../../errors/cos-error.ts";
 import { parseTarget } from "../../http/target.ts";
-import { type Address, addressingRules, bucketNameFault, keyFault, readAddress, signedPaths } from "./address.ts";
+import { type Address, addressingRules, readAddress, signedPaths } from "./address.ts";
 
 const RULES = addressingRules({ regions: [...REGIONS, "my-region"], suffixes: ["cos.local", "storage.test"] });
 const STRICT = addressingRules({ regions: REGIONS, unknownHosts: "refuse" });
@@ -229,49 +229,4 @@ describe("the paths that may have been signed", () => {
     [GZ, "/demo-125/k", ["/demo-125/k"]],
     ["127.0.0.1:9000", "/", ["/"]],
   ])("of %s %s are %j", (host, path, expected) => assert.deepEqual(paths(host, path), expected));
-});
-
-describe("the name of a new bucket", () => {
-  const fits = "a".repeat(60 - "-125.cos.ap-guangzhou.myqcloud.com".length);
-  it.each([
-    ["demo-125", undefined],
-    ["d-1", undefined],
-    [`${fits}-125`, undefined],
-    [`${fits}a-125`, "BucketNameTooLong"],
-    ["demo", "InvalidBucketName"],
-    ["Demo-125", "InvalidBucketName"],
-    ["demo--125", "InvalidBucketName"],
-    ["-demo-125", "InvalidBucketName"],
-    ["demo-125-", "InvalidBucketName"],
-    ["de.mo-125", "InvalidBucketName"],
-    ["demo-125\n", "InvalidBucketName"],
-    ["", "InvalidBucketName"],
-  ])("%j: %s", (name, fault) => assert.equal(bucketNameFault(name, "ap-guangzhou"), fault));
-});
-
-describe("a key", () => {
-  it.each([
-    ["a", undefined, undefined],
-    ["a//b/../.", undefined, undefined],
-    ["\r\n\u0001\u0017\u001c", undefined, undefined],
-    ["__proto__", undefined, undefined],
-    ["/", undefined, "InvalidObjectName"],
-    ["/a", undefined, "InvalidObjectName"],
-    ["\\a", undefined, "InvalidObjectName"],
-    ["a\\", undefined, undefined],
-    ["a\u0018", undefined, "InvalidObjectName"],
-    ["\u0019", undefined, "InvalidObjectName"],
-    ["\u001a", undefined, "InvalidObjectName"],
-    ["a\u001bb", undefined, "InvalidObjectName"],
-    ["a".repeat(850), undefined, undefined],
-    ["a".repeat(851), "KeyTooLong", "KeyTooLong"],
-    ["报".repeat(283), undefined, undefined],
-    ["报".repeat(284), "KeyTooLong", "KeyTooLong"],
-    ["😀".repeat(212), undefined, undefined],
-    ["😀".repeat(213), "KeyTooLong", "KeyTooLong"],
-  ])("%j: reading %s, writing %s", (key, reading, writing) => {
-    assert.deepEqual([keyFault(key, false), keyFault(key, true)], [reading, writing]);
-  });
-
-  it("is measured against the limit that is set", () => assert.equal(keyFault("abcd", true, 3), "KeyTooLong"));
 });

@@ -9,6 +9,7 @@
 
 import { refuse } from "../../errors/cos-error.ts";
 import type { Target } from "../../http/target.ts";
+import { isBucketName } from "../../operations/name-rules.ts";
 
 /** How a server reads hosts; made once by `addressingRules`. */
 export interface AddressingRules {
@@ -244,44 +245,11 @@ function unknownRegion(region: string): Error {
 
 function checkedBucket(label: string): string {
   if (label.length > BUCKET_LABEL_CHARS_MAX) throw refuse("BucketNameTooLong");
-  if (wellFormed(label)) return label;
+  if (isBucketName(label)) return label;
   if (label !== "" && !/-[0-9]+$/.test(label)) {
     throw refuse("InvalidRequest", {
       message: "Missing required header for this request: Appid, Bucket format should be <bucketname>-<appid>",
     });
   }
   throw refuse("InvalidBucketName");
-}
-
-/** Lower-case letters, digits and hyphens, no hyphen at the start or before the APPID's own, then the APPID. (bucket naming page) */
-function wellFormed(name: string): boolean {
-  return /^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9]+$/.test(name);
-}
-
-/**
- * What is wrong with the name of a bucket to be made, or undefined. The length counts the whole host that the live
- * service would give it, `<bucket>.cos.<region>.myqcloud.com`, however this request was addressed.
- */
-export function bucketNameFault(
-  name: string,
-  region: string,
-  hostCharsMax = 60,
-): "InvalidBucketName" | "BucketNameTooLong" | undefined {
-  if (!wellFormed(name)) return "InvalidBucketName";
-  return `${name}.cos.${region}.myqcloud.com`.length > hostCharsMax ? "BucketNameTooLong" : undefined;
-}
-
-/**
- * What is wrong with a key, or undefined. Names that may not be stored are still looked up, and not found: only a write
- * is told `InvalidObjectName` (a leading `/` or `\`, and the bytes CAN, EM, SUB and ESC). (object naming page)
- */
-export function keyFault(
-  key: string,
-  forWrite: boolean,
-  keyBytesMax = 850,
-): "KeyTooLong" | "InvalidObjectName" | undefined {
-  // UTF-8 takes at most three bytes for one UTF-16 unit, so short keys need no counting.
-  if (key.length * 3 > keyBytesMax && Buffer.byteLength(key) > keyBytesMax) return "KeyTooLong";
-  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-  return forWrite && /^[/\\]|[\x18-\x1b]/.test(key) ? "InvalidObjectName" : undefined;
 }

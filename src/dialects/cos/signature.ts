@@ -398,8 +398,8 @@ function headerText(value: string, reading: Reading): string {
 
 /**
  * Equal or not, in a time that tells nothing about where the two differ. Both are brought to 20 bytes first, on which
- * `timingSafeEqual` insists; that a text is no signature at all is no secret. Hashing both sides instead, for secrets
- * whose length must not show, would take half as long again as the whole check.
+ * `timingSafeEqual` insists; that a text is no signature at all is no secret. Both sides
+ * have one fixed length, so hashing them first, as secrets of varying length need, would only cost time.
  */
 function sameSignature(computed: string, given: string): boolean {
   return /^[0-9a-f]{40}$/.test(given) && timingSafeEqual(Buffer.from(computed, "hex"), Buffer.from(given, "hex"));
