@@ -146,8 +146,10 @@ export function collector(options: CollectorOptions): Collector {
       if (rows.length === 0) return;
       for (const { key, value } of rows) {
         const number = partNumberOf(key);
-        if (taken.some(({ first, last }) => first <= number && number <= last)) continue;
-        await freeBody(decodePart(value).body);
+        const { body } = decodePart(value);
+        if (!taken.some(({ first, last }) => first <= number && number <= last)) await freeBody(body);
+        // The object lists the pieces of a part it took over in its own manifest, so the part's is left over.
+        else if (body.manifest) await consumeManifest(body.manifest.id, async () => {});
       }
       await write(rows.map(({ key }) => ({ key, value: undefined })));
     }

@@ -1,0 +1,56 @@
+/** Initiate Multipart Upload: names an upload that parts can then be sent to. */
+
+import { group, out } from "../../operations/fields.ts";
+import { operation } from "../../operations/operation.ts";
+import { makeUploadId } from "../../store/uploads.ts";
+import { el, leaf } from "../../xml/write.ts";
+import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
+import { ownerOf } from "../object/store-object.ts";
+import { requireBucket, uploadName } from "./open-upload.ts";
+
+interface Initiated {
+  readonly bucket: string;
+  readonly key: string;
+  readonly uploadId: string;
+}
+
+export const initiateMultipartUpload = operation(
+  {
+    name: "InitiateMultipartUpload",
+    summary: "Begins an upload in parts and answers its id.",
+    route: { method: "POST", on: "object", query: ["uploads"] },
+    action: "name/cos:InitiateMultipartUpload",
+    authentication: ["header", "query", "anonymous"],
+    permission: "write",
+    input: {
+      stored: group(storedHeaderFields),
+      metadata: metadataField,
+      storageClass: storageClassField,
+    },
+    output: {
+      result: out.xml("InitiateMultipartUploadResult", ({ bucket, key, uploadId }: Initiated) =>
+        el("InitiateMultipartUploadResult", leaf("Bucket", bucket), leaf("Key", key), leaf("UploadId", uploadId)),
+      ),
+    },
+    status: 200,
+    errors: ["NoSuchBucket"],
+  },
+  async (context, input) => {
+    const { bucket, clock, key, random, store } = context;
+    const initiatedMs = clock.now();
+    const uploadId = makeUploadId(initiatedMs, random);
+    await store.transact([], async (tx) => {
+      await requireBucket(tx, context);
+      store.uploads.create(tx, uploadName(context, uploadId), {
+        initiatedMs,
+        ownerUin: bucket.ownerUin,
+        initiatorUin: ownerOf(context),
+        storageClass: input.storageClass,
+        headers: storedHeaders(input.stored),
+        metadata: input.metadata,
+        sections: [],
+      });
+    });
+    return { result: { bucket: bucket.name, key, uploadId } };
+  },
+);

@@ -1,0 +1,49 @@
+/** Transactions on an upload that is open: what they depend on, and the one that stores a part. */
+
+import { refuse } from "../../errors/cos-error.ts";
+import type { OperationContext } from "../../operations/operation.ts";
+import { keeping, type PendingBody } from "../../store/bodies.ts";
+import { partKey } from "../../store/keys.ts";
+import type { PartRecord, UploadRecord } from "../../store/records.ts";
+import type { Transaction } from "../../store/transact.ts";
+import type { UploadName } from "../../store/uploads.ts";
+
+type Where = Pick<OperationContext, "bucket" | "key" | "store">;
+
+export function uploadName({ bucket, key }: Pick<Where, "bucket" | "key">, uploadId: string): UploadName {
+  return { bucketId: bucket.id, key, uploadId };
+}
+
+/** Makes a transaction depend on the bucket the request was authorised for. Raises NoSuchBucket when that is gone. */
+export async function requireBucket(tx: Transaction, { bucket, store }: Where): Promise<void> {
+  const present = await store.buckets.require(tx, bucket.name);
+  if (present?.id !== bucket.id) throw refuse("NoSuchBucket");
+}
+
+/** The same for the upload, which it waits for while it is being completed. Raises NoSuchUpload as well. */
+export async function requireUpload(tx: Transaction, where: Where, name: UploadName): Promise<UploadRecord> {
+  await requireBucket(tx, where);
+  const upload = await where.store.uploads.require(tx, name);
+  if (upload === undefined) throw refuse("NoSuchUpload");
+  return upload;
+}
+
+/**
+ * Stores a part whose bytes are at hand, in place of the one that had its number, and gives the bytes back when it is
+ * refused. Raises NoSuchBucket and NoSuchUpload; throws BodyVanished for shared bytes whose source has changed.
+ */
+export async function storePart(
+  where: Where,
+  name: UploadName,
+  number: number,
+  pending: PendingBody,
+  facts: Omit<PartRecord, "body">,
+): Promise<void> {
+  await keeping(pending, () =>
+    where.store.transact([partKey(name.bucketId, name.uploadId, number)], async (tx) => {
+      await requireUpload(tx, where, name);
+      await pending.addTo(tx);
+      await where.store.uploads.putPart(tx, name, { ...facts, number, body: pending.body });
+    }),
+  );
+}
