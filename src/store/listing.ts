@@ -85,9 +85,11 @@ export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise
 
   const rows: Row[] = [];
   const prefixes: string[] = [];
-  let lastItem: string | undefined;
   let lastRow: Row | undefined;
-  const page = (truncated: boolean): KeyPage => ({ rows, prefixes, truncated, lastItem, lastRow });
+  const page = (truncated: boolean): KeyPage => {
+    const lastItem = lastRow ? lastRow.key.toString("utf8", family.length, keyEnd(lastRow.key)) : prefixes.at(-1);
+    return { rows, prefixes, truncated, lastItem, lastRow };
+  };
 
   if (limit === 0) return page(false);
   let start = startKey();
@@ -106,15 +108,13 @@ export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise
       const common = group(row.key, ends);
       if (common) {
         hiddenUntil = prefixEnd(common);
-        lastItem = common.toString("utf8", family.length);
         lastRow = undefined;
-        prefixes.push(lastItem);
+        prefixes.push(common.toString("utf8", family.length));
       } else {
         rows.push(row);
         lastRow = row;
       }
     }
-    if (lastRow) lastItem = lastRow.key.toString("utf8", family.length, keyEnd(lastRow.key));
     const last = found.at(-1);
     if (!last || found.length < asked) return page(false);
     start = hiddenUntil && last.key.compare(hiddenUntil) < 0 ? hiddenUntil : after(last.key);

@@ -29,7 +29,10 @@ export interface Disk {
   open(): Promise<Engines>;
 }
 
-export const DISKS: readonly (readonly [name: string, make: () => Promise<Disk>])[] = [
+/** Takes what has to be done when the test has ended; the last first. */
+export type Cleanup = (task: () => Promise<void>) => void;
+
+export const DISKS: readonly (readonly [name: string, make: (cleanup?: Cleanup) => Promise<Disk>])[] = [
   ["memory", async () => memoryDisk()],
   ["LMDB and local files", localDisk],
 ];
@@ -79,20 +82,20 @@ function renamed(engine: BlobEngine, incarnation: string): BlobEngine {
   };
 }
 
-export async function freshFolder(): Promise<string> {
+export async function freshFolder(cleanup: Cleanup = onTestFinished): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "cosbox-test-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  cleanup(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
-async function localDisk(): Promise<Disk> {
-  const folder = await freshFolder();
+async function localDisk(cleanup: Cleanup = onTestFinished): Promise<Disk> {
+  const folder = await freshFolder(cleanup);
   let open: Engines | undefined;
   const close = async () => {
     await open?.blobs.close();
     await open?.metadata.close();
   };
-  onTestFinished(close);
+  cleanup(close);
   return {
     async open() {
       await close();
@@ -108,7 +111,11 @@ async function localDisk(): Promise<Disk> {
 
 export type StoreExtras = Partial<Omit<StoreOptions, "metadata" | "blobs">>;
 
-export async function openOn(engines: Engines, extras: StoreExtras = {}): Promise<Store> {
+export async function openOn(
+  engines: Engines,
+  extras: StoreExtras = {},
+  cleanup: Cleanup = onTestFinished,
+): Promise<Store> {
   const store = await openStore({
     ...engines,
     clock: systemClock(),
@@ -119,7 +126,7 @@ export async function openOn(engines: Engines, extras: StoreExtras = {}): Promis
     },
     ...extras,
   });
-  onTestFinished(async () => {
+  cleanup(async () => {
     await store.collector.stop();
   });
   return store;
