@@ -2,25 +2,27 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "vitest";
 import { refuse } from "../../src/errors/cos-error.ts";
-import { BodyVanished, keeping } from "../../src/store/bodies.ts";
+import { BodyVanished } from "../../src/store/bodies.ts";
 import type { ObjectRecord } from "../../src/store/records.ts";
-import { isUploadId, makeUploadId, type UploadName } from "../../src/store/uploads.ts";
+import { isUploadId, makeUploadId } from "../../src/store/uploads.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
-import type { Store } from "../../src/store/store.ts";
 import {
+  append,
   bytesOf,
+  complete,
   copy,
   DISKS,
   get,
   makeBucket,
   openOn,
-  OWNER,
   pattern,
   put,
+  putPart,
   putPending,
   remove,
   rowsOf,
   source,
+  startUpload,
 } from "./store-fixture.ts";
 
 const BUCKET = "demo-1250000000";
@@ -174,63 +176,6 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     assert.deepEqual(await blobIds(), []);
   });
 
-  async function startUpload(store: Store, bucketId: string, key: string): Promise<UploadName> {
-    const name = { bucketId, key, uploadId: makeUploadId(1_700_000_000_000, systemRandom()) };
-    await store.transact([], async (tx) =>
-      store.uploads.create(tx, name, {
-        initiatedMs: 1_700_000_000_000,
-        ownerUin: OWNER.ownerUin,
-        initiatorUin: OWNER.ownerUin,
-        storageClass: "STANDARD",
-        headers: { contentType: "text/plain" },
-        metadata: [["a", "b"]],
-        sections: [],
-      }),
-    );
-    return name;
-  }
-
-  async function putPart(store: Store, name: UploadName, number: number, bytes: Buffer): Promise<void> {
-    const body = await store.bodies.ingest(source(bytes), { bytesMax: 1_000_000, over: "EntityTooLarge" });
-    await keeping(body, () =>
-      store.transact([], async (tx) => {
-        if (!(await store.uploads.require(tx, name))) throw refuse("NoSuchUpload");
-        await body.addTo(tx);
-        const part = { number, md5: body.md5.toString("hex"), crc64: body.crc64, modifiedMs: 1, body: body.body };
-        await store.uploads.putPart(tx, name, part);
-      }),
-    );
-  }
-
-  async function complete(store: Store, name: UploadName, takes: (number: number) => boolean = () => true) {
-    return await store.uploads.complete(name, async (completion) => {
-      const taken: number[] = [];
-      async function* bodies() {
-        for await (const part of completion.parts()) {
-          if (!takes(part.number)) continue;
-          taken.push(part.number);
-          yield part.body;
-        }
-      }
-      const body = await store.bodies.assemble(bodies(), completion.manifestId);
-      return await store.transact([], async (tx) => {
-        const bucket = await store.buckets.require(tx, BUCKET);
-        assert.ok(bucket);
-        await completion.publish(tx, taken);
-        const previous = await store.objects.findIn(tx, name.bucketId, name.key);
-        return store.objects.put(tx, name.bucketId, name.key, objectOf(body), previous);
-      });
-    });
-  }
-
-  function objectOf(body: ObjectRecord["body"]) {
-    const { size } = body;
-    return {
-      ...{ size, modifiedMs: 1, etag: `${"0".repeat(32)}-3`, crc64: 1n, storageClass: "STANDARD" },
-      ...{ type: "normal" as const, ownerUin: OWNER.ownerUin, headers: {}, metadata: [], sections: [], body },
-    };
-  }
-
   it("makes an object of 2,500 parts, reads and copies any range of it, and frees all of it", async () => {
     const { store, bucket, blobIds, metadata } = await fixture();
     const name = await startUpload(store, bucket.id, "big");
@@ -240,7 +185,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     for (let at = 0; at < parts.length; at += 50) {
       await Promise.all(parts.slice(at, at + 50).map((bytes, index) => putPart(store, name, at + index + 1, bytes)));
     }
-    const done = await complete(store, name);
+    const done = await complete(store, BUCKET, name);
     assert.ok(done);
     const bytes = Buffer.concat(parts);
     assert.equal(done.value.body.manifest?.pieces, 2_500);
@@ -270,11 +215,11 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
       for (const number of [1, 2, 3]) await putPart(store, name, number, pattern(9_000, seed + number));
     await store.collector.idle();
     assert.equal((await blobIds()).length, 3);
-    assert.ok(await complete(store, name, (number) => number !== 2));
+    assert.ok(await complete(store, BUCKET, name, (number) => number !== 2));
     await store.collector.idle();
     assert.equal((await blobIds()).length, 2);
     assert.ok((await get(store, bucket.id, "k")).equals(Buffer.concat([pattern(9_000, 3), pattern(9_000, 5)])));
-    assert.equal(await complete(store, name), undefined);
+    assert.equal(await complete(store, BUCKET, name), undefined);
 
     const other = await startUpload(store, bucket.id, "k");
     await putPart(store, other, 1, pattern(9_000));
@@ -309,7 +254,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     );
     await late;
     assert.equal((await store.uploads.listParts(name, 0, 100)).parts.length, 41);
-    const [first, second] = await Promise.all([complete(store, name), complete(store, name)]);
+    const [first, second] = await Promise.all([complete(store, BUCKET, name), complete(store, BUCKET, name)]);
     assert.equal([first, second].filter((result) => result !== undefined).length, 1);
     await store.collector.idle();
     const expected = Buffer.concat(Array.from({ length: 41 }, (_, at) => pattern(1_500, at + 1)));
@@ -327,13 +272,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     const earlier: { record: ObjectRecord; bytes: Buffer }[] = [];
     for (let at = 0; at < 400; at++) {
       const bytes = pattern(at % 7 === 6 ? 2_000 : at % 3 === 2 ? 500 : 10, at);
-      const added = await store.bodies.ingest(source(bytes), { bytesMax: 10_000, over: "EntityTooLarge" });
-      record = await store.transact([], async (tx) => {
-        const previous = await store.objects.findIn(tx, bucket.id, "log");
-        const body = await store.bodies.extend(tx, previous?.body, added);
-        const next = { ...objectOf(body), type: "appendable" as const };
-        return store.objects.put(tx, bucket.id, "log", next, previous, "kept");
-      });
+      record = await append(store, bucket.id, "log", bytes);
       expected = Buffer.concat([expected, bytes]);
       if (at % 40 === 0) earlier.push({ record, bytes: expected });
     }

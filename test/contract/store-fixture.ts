@@ -9,14 +9,16 @@ import { systemClock } from "../../src/engines/clock/system.ts";
 import { lmdbMetadata } from "../../src/engines/metadata/lmdb.ts";
 import { memoryMetadata } from "../../src/engines/metadata/memory.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
+import { refuse } from "../../src/errors/cos-error.ts";
 import type { BlobEngine } from "../../src/ports/blobs.ts";
 import type { MetadataEngine } from "../../src/ports/metadata.ts";
 import type { BodySource, PendingBody } from "../../src/store/bodies.ts";
 import { keeping } from "../../src/store/bodies.ts";
 import { objectKey } from "../../src/store/keys.ts";
-import type { BucketRecord, ObjectRecord } from "../../src/store/records.ts";
+import type { Body, BucketRecord, ObjectRecord } from "../../src/store/records.ts";
 import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
-import { refuse } from "../../src/errors/cos-error.ts";
+import type { NewObject } from "../../src/store/objects.ts";
+import { makeUploadId, type UploadName } from "../../src/store/uploads.ts";
 
 export interface Engines {
   readonly metadata: MetadataEngine;
@@ -166,13 +168,32 @@ export async function makeBucket(store: Store, name = "demo-1250000000"): Promis
   return made.bucket;
 }
 
+/** An object's record of these bytes, with nothing else that matters here. */
+export function objectOf(body: Body, digests: { md5: Buffer; crc64: bigint } = NO_DIGESTS): NewObject {
+  return {
+    size: body.size,
+    modifiedMs: 1_700_000_000_000,
+    etag: digests.md5.toString("hex"),
+    crc64: digests.crc64,
+    storageClass: "STANDARD",
+    type: "normal",
+    ownerUin: OWNER.ownerUin,
+    headers: {},
+    metadata: [],
+    body,
+    sections: [],
+  };
+}
+
+const NO_DIGESTS = { md5: Buffer.alloc(16), crc64: 0n };
+
 /** Stores `pending` under a key as the features do: bucket row, previous version, body, row, in one transaction. */
 export async function putPending(
   store: Store,
   bucketName: string,
   key: string,
   pending: PendingBody,
-  digests: { md5: Buffer; crc64: bigint } = { md5: Buffer.alloc(16), crc64: 0n },
+  digests: { md5: Buffer; crc64: bigint } = NO_DIGESTS,
 ): Promise<ObjectRecord> {
   return await keeping(pending, () =>
     store.transact([Buffer.from(`${bucketName}/${key}`)], async (tx) => {
@@ -180,25 +201,7 @@ export async function putPending(
       if (!bucket) throw refuse("NoSuchBucket");
       const previous = await store.objects.findIn(tx, bucket.id, key);
       await pending.addTo(tx);
-      return store.objects.put(
-        tx,
-        bucket.id,
-        key,
-        {
-          size: pending.body.size,
-          modifiedMs: 1_700_000_000_000,
-          etag: digests.md5.toString("hex"),
-          crc64: digests.crc64,
-          storageClass: "STANDARD",
-          type: "normal",
-          ownerUin: OWNER.ownerUin,
-          headers: {},
-          metadata: [],
-          body: pending.body,
-          sections: [],
-        },
-        previous,
-      );
+      return store.objects.put(tx, bucket.id, key, objectOf(pending.body, digests), previous);
     }),
   );
 }
@@ -233,6 +236,71 @@ export async function remove(store: Store, bucketId: string, key: string): Promi
   await store.transact([objectKey(bucketId, key)], async (tx) => {
     const previous = await store.objects.findIn(tx, bucketId, key);
     if (previous) store.objects.remove(tx, bucketId, key, previous);
+  });
+}
+
+export async function append(store: Store, bucketId: string, key: string, bytes: Buffer): Promise<ObjectRecord> {
+  const added = await store.bodies.ingest(source(bytes), { bytesMax: 2 ** 40, over: "EntityTooLarge" });
+  return await keeping(added, () =>
+    store.transact([objectKey(bucketId, key)], async (tx) => {
+      const previous = await store.objects.findIn(tx, bucketId, key);
+      const body = await store.bodies.extend(tx, previous?.body, added);
+      return store.objects.put(tx, bucketId, key, { ...objectOf(body), type: "appendable" }, previous, "kept");
+    }),
+  );
+}
+
+export async function startUpload(store: Store, bucketId: string, key: string): Promise<UploadName> {
+  const name = { bucketId, key, uploadId: makeUploadId(1_700_000_000_000, systemRandom()) };
+  await store.transact([], async (tx) =>
+    store.uploads.create(tx, name, {
+      initiatedMs: 1_700_000_000_000,
+      ownerUin: OWNER.ownerUin,
+      initiatorUin: OWNER.ownerUin,
+      storageClass: "STANDARD",
+      headers: { contentType: "text/plain" },
+      metadata: [["a", "b"]],
+      sections: [],
+    }),
+  );
+  return name;
+}
+
+export async function putPart(store: Store, name: UploadName, number: number, bytes: Buffer): Promise<void> {
+  const body = await store.bodies.ingest(source(bytes), { bytesMax: 2 ** 40, over: "EntityTooLarge" });
+  await keeping(body, () =>
+    store.transact([], async (tx) => {
+      if (!(await store.uploads.require(tx, name))) throw refuse("NoSuchUpload");
+      await body.addTo(tx);
+      const part = { number, md5: body.md5.toString("hex"), crc64: body.crc64, modifiedMs: 1, body: body.body };
+      await store.uploads.putPart(tx, name, part);
+    }),
+  );
+}
+
+/** Makes the object of those parts that `takes` says, all unless told. */
+export async function complete(
+  store: Store,
+  bucketName: string,
+  name: UploadName,
+  takes: (number: number) => boolean = () => true,
+): Promise<{ value: ObjectRecord } | undefined> {
+  return await store.uploads.complete(name, async (completion) => {
+    const taken: number[] = [];
+    async function* bodies() {
+      for await (const part of completion.parts()) {
+        if (!takes(part.number)) continue;
+        taken.push(part.number);
+        yield part.body;
+      }
+    }
+    const body = await store.bodies.assemble(bodies(), completion.manifestId);
+    return await store.transact([], async (tx) => {
+      if (!(await store.buckets.require(tx, bucketName))) throw refuse("NoSuchBucket");
+      await completion.publish(tx, taken);
+      const previous = await store.objects.findIn(tx, name.bucketId, name.key);
+      return store.objects.put(tx, name.bucketId, name.key, objectOf(body), previous);
+    });
   });
 }
 
