@@ -30,11 +30,13 @@ const LEVELS: Readonly<Record<number, string>> = { 20: "debug", 30: "info", 40: 
 /** Characters of one field on a terminal line. */
 const VALUE_CHARS_MAX = 500;
 
-/** pino's JSON line as `12:34:56 warn  message key=value`. Control characters cannot steer the terminal. */
+/** pino's JSON line as `12:34:56 warn  message key=value`. */
 function readable(line: string): string {
   const { time, level, msg, error, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = new Date(Number(time)).toTimeString().slice(0, 8);
-  const facts = Object.entries(fields).map(([name, value]) => printable(`${name}=${JSON.stringify(value)}`.slice(0, VALUE_CHARS_MAX)));
+  const facts = Object.entries(fields).map(([name, value]) =>
+    printable(`${name}=${JSON.stringify(value)}`.slice(0, VALUE_CHARS_MAX)),
+  );
   const words = [clock, (LEVELS[Number(level)] ?? "").padEnd(5), printable(String(msg)), ...facts];
   // The stack is what a developer at a terminal needs; its lines are indented so that each entry still begins alone.
   const stack = (error as { stack?: unknown } | undefined)?.stack;
@@ -42,8 +44,13 @@ function readable(line: string): string {
   return `${words.join(" ")}${trace}\n`;
 }
 
+/** Control characters as `\x1b`: a log line must not be able to move the cursor or to pretend to be another line. */
 function printable(text: string): string {
-  return text.replaceAll(/[\0-\x1f\x7f-\x9f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return Array.from(text, (character) => {
+    const code = character.charCodeAt(0);
+    const control = code < 0x20 || (code >= 0x7f && code <= 0x9f);
+    return control ? `\\x${code.toString(16).padStart(2, "0")}` : character;
+  }).join("");
 }
 
 export function createLog({ level, out }: LogOptions): Log {
@@ -64,9 +71,11 @@ export function createLog({ level, out }: LogOptions): Log {
   }
 
   const RANK = { debug: 20, info: 30, warn: 40, error: 50, silent: 60 };
-  const at = (name: "debug" | "info" | "warn" | "error") => (message: string, fields: LogFields = {}) => {
-    if (RANK[name] >= RANK[level]) logger()[name](fields, message);
-  };
+  const at =
+    (name: "debug" | "info" | "warn" | "error") =>
+    (message: string, fields: LogFields = {}) => {
+      if (RANK[name] >= RANK[level]) logger()[name](fields, message);
+    };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 

@@ -4,7 +4,9 @@ import { loadSettings } from "../config/load-settings.ts";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../config/settings.ts";
 import { banner } from "./banner.ts";
 
-async function printed(origin: { flags?: Record<string, unknown>; env?: Record<string, string>; caPath?: string } = {}) {
+async function printed(
+  origin: { flags?: Record<string, unknown>; env?: Record<string, string>; caPath?: string } = {},
+) {
   const { caPath, ...rest } = origin;
   const { settings } = await loadSettings({ cwd: "/srv/work", file: false, ...rest });
   const { host } = settings.listen;
@@ -36,7 +38,8 @@ describe("the banner", () => {
       ["Node.js", "Python", "Go", "coscli"],
     );
     for (const part of parts) {
-      for (const fact of ["http://127.0.0.1:9321", DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY]) assert.ok(part.includes(fact), part);
+      for (const fact of ["http://127.0.0.1:9321", DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY])
+        assert.ok(part.includes(fact), part);
     }
   });
 
@@ -47,7 +50,10 @@ describe("the banner", () => {
   });
 
   it("names an address that works for a listener on every interface, and IPv6 in brackets", async () => {
-    assert.match(await printed({ flags: { listen: "0.0.0.0:1", allowPublic: true } }), /Proxy: "http:\/\/127\.0\.0\.1:9321"/);
+    assert.match(
+      await printed({ flags: { listen: "0.0.0.0:1", allowPublic: true } }),
+      /Proxy: "http:\/\/127\.0\.0\.1:9321"/,
+    );
     assert.match(await printed({ flags: { listen: "[::1]:1" } }), /Proxy: "http:\/\/\[::1\]:9321"/);
   });
 

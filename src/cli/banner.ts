@@ -51,7 +51,10 @@ function plainSnippets({ secretId, secretKey, region, bucketHost, authority }: P
   ];
 }
 
-/** Over TLS a proxy would be asked for a tunnel; the clients keep the real `Host` while they connect to the address. */
+/**
+ * Over TLS a proxy would be asked for a tunnel; the clients keep the real `Host` while they connect to the address.
+ * (run against the same clients, with `NODE_EXTRA_CA_CERTS` and `SSL_CERT_FILE`)
+ */
 function tlsSnippets({ secretId, secretKey, region, bucketHost, host, port, authority, caPath }: Paste): string[] {
   const trust = caPath === undefined ? "" : `, VerifySSL="${caPath}"`;
   const lines = [
@@ -60,7 +63,8 @@ function tlsSnippets({ secretId, secretKey, region, bucketHost, host, port, auth
     `    SecretKey: "${secretKey}", Protocol: "https:", Ip: "${authority}" });`,
     "Python, cos-python-sdk-v5",
     `  client = CosS3Client(CosConfig(Region="${region}", SecretId="${secretId}",`,
-    `    SecretKey="${secretKey}", Scheme="https", IP="${host}", Port=${port}${trust}))`,
+    `    SecretKey="${secretKey}", Scheme="https", IP="${host}", Port=${port},`,
+    `    ServiceDomain="${authority}"${trust}))`,
     "Go, cos-go-sdk-v5",
     `  bucket, _ := url.Parse("https://${authority}")`,
     `  auth := &cos.AuthorizationTransport{SecretID: "${secretId}",`,
@@ -68,11 +72,14 @@ function tlsSnippets({ secretId, secretKey, region, bucketHost, host, port, auth
     "  client := cos.NewClient(&cos.BaseURL{BucketURL: bucket}, &http.Client{Transport: auth})",
     `  client.Host = "${bucketHost}"`,
     "coscli reaches an HTTPS server by name only: give the names below an entry in your hosts file",
-    `  ${host} cos.${region}.myqcloud.com ${bucketHost}`,
+    `  ${host.replaceAll(/[[\]]/g, "")} cos.${region}.myqcloud.com ${bucketHost}`,
     `  coscli ls --init-skip -e cos.${region}.myqcloud.com:${port} -i ${secretId} -k ${secretKey}`,
   ];
   if (caPath === undefined) return lines;
-  return [`Trust the authority first (Node.js, Go): export NODE_EXTRA_CA_CERTS=${caPath} SSL_CERT_FILE=${caPath}`, ...lines];
+  return [
+    `Trust the authority first (Node.js, Go): export NODE_EXTRA_CA_CERTS=${caPath} SSL_CERT_FILE=${caPath}`,
+    ...lines,
+  ];
 }
 
 /** The whole text, ending in a newline. Root keys of one's own are never in it: terminals are logged and shared. */
@@ -98,7 +105,7 @@ export function banner({ settings, host, port, version, caPath }: BannerFacts): 
     secretKey,
     region,
     bucketHost: `demo-${appid}.cos.${region}.myqcloud.com`,
-    host: near,
+    host: near.includes(":") ? `[${near}]` : near,
     port,
     authority,
     caPath,

@@ -10,9 +10,8 @@ const COMMENT_COLUMN = 48;
 /** A YAML scalar: bare where that cannot be read as anything else, quoted otherwise. */
 function scalar(value: unknown): string {
   if (typeof value !== "string") return String(value);
-  return /^[A-Za-z/.][A-Za-z0-9/._-]*(:[0-9]+)?$/.test(value) && !/^(true|false|null|yes|no|on|off)$/i.test(value)
-    ? value
-    : JSON.stringify(value);
+  const plain = /^[A-Za-z0-9/.][A-Za-z0-9/._-]*(:[0-9]+)?$/.test(value) && Number.isNaN(Number(value));
+  return plain && !/^(true|false|null|yes|no|on|off)$/i.test(value) ? value : JSON.stringify(value);
 }
 
 function mask(secretKey: string): string {

@@ -31,7 +31,9 @@ function withSettings(command: Command): Command {
     if (flag === undefined) continue;
     const option = new Option(flag, `${about} (${defaultText(name)}${env})`);
     if (form === "list" || form === "pairs") {
-      option.argParser((value: string, before: string | undefined) => (before === undefined ? value : `${before},${value}`));
+      option.argParser((value: string, before: string | undefined) =>
+        before === undefined ? value : `${before},${value}`,
+      );
     }
     command.addOption(option);
   }
@@ -60,13 +62,13 @@ export async function run(argv: readonly string[], shell: Shell): Promise<number
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show the help of a command");
 
-  withSettings(program.command("serve", { isDefault: true }).description("start the server (what cosbox does without a command)")).action(
-    async (flags: Record<string, unknown>) => {
-      const loaded = await load(flags, shell);
-      const { serve } = await import("./serve.ts");
-      exitCode = await serve(loaded, shell);
-    },
-  );
+  withSettings(
+    program.command("serve", { isDefault: true }).description("start the server (what cosbox does without a command)"),
+  ).action(async (flags: Record<string, unknown>) => {
+    const loaded = await load(flags, shell);
+    const { serve } = await import("./serve.ts");
+    exitCode = await serve(loaded, shell);
+  });
   withSettings(program.command("config").description("print the effective settings, and where each comes from")).action(
     async (flags: Record<string, unknown>) => {
       const loaded = await load(flags, shell);

@@ -22,7 +22,10 @@ describe("prepareDataFolder", () => {
     const file = path.join(folder, "file");
     writeFileSync(file, "");
     const mend = "choose another with --data, or keep everything in memory with --memory";
-    assert.throws(() => prepareDataFolder(file), { name: "SettingsError", message: `the data folder ${file} is a file; ${mend}` });
+    assert.throws(() => prepareDataFolder(file), {
+      name: "SettingsError",
+      message: `the data folder ${file} is a file; ${mend}`,
+    });
     assert.throws(() => prepareDataFolder(path.join(file, "below")), {
       name: "SettingsError",
       message: `the data folder ${path.join(file, "below")} lies below a file; ${mend}`,
@@ -31,7 +34,10 @@ describe("prepareDataFolder", () => {
 
   it("says when the system does not let it be made", ({ skip }) => {
     if (!existsSync("/proc/self")) skip("there is no /proc here, where nobody may make folders");
-    assert.throws(() => prepareDataFolder("/proc/cosbox"), { name: "SettingsError", message: /^the data folder \/proc\/cosbox .*--memory$/ });
+    assert.throws(() => prepareDataFolder("/proc/cosbox"), {
+      name: "SettingsError",
+      message: /^the data folder \/proc\/cosbox .*--memory$/,
+    });
   });
 });
 
@@ -58,7 +64,10 @@ describe("explainStartFault", () => {
   });
 
   it("names an address that is not this machine's", async () => {
-    assert.match((await refusalOf("192.0.2.1:0")) ?? "", /^192\.0\.2\.1 is not an address of this machine; .*--listen 127\.0\.0\.1:0$/);
+    assert.match(
+      (await refusalOf("192.0.2.1:0")) ?? "",
+      /^192\.0\.2\.1 is not an address of this machine; .*--listen 127\.0\.0\.1:0$/,
+    );
   });
 
   it("names a host that does not resolve", async () => {

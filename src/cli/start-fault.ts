@@ -45,7 +45,10 @@ export function explainStartFault(error: unknown, { listen }: Settings): unknown
   const next = formatListen({ host, port: port === 65_535 ? 9000 : port + 1 });
   const line = new Map([
     ["EADDRINUSE", `port ${port} on ${host} is in use; stop what holds it, or choose another: --listen ${next}`],
-    ["EACCES", `this user may not listen on port ${port}; choose one above 1023: --listen ${formatListen({ host, port: 9000 })}`],
+    [
+      "EACCES",
+      `this user may not listen on port ${port}; choose one above 1023: --listen ${formatListen({ host, port: 9000 })}`,
+    ],
     ["EADDRNOTAVAIL", `${host} is not an address of this machine; listen on one that is: --listen 127.0.0.1:${port}`],
     ["EAFNOSUPPORT", `this machine has no addresses like ${host}; choose another: --listen 127.0.0.1:${port}`],
     ["ENOTFOUND", `the name ${host} does not resolve; listen on an address: --listen 127.0.0.1:${port}`],

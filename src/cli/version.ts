@@ -7,7 +7,10 @@ import path from "node:path";
 export function packageVersion(): string {
   for (let folder = import.meta.dirname; ; folder = path.dirname(folder)) {
     try {
-      const { name, version } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as Record<string, unknown>;
+      const { name, version } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as Record<
+        string,
+        unknown
+      >;
       if (name === "cosbox") return String(version);
     } catch {
       // No package.json here: look one folder up.

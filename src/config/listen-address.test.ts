@@ -16,10 +16,19 @@ describe("parseListen", () => {
     assert.equal(formatListen({ host, port }), text);
   });
 
-  it.each(["", ":9000", "9000", "localhost", "localhost:", "::1:9000", "[::1]", "[::1]9000", "[host]:1", "a:65536", "a:-1"])(
-    "refuses %j",
-    (text) => assert.equal(parseListen(text), undefined),
-  );
+  it.each([
+    "",
+    ":9000",
+    "9000",
+    "localhost",
+    "localhost:",
+    "::1:9000",
+    "[::1]",
+    "[::1]9000",
+    "[host]:1",
+    "a:65536",
+    "a:-1",
+  ])("refuses %j", (text) => assert.equal(parseListen(text), undefined));
   it.each(["a b:1", "a:1e3", "a: 1", "*:9000", "http://a:1", "a/b:1", "-a:1", "a:９"])("refuses %j", (text) =>
     assert.equal(parseListen(text), undefined),
   );
@@ -29,7 +38,9 @@ describe("isLoopback", () => {
   it("holds for the loopback addresses and localhost only", () => {
     assert.deepEqual(["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"].map(isLoopback), Array(5).fill(true));
     assert.deepEqual(
-      ["0.0.0.0", "::", "192.168.1.1", "127.evil.example", "127.0.0.1.evil", "localhost.evil", "::ffff:127.0.0.1"].map(isLoopback),
+      ["0.0.0.0", "::", "192.168.1.1", "127.evil.example", "127.0.0.1.evil", "localhost.evil", "::ffff:127.0.0.1"].map(
+        isLoopback,
+      ),
       Array(7).fill(false),
     );
   });

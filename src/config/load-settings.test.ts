@@ -123,7 +123,10 @@ describe("loadSettings", () => {
   });
 
   it("merges limits one by one", async () => {
-    const { settings } = await load({ yaml: "limits:\n  partsMax: 7\n  keyBytesMax: 9\n", flags: { limit: "partsMax=8" } });
+    const { settings } = await load({
+      yaml: "limits:\n  partsMax: 7\n  keyBytesMax: 9\n",
+      flags: { limit: "partsMax=8" },
+    });
     assert.equal(settings.limits.partsMax, 8);
     assert.equal(settings.limits.keyBytesMax, 9);
   });
@@ -154,22 +157,43 @@ describe("loadSettings", () => {
 
 describe("a setting that cannot stand", () => {
   it.each([
-    ["listen: 9000\n", "cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found 9000"],
-    ["\n\nworkers: 4\n", "cosbox.yaml:3: workers: expected 1, until several processes can safely share one data folder, found 4"],
+    [
+      "listen: 9000\n",
+      "cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found 9000",
+    ],
+    [
+      "\n\nworkers: 4\n",
+      "cosbox.yaml:3: workers: expected 1, until several processes can safely share one data folder, found 4",
+    ],
     ["appid: abc\n", 'cosbox.yaml:1: appid: expected 5 to 20 digits, such as 1250000000, found "abc"'],
     ["memory: maybe\n", 'cosbox.yaml:1: memory: expected true or false, found "maybe"'],
     ["errors: strict\n", 'cosbox.yaml:1: errors: expected documented or observed, found "strict"'],
-    ["# a\nlisten: 127.0.0.1:1\nlimits:\n  keyBytesMax: 850\n  partsMax: -1\n", "cosbox.yaml:5: limits.partsMax: expected a whole number from 1 on, found -1"],
-    ["limits:\n  headersTimeoutMs: 3000000000\n", "cosbox.yaml:2: limits.headersTimeoutMs: expected a whole number from 1 to 2147483647, found 3000000000"],
-    ["regions:\n  - ap-local\n  - AP_BAD\n", 'cosbox.yaml:3: regions[1]: expected a region name such as ap-local, found "AP_BAD"'],
-    ["credentials:\n  - secretId: AKIDsecond00\n    secretKey: short\n", "cosbox.yaml:3: credentials[0].secretKey: expected 8 to 128 printable ASCII characters without spaces, found a string that is not shown"],
+    [
+      "# a\nlisten: 127.0.0.1:1\nlimits:\n  keyBytesMax: 850\n  bucketsPerAccount: -1\n",
+      "cosbox.yaml:5: limits.bucketsPerAccount: expected a whole number from 1 on, found -1",
+    ],
+    [
+      "limits:\n  headersTimeoutMs: 3000000000\n",
+      "cosbox.yaml:2: limits.headersTimeoutMs: expected a whole number from 1 to 2147483647, found 3000000000",
+    ],
+    [
+      "regions:\n  - ap-local\n  - AP_BAD\n",
+      'cosbox.yaml:3: regions[1]: expected a region name such as ap-local, found "AP_BAD"',
+    ],
+    [
+      "credentials:\n  - secretId: AKIDsecond00\n    secretKey: short\n",
+      "cosbox.yaml:3: credentials[0].secretKey: expected 8 to 128 printable ASCII characters without spaces, found a string that is not shown",
+    ],
     ["lisen: 127.0.0.1:1\n", 'cosbox.yaml:1: lisen: unknown setting "lisen"; did you mean listen?'],
     ["limits:\n  part_max: 1\n", 'cosbox.yaml:2: limits.part_max: unknown setting "part_max"; did you mean partsMax?'],
     ["appid: 1250000000\ntls_cert: x\n", 'cosbox.yaml:2: tls_cert: unknown setting "tls_cert"; did you mean tlsCert?'],
     ["wholly: other\n", 'cosbox.yaml:1: wholly: unknown setting "wholly"'],
     ["__proto__: { listen: 1 }\n", 'cosbox.yaml:1: __proto__: unknown setting "__proto__"'],
     ["- a\n", 'cosbox.yaml: expected settings, each as name: value, found ["a"]'],
-    ["listen: x\nworkers: 2\nerrors: y\n", 'cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found "x" (and 2 more)'],
+    [
+      "listen: x\nworkers: 2\nerrors: y\n",
+      'cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found "x" (and 2 more)',
+    ],
   ])("in cosbox.yaml is named with its line: %j", async (yaml, message) => {
     assert.equal(await refusal({ yaml }), message);
   });
@@ -183,9 +207,18 @@ describe("a setting that cannot stand", () => {
     const face = 'expected documented or observed, found "x"';
     assert.equal(await refusal({ flags: { errors: "x" } }), `--errors: ${face}`);
     assert.equal(await refusal({ env: { COSBOX_ERRORS: "x" } }), `COSBOX_ERRORS: ${face}`);
-    assert.equal(await refusal({ flags: { limit: "partsMax=x" } }), '--limit (partsMax): expected a whole number from 1 on, found "partsMax=x"');
-    assert.match(await refusal({ flags: { limit: "partsMx=1" } }), /^--limit \(partsMx\): unknown setting "partsMx"; did you mean partsMax\?$/);
-    assert.match(await refusal({ flags: { limit: "partsMax" } }), /^--limit: expected names and values of limits, such as partBytesMin=1024/);
+    assert.equal(
+      await refusal({ flags: { limit: "bucketsPerAccount=x" } }),
+      '--limit (bucketsPerAccount): expected a whole number from 1 on, found "bucketsPerAccount=x"',
+    );
+    assert.match(
+      await refusal({ flags: { limit: "partsMx=1" } }),
+      /^--limit \(partsMx\): unknown setting "partsMx"; did you mean partsMax\?$/,
+    );
+    assert.match(
+      await refusal({ flags: { limit: "partsMax" } }),
+      /^--limit: expected names and values of limits, such as partBytesMin=1024/,
+    );
   });
 
   it("is found in a weaker layer even when a stronger one replaces it", async () => {
@@ -194,7 +227,7 @@ describe("a setting that cannot stand", () => {
 
   it("never shows a secret key", async () => {
     for (const origin of [{ env: { COSBOX_SECRET_KEY: "has a space" } }, { yaml: "secretKey: has a space\n" }]) {
-      assert.ok(!(await refusal(origin)).includes("space\""));
+      assert.ok(!(await refusal(origin)).includes('space"'));
     }
   });
 
@@ -218,15 +251,27 @@ describe("settings that cannot stand together", () => {
 
   it("a listener beyond loopback without the server profile or the override", async () => {
     const flags = { listen: "0.0.0.0:9000" };
-    assert.match(await refusal({ flags }), /^--listen: 0\.0\.0\.0:9000 can be reached .* --profile server .* --allow-public/);
+    assert.match(
+      await refusal({ flags }),
+      /^--listen: 0\.0\.0\.0:9000 can be reached .* --profile server .* --allow-public/,
+    );
     assert.match(await refusal({ env: { COSBOX_LISTEN: "[::]:9000" } }), /^COSBOX_LISTEN: \[::\]:9000 can be reached/);
     assert.equal((await load({ flags: { ...flags, allowPublic: true } })).settings.listen.host, "0.0.0.0");
-    assert.equal((await load({ flags: { ...flags, profile: "server" }, env: ownKeys })).settings.listen.host, "0.0.0.0");
+    assert.equal(
+      (await load({ flags: { ...flags, profile: "server" }, env: ownKeys })).settings.listen.host,
+      "0.0.0.0",
+    );
   });
 
   it("one root key without the other", async () => {
-    assert.match(await refusal({ env: { COSBOX_SECRET_ID: "AKIDmine0000" } }), /^COSBOX_SECRET_ID: .* set COSBOX_SECRET_KEY as well$/);
-    assert.match(await refusal({ env: { COSBOX_SECRET_KEY: "my-own-key" } }), /^COSBOX_SECRET_KEY: .* set COSBOX_SECRET_ID as well$/);
+    assert.match(
+      await refusal({ env: { COSBOX_SECRET_ID: "AKIDmine0000" } }),
+      /^COSBOX_SECRET_ID: .* set COSBOX_SECRET_KEY as well$/,
+    );
+    assert.match(
+      await refusal({ env: { COSBOX_SECRET_KEY: "my-own-key" } }),
+      /^COSBOX_SECRET_KEY: .* set COSBOX_SECRET_ID as well$/,
+    );
   });
 
   it("the same SecretId twice", async () => {

@@ -111,7 +111,7 @@ function show(value: unknown, where: readonly PropertyKey[]): string {
   if (value === undefined) return "nothing";
   // A secret that is a little wrong is still a secret, and messages end up in logs.
   if (where.at(-1) === "secretKey") return `a ${typeof value} that is not shown`;
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value) ?? `a ${typeof value}`;
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
@@ -163,7 +163,7 @@ function absolute(layer: Layer, values: LayerValues): LayerValues {
       resolved[name] = path.resolve(layer.folder, value);
     }
   }
-  return resolved as LayerValues;
+  return resolved;
 }
 
 /** Throws SettingsError where settings that are right one by one cannot stand together. */
@@ -177,10 +177,13 @@ function checkTogether(settings: Settings, placeOf: (name: SettingName) => strin
   if (!regions.includes(region)) {
     const near = nearestName(region, regions);
     const mend = near === undefined ? "" : `did you mean ${near}? Otherwise `;
-    refuse(`${placeOf("region")}: ${JSON.stringify(region)} is not a known region; ${mend}add it with --regions ${region}`);
+    refuse(
+      `${placeOf("region")}: ${JSON.stringify(region)} is not a known region; ${mend}add it with --regions ${region}`,
+    );
   }
   if ((secretId === DEVELOPMENT_SECRET_ID) !== (secretKey === DEVELOPMENT_SECRET_KEY)) {
-    const [given, missing] = secretId === DEVELOPMENT_SECRET_ID ? ["secretKey", "COSBOX_SECRET_ID"] : ["secretId", "COSBOX_SECRET_KEY"];
+    const [given, missing] =
+      secretId === DEVELOPMENT_SECRET_ID ? ["secretKey", "COSBOX_SECRET_ID"] : ["secretId", "COSBOX_SECRET_KEY"];
     refuse(`${placeOf(given as SettingName)}: the root keys come as a pair; set ${missing} as well`);
   }
   if (profile === "server" && secretId === DEVELOPMENT_SECRET_ID) {

@@ -137,7 +137,11 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     env: "COSBOX_SECRET_KEY",
     about: "SecretKey of the root account",
   },
-  credentials: { default: [], form: "list", about: "more key pairs, each with secretId, secretKey and, if another, appid and uin" },
+  credentials: {
+    default: [],
+    form: "list",
+    about: "more key pairs, each with secretId, secretKey and, if another, appid and uin",
+  },
   errors: {
     default: "documented",
     form: "text",

@@ -84,7 +84,10 @@ describe("the local authority", () => {
   it("says so when its folder cannot be made", () => {
     const data = path.join(folder(), "file");
     writeFileSync(data, "");
-    assert.throws(() => developmentAuthority(data, NOW), { name: "SettingsError", message: /^cannot keep the local authority in / });
+    assert.throws(() => developmentAuthority(data, NOW), {
+      name: "SettingsError",
+      message: /^cannot keep the local authority in /,
+    });
   });
 });
 
@@ -201,25 +204,43 @@ describe("--tls-cert and --tls-key", () => {
       message: `--tls-cert: cannot read ${absent}: there is no such file`,
     });
     writeFileSync(other, "");
-    await assert.rejects(load({ tlsCert: other, tlsKey }), /^SettingsError: --tls-cert: .*other\.pem holds no certificate; .*$/);
-    await assert.rejects(load({ tlsCert, tlsKey: other }), /^SettingsError: --tls-key: .*other\.pem holds no private key .*$/);
+    await assert.rejects(
+      load({ tlsCert: other, tlsKey }),
+      /^SettingsError: --tls-cert: .*other\.pem holds no certificate; .*$/,
+    );
+    await assert.rejects(
+      load({ tlsCert, tlsKey: other }),
+      /^SettingsError: --tls-key: .*other\.pem holds no private key .*$/,
+    );
     writeFileSync(other, pairIn(data).key);
-    await assert.rejects(load({ tlsCert, tlsKey: other }), /^SettingsError: --tls-key: .*other\.pem is not the key of the certificate in .*$/);
+    await assert.rejects(
+      load({ tlsCert, tlsKey: other }),
+      /^SettingsError: --tls-key: .*other\.pem is not the key of the certificate in .*$/,
+    );
   });
 
   it("passes on a new pair when the files change, keeps the old one while they do not fit, and tells that once", async () => {
     const { data, tlsCert, tlsKey, settings } = await placed();
     const manual = manualClock(NOW);
-    let armed = 0;
-    const clock: Clock = { ...manual, after: (ms, task) => (armed++, manual.after(ms, task)) };
+    const armed: number[] = [];
+    const clock: Clock = {
+      ...manual,
+      after: (ms, task) => {
+        armed.push(ms);
+        return manual.after(ms, task);
+      },
+    };
     const reloaded: TlsPair[] = [];
     const refused: string[] = [];
-    const tls = await loadTls(settings, clock, { onReload: (pair) => reloaded.push(pair), onRefused: (why) => refused.push(why) });
+    const tls = await loadTls(settings, clock, {
+      onReload: (pair) => reloaded.push(pair),
+      onRefused: (why) => refused.push(why),
+    });
     /** Lets the next look happen; it is over when the one after it is set. */
     const look = async () => {
-      const before = armed;
+      const before = armed.length;
       manual.advance(2000);
-      while (armed === before) await new Promise((resolve) => setImmediate(resolve));
+      while (armed.length === before) await new Promise((resolve) => setImmediate(resolve));
     };
     await look();
     assert.deepEqual([reloaded, refused], [[], []]);
@@ -238,10 +259,10 @@ describe("--tls-cert and --tls-key", () => {
     await look();
     assert.deepEqual(reloaded, [next]);
 
-    const before = armed;
+    const before = armed.length;
     tls?.close();
     manual.advance(60_000);
-    assert.equal(armed, before, "nothing is looked at after close");
+    assert.equal(armed.length, before, "nothing is looked at after close");
   });
 });
 

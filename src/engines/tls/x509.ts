@@ -71,7 +71,9 @@ function addressBytes(address: string): Buffer {
 }
 
 function subjectAlternativeName(names: readonly string[]): Buffer {
-  return sequence(...names.map((name) => (isIP(name) === 0 ? der(0x82, Buffer.from(name)) : der(0x87, addressBytes(name)))));
+  return sequence(
+    ...names.map((name) => (isIP(name) === 0 ? der(0x82, Buffer.from(name)) : der(0x87, addressBytes(name)))),
+  );
 }
 
 const ECDSA_WITH_SHA256 = sequence(oid("1.2.840.10045.4.3.2"));
