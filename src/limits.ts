@@ -46,9 +46,9 @@ export const LIMITS = {
   /** Elements in an XML body: `MalformedXML`. */
   xmlElementsMax: 100_000,
 
-  /** Bytes of the request line and all headers together: `InvalidRequest`. */
+  /** Bytes of the request line and all headers together: `BadRquest`. */
   headerBytesMax: 16 * 1024,
-  /** Headers of one request: `InvalidRequest`. */
+  /** Headers of one request: `BadRquest`. */
   headersMax: 200,
   /** Parameters in one query: `InvalidURI`. */
   queryParametersMax: 1000,
@@ -66,10 +66,24 @@ export const LIMITS = {
   bodyRateFloor: 1024,
   /** The window over which `bodyRateFloor` is measured, ms. */
   bodyRateWindowMs: 30_000,
-  /** After an early refusal, bytes of the body that are read and thrown away before the connection is cut. */
-  discardBytesMax: 64 * 1024 ** 2,
-  /** After an early refusal, ms for which the body is read and thrown away before the connection is cut. */
-  discardMs: 10_000,
+  /**
+   * After an early refusal, bytes of the body that are read and thrown away before the connection is cut. Clients such
+   * as Python's read no answer before they have sent everything, so a whole upload has to fit; throwing bytes away
+   * costs less than storing them, which a client may make us do at any time. `discardMs` is what bounds the effort.
+   */
+  discardBytesMax: 5 * 1024 ** 3 + 64 * 1024 ** 2,
+  /** After an early refusal, ms for which the body is read and thrown away before the connection is cut. (as nginx) */
+  discardMs: 30_000,
+  /** A client that takes nothing of an answer for this long, ms, is cut off. */
+  writeStallMs: 60_000,
+  /** While a document is not known that was promised with a status of 200, ms between two blanks. */
+  blankEveryMs: 5000,
+  /** Connections at once; further ones are closed as they come. */
+  connectionsMax: 65_536,
+  /** A copy or a completion that takes longer, ms, is answered 200 at once; its document follows, after blanks. */
+  earlyAnswerMs: 5000,
+  /** Bytes up to which a body is kept in a row of the metadata store, and not in a blob of its own. */
+  inlineBytesMax: 16 * 1024,
   /** On a stop, ms that requests under way get before their connections are cut. */
   stopGraceMs: 10_000,
 };
@@ -84,6 +98,8 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 export function limitBounds(name: LimitName): { readonly min: number; readonly max: number } {
   // A row's key holds the object key, a bucket id and a version within 1,900 bytes.
   if (name === "keyBytesMax") return { min: 1, max: 1600 };
+  // Rows name a part by two bytes, and an ETag counts them in as many.
+  if (name === "partsMax") return { min: 1, max: 65_535 };
   if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };
   return { min: 1, max: Number.MAX_SAFE_INTEGER };

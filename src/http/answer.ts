@@ -20,7 +20,8 @@ export interface Answer {
    */
   readonly body?: string | Buffer | StreamedBody;
   /**
-   * For an answer that began early: a text that follows once it is known, while blanks keep the connection alive (chunked).
+   * For an answer that began early: an XML document that follows once it is known, chunked. The edge sends the XML
+   * declaration at once and then blanks, which keep the connection alive; a declaration in the text is not repeated.
    */
   readonly later?: Promise<string>;
 }
