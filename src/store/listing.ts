@@ -48,11 +48,16 @@ export interface KeyPage {
 const FIRST_READ_ROWS = 64;
 const READ_ROWS_MIN = 2;
 const READ_ROWS_MAX = 1_001;
+/**
+ * Bytes of a bound of a read. Prefixes and markers come from outside at any length, and engines take keys up to 1,900
+ * bytes. Every row's key is shorter than this, so a bound that is cut here still stands between the same rows.
+ */
+const BOUND_BYTES_MAX = 1_800;
 
 /** One page of `list`. */
 export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise<KeyPage> {
   const { family, delimiter, limit, rowsPerKey = "one" } = list;
-  const begin = Buffer.concat([family, Buffer.from(list.prefix)]);
+  const begin = bound(family, list.prefix);
   const end = prefixEnd(begin);
   const separator = delimiter === undefined || delimiter === "" ? undefined : Buffer.from(delimiter);
 
@@ -72,14 +77,14 @@ export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise
 
   function startKey(): Buffer {
     if (list.marker === undefined || list.marker === "") return begin;
-    const marker = Buffer.concat([family, Buffer.from(list.marker)]);
+    const marker = bound(family, list.marker);
     // A marker before the prefix has no say; what is under a common prefix that the marker has reached is behind us.
     const reached = marker.subarray(0, begin.length).equals(begin) ? group(marker, marker.length) : undefined;
     let start: Buffer;
     if (reached) start = prefixEnd(reached);
     else if (rowsPerKey === "one") start = after(marker);
     else if (list.markerTail === undefined) start = Buffer.concat([marker, Buffer.from([1])]);
-    else start = after(Buffer.concat([marker, Buffer.from([0]), Buffer.from(list.markerTail)]));
+    else start = after(bound(marker, `\0${list.markerTail}`));
     return start.compare(begin) < 0 ? begin : start;
   }
 
@@ -119,7 +124,12 @@ export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise
     if (!last || found.length < asked) return page(false);
     start = hiddenUntil && last.key.compare(hiddenUntil) < 0 ? hiddenUntil : after(last.key);
     const wanted = limit - rows.length - prefixes.length + 1;
-    asked = shown * 2 >= found.length ? asked * 2 : Math.floor(asked / 4);
+    if (shown * 2 > found.length) asked *= 2;
+    else if (shown * 4 < found.length) asked = Math.floor(asked / 4);
     asked = Math.max(READ_ROWS_MIN, Math.min(asked, wanted, READ_ROWS_MAX));
   }
+}
+
+function bound(begin: Buffer, text: string): Buffer {
+  return Buffer.concat([begin, Buffer.from(text)]).subarray(0, BOUND_BYTES_MAX);
 }

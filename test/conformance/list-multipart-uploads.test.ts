@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { freshFolder } from "../contract/store-fixture.ts";
 import { type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 import { begin, refused } from "../fixtures/uploads.ts";
 
@@ -98,16 +99,6 @@ describe("ListMultipartUploads", () => {
     assert.deepEqual(answer.elements("Prefix"), ["%C3%B6", "%C3%B6%26"]);
   });
 
-  it("answers markers and prefixes of any length", async () => {
-    const long = "x".repeat(3_000);
-    assert.deepEqual((await list({ "key-marker": long })).elements("Key"), ["z", "ö&"]);
-    assert.deepEqual((await list({ "key-marker": "a", "upload-id-marker": long, "max-uploads": 1 })).elements("Key"), [
-      "a/b",
-    ]);
-    assert.deepEqual((await list({ prefix: long })).elements("Key"), []);
-    assert.deepEqual((await list({ prefix: "b", "key-marker": long })).elements("Key"), []);
-  });
-
   it("InvalidDelimiter: more than one character", async () => {
     refused(await list({ delimiter: "//" }), 400, "InvalidDelimiter");
   });
@@ -121,4 +112,31 @@ describe("ListMultipartUploads", () => {
   it("AccessDenied: anonymous callers may not list a private bucket", async () => {
     refused(await server.send({ query: { uploads: undefined }, sign: false }), 403, "AccessDenied");
   });
+});
+
+describe("ListMultipartUploads with markers and prefixes longer than a key can be", () => {
+  // A metadata engine on disk has a bound for its keys, which memory has not.
+  for (const place of ["memory", "disk"] as const) {
+    it(`answers as with any other: in ${place}`, async () => {
+      const server = await testServer(place === "memory" ? {} : { memory: false, data: await freshFolder() });
+      try {
+        const list = async (query: Sent["query"]) => {
+          const answer = await server.send({ query: { uploads: undefined, ...query } });
+          assert.equal(answer.status, 200, answer.text);
+          return answer.elements("Key");
+        };
+        for (const key of ["a", "b", "z"]) await begin(server, key);
+        const long = "x".repeat(3_000);
+        assert.deepEqual(await list({ "key-marker": long }), ["z"]);
+        assert.deepEqual(await list({ "key-marker": `${long}/`, delimiter: "/" }), ["z"]);
+        assert.deepEqual(await list({ "key-marker": "a", "upload-id-marker": long }), ["b", "z"]);
+        assert.deepEqual(await list({ prefix: long }), []);
+        assert.deepEqual(await list({ prefix: "b", "key-marker": long }), []);
+        const objects = await server.send({ query: { prefix: long, marker: long } });
+        assert.equal(objects.status, 200, objects.text);
+      } finally {
+        await server.stop();
+      }
+    });
+  }
 });
