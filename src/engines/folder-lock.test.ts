@@ -94,8 +94,10 @@ describe("the lock of a data folder", () => {
     const file = join(folder, name as string);
     const holder = JSON.parse(await readFile(file, "utf8"));
     if (holder.started === "") return;
+    assert.equal(holder.pid, process.pid);
     await writeFile(file, JSON.stringify({ ...holder, released: false, started: "1" }));
-    await (await lockFolder(folder, FAST)).release();
+    const again = await lockFolder(folder, FAST);
+    await again.release();
   });
 
   it("of a holder that cannot be looked at stands while its heart beats, and falls when it stops", async () => {

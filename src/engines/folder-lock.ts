@@ -184,7 +184,7 @@ async function isAlive(file: string, holder: Holder, self: Holder, deadAfterMs: 
     if (!processExists(holder.pid)) return false;
     if (holder.started !== "") return (await startOf(holder.pid)) === holder.started;
   }
-  return await beats(file, deadAfterMs);
+  return beats(file, deadAfterMs);
 }
 
 function processExists(pid: number): boolean {

@@ -412,7 +412,7 @@ export function bodies(options: BodiesOptions): Bodies {
         return ingestedRow(bytes, digestsOf(bytes, { sha1 }));
       }
       const chunks = source.stream()[Symbol.asyncIterator]();
-      if (declaredLength !== undefined) return await ingestedBlob([], chunks, declaredLength, ingestOptions);
+      if (declaredLength !== undefined) return ingestedBlob([], chunks, declaredLength, ingestOptions);
 
       // The length is known when the end has come, so the first bytes wait until it is clear where they belong.
       const first: Buffer[] = [];
@@ -420,7 +420,7 @@ export function bodies(options: BodiesOptions): Bodies {
       for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
         first.push(Buffer.from(next.value));
         size += next.value.length;
-        if (size > inlineMax || size > bytesMax) return await ingestedBlob(first, chunks, undefined, ingestOptions);
+        if (size > inlineMax || size > bytesMax) return ingestedBlob(first, chunks, undefined, ingestOptions);
       }
       const bytes = Buffer.concat(first, size);
       return ingestedRow(bytes, digestsOf(bytes, { sha1 }));
@@ -430,9 +430,9 @@ export function bodies(options: BodiesOptions): Bodies {
       if (start >= end) return NOTHING;
       const [only, ...others] = body.pieces;
       if (body.manifest === undefined && only?.kind === "inline" && others.length === 0) {
-        return await inlineBytes({ ...only, offset: only.offset + start, length: end - start });
+        return inlineBytes({ ...only, offset: only.offset + start, length: end - start });
       }
-      return await begun(read(body, start, end));
+      return begun(read(body, start, end));
     },
 
     async share(body, start, end, source) {
@@ -442,7 +442,7 @@ export function bodies(options: BodiesOptions): Bodies {
       const rest = pieces(body, start, end);
       for (let next = await rest.next(); !next.done; next = await rest.next()) {
         first.push(next.value);
-        if (first.length > PIECES_IN_RECORD_MAX) return await shareMany(chain(first, rest), source);
+        if (first.length > PIECES_IN_RECORD_MAX) return shareMany(chain(first, rest), source);
       }
       const copies: { piece: Piece; write: Write }[] = [];
       for (const piece of first) copies.push(await copied(piece, holder));

@@ -113,7 +113,7 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
 
   async function create(bucket: NewBucket, bucketsMax: number): Promise<BucketCreation> {
     const account = accountKey(bucket.ownerUin);
-    return await transact([account, bucketKey(bucket.name)], async (tx) => {
+    return transact([account, bucketKey(bucket.name)], async (tx) => {
       const existing = await require(tx, bucket.name);
       if (existing) return { kind: "exists", bucket: existing };
       // Every creation rewrites the account's row, so of two that count at the same time one counts again. A deletion
@@ -138,7 +138,7 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
   async function remove(name: string, check: (bucket: BucketRecord) => void = () => {}): Promise<BucketDeletion> {
     const token = identities.number();
     const intent = intentKey(identities.incarnation, token);
-    return await deletions.during(token, async () => {
+    return deletions.during(token, async () => {
       const marked = await transact([bucketKey(name)], async (tx) => {
         const bucket = await require(tx, name);
         if (!bucket) return undefined;

@@ -78,9 +78,7 @@ class StillRead extends Error {}
 
 export function collector(options: CollectorOptions): Collector {
   const { metadata, blobs, clock, pins, isAlive, report } = options;
-  let wanted = false;
-  let sweepWanted = false;
-  let stopping = false;
+  const state = { queueWanted: false, sweepWanted: false, stopping: false };
   let timer: Timer | undefined;
   let running: Promise<void> | undefined;
   let trouble: { readonly error: unknown } | undefined;
@@ -158,11 +156,11 @@ export function collector(options: CollectorOptions): Collector {
   async function free(garbage: GarbageRecord): Promise<void> {
     switch (garbage.kind) {
       case "body":
-        return await freeBody(garbage.body);
+        return freeBody(garbage.body);
       case "parts":
-        return await freeParts(garbage.bucketId, garbage.uploadId, garbage.taken);
+        return freeParts(garbage.bucketId, garbage.uploadId, garbage.taken);
       case "manifest-rows":
-        return await consumeManifest(garbage.manifestId, async () => {});
+        return consumeManifest(garbage.manifestId, async () => {});
     }
   }
 
@@ -186,7 +184,7 @@ export function collector(options: CollectorOptions): Collector {
       pins.freed(undefined, simple);
     }
     for (const { key, value } of rows) {
-      if (stopping) return;
+      if (state.stopping) return;
       const garbage = decoded(value);
       if (garbage === undefined || (garbage.kind === "body" && garbage.body.manifest === undefined)) continue;
       try {
@@ -213,7 +211,7 @@ export function collector(options: CollectorOptions): Collector {
 
   async function freeQueue(): Promise<void> {
     let range = familyRange("garbage", ROWS_MAX);
-    while (!stopping) {
+    while (!state.stopping) {
       const [rows = []] = await metadata.read([range]);
       const last = rows.at(-1);
       if (!last) return;
@@ -224,7 +222,7 @@ export function collector(options: CollectorOptions): Collector {
 
   async function sweepDead(): Promise<void> {
     let at: string | undefined;
-    while (!stopping) {
+    while (!state.stopping) {
       const ids: readonly string[] = await blobs.list(at, BLOBS_PER_PAGE);
       const last = ids.at(-1);
       if (last === undefined) return;
@@ -236,21 +234,21 @@ export function collector(options: CollectorOptions): Collector {
 
   async function work(): Promise<void> {
     try {
-      while ((wanted || sweepWanted) && !stopping) {
-        if (wanted) {
-          wanted = false;
+      while ((state.queueWanted || state.sweepWanted) && !state.stopping) {
+        if (state.queueWanted) {
+          state.queueWanted = false;
           await freeQueue();
         } else {
           await sweepDead();
-          if (!stopping) sweepWanted = false;
+          if (!state.stopping) state.sweepWanted = false;
         }
       }
       trouble = undefined;
       retryMs = RETRY_MS_MIN;
     } catch (error) {
-      wanted = true;
+      state.queueWanted = true;
       trouble = { error };
-      if (!stopping) {
+      if (!state.stopping) {
         report(error);
         schedule(retryMs);
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
@@ -272,26 +270,26 @@ export function collector(options: CollectorOptions): Collector {
   }
 
   function ask(): void {
-    if (running === undefined && !stopping) schedule(GATHER_MS);
+    if (running === undefined && !state.stopping) schedule(GATHER_MS);
   }
 
   return {
     nudge() {
-      wanted = true;
+      state.queueWanted = true;
       ask();
     },
     sweep() {
-      sweepWanted = true;
+      state.sweepWanted = true;
       ask();
     },
     async idle() {
-      while ((running || wanted || sweepWanted) && !stopping) {
+      while ((running || state.queueWanted || state.sweepWanted) && !state.stopping) {
         await start();
         if (trouble) throw trouble.error;
       }
     },
     async stop() {
-      stopping = true;
+      state.stopping = true;
       timer?.cancel();
       await running;
     },

@@ -546,19 +546,13 @@ export function decodeGarbage(value: Buffer): GarbageRecord {
 }
 
 function readGarbage(kind: GarbageRecord["kind"], reader: ByteReader): GarbageRecord {
-  switch (kind) {
-    case "body":
-      return { kind, body: readBody(reader) };
-    case "parts": {
-      const bucketId = reader.hex(8);
-      const uploadId = reader.text();
-      const taken: PartRange[] = [];
-      for (let left = reader.varint(); left > 0; left--) taken.push({ first: reader.u16(), last: reader.u16() });
-      return { kind, bucketId, uploadId, taken };
-    }
-    case "manifest-rows":
-      return { kind, manifestId: reader.hex(16) };
-  }
+  if (kind === "body") return { kind, body: readBody(reader) };
+  if (kind === "manifest-rows") return { kind, manifestId: reader.hex(16) };
+  const bucketId = reader.hex(8);
+  const uploadId = reader.text();
+  const taken: PartRange[] = [];
+  for (let left = reader.varint(); left > 0; left--) taken.push({ first: reader.u16(), last: reader.u16() });
+  return { kind, bucketId, uploadId, taken };
 }
 
 const INTENT_KINDS = ["bucket-deletion", "body", "completion"] as const satisfies readonly IntentRecord["kind"][];
@@ -587,20 +581,9 @@ export function decodeIntent(value: Buffer): IntentRecord {
 }
 
 function readIntent(kind: IntentRecord["kind"], reader: ByteReader): IntentRecord {
-  switch (kind) {
-    case "bucket-deletion":
-      return { kind, bucketName: reader.text() };
-    case "body":
-      return { kind, manifestId: reader.hex(16) };
-    case "completion":
-      return {
-        kind,
-        bucketId: reader.hex(8),
-        key: reader.text(),
-        uploadId: reader.text(),
-        manifestId: reader.hex(16),
-      };
-  }
+  if (kind === "bucket-deletion") return { kind, bucketName: reader.text() };
+  if (kind === "body") return { kind, manifestId: reader.hex(16) };
+  return { kind, bucketId: reader.hex(8), key: reader.text(), uploadId: reader.text(), manifestId: reader.hex(16) };
 }
 
 export interface IncarnationRecord {

@@ -241,7 +241,7 @@ export function uploads({ metadata, transact, identities, bodies }: UploadsOptio
       const intent = intentKey(identities.incarnation, identities.number());
       if (!isUploadId(name.uploadId)) return undefined;
       const row = rowOf(name);
-      return await completions.during(manifestId, async () => {
+      return completions.during(manifestId, async () => {
         const upload = await transact([row], async (tx) => {
           const found = await require(tx, name);
           if (!found) return undefined;

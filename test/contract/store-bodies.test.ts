@@ -240,11 +240,11 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     for (let number = 1; number <= 40; number++) await putPart(store, name, number, pattern(1_500, number));
     let late: Promise<void> | undefined;
     await assert.rejects(
-      store.uploads.complete(name, async ({ parts, manifestId }) => {
+      store.uploads.complete(name, async (completion) => {
         async function* bodies() {
-          for await (const part of parts()) yield part.body;
+          for await (const part of completion.parts()) yield part.body;
         }
-        await store.bodies.assemble(bodies(), manifestId);
+        await store.bodies.assemble(bodies(), completion.manifestId);
         late = putPart(store, name, 41, pattern(1_500, 41));
         await new Promise((resolve) => setTimeout(resolve, 30));
         assert.equal((await store.uploads.listParts(name, 0, 100)).parts.length, 40);

@@ -113,7 +113,7 @@ describe.each(DISKS)("buckets on %s", (name, disk) => {
         for (let wait = trial % 50; wait > 0; wait--) await Promise.resolve();
         for (let wait = Math.floor((trial * 10) / races); wait > 0; wait--)
           await new Promise((done) => setImmediate(done));
-        return await store.buckets.remove(BUCKET);
+        return store.buckets.remove(BUCKET);
       };
       const [written, outcome] = await Promise.all([write(), erase()]);
       assert.equal(outcome, written ? "not-empty" : "deleted");

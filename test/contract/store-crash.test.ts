@@ -187,7 +187,9 @@ describe("a process that dies", () => {
 
   it("at some changes, on disk: loses nothing acknowledged and leaves nothing behind", async () => {
     const [, make] = DISKS[1] as (typeof DISKS)[number];
-    for (let fatal = 3; fatal < 110; fatal += 8) await die(await make(), fatal, fatal % 16 === 3);
+    let deaths = 0;
+    for (let fatal = 3; fatal < 110; fatal += 8) if (await die(await make(), fatal, fatal % 16 === 3)) deaths += 1;
+    assert.ok(deaths > 10, `it died ${deaths} times`);
   }, 120_000);
 
   it("while another cleans up after it: the next one finishes the cleaning", async () => {
@@ -199,13 +201,13 @@ describe("a process that dies", () => {
       await assert.rejects(work(first, journal), Died);
       await first.collector.stop();
       const again = mortal(await disk.open(), fatal, fatal % 2 === 0);
-      await openOn(again, { inlineMax: INLINE_MAX, report: () => {} }).then(
-        async (second) => {
-          await second.collector.idle().catch(() => {});
-          await second.collector.stop();
-        },
-        (error: unknown) => assert.ok(error instanceof Died),
-      );
+      try {
+        const second = await openOn(again, { inlineMax: INLINE_MAX, report: () => {} });
+        await second.collector.idle().catch(() => {});
+        await second.collector.stop();
+      } catch (error) {
+        assert.ok(error instanceof Died);
+      }
       await checkAfter(disk, journal, `died again at ${fatal}`);
     }
   }, 60_000);

@@ -195,7 +195,7 @@ export async function putPending(
   pending: PendingBody,
   digests: { md5: Buffer; crc64: bigint } = NO_DIGESTS,
 ): Promise<ObjectRecord> {
-  return await keeping(pending, () =>
+  return keeping(pending, () =>
     store.transact([Buffer.from(`${bucketName}/${key}`)], async (tx) => {
       const bucket = await store.buckets.require(tx, bucketName);
       if (!bucket) throw refuse("NoSuchBucket");
@@ -208,13 +208,13 @@ export async function putPending(
 
 export async function put(store: Store, bucketName: string, key: string, bytes: Buffer): Promise<ObjectRecord> {
   const body = await store.bodies.ingest(source(bytes), { bytesMax: 2 ** 40, over: "EntityTooLarge" });
-  return await putPending(store, bucketName, key, body, body);
+  return putPending(store, bucketName, key, body, body);
 }
 
 export async function get(store: Store, bucketId: string, key: string, start = 0, end?: number): Promise<Buffer> {
   const found = await store.objects.find(bucketId, key);
   if (!found) throw refuse("NoSuchKey");
-  return await bytesOf(store, found.record, start, end);
+  return bytesOf(store, found.record, start, end);
 }
 
 export async function bytesOf(store: Store, record: ObjectRecord, start = 0, end = record.size): Promise<Buffer> {
@@ -229,7 +229,7 @@ export async function copy(store: Store, bucketName: string, bucketId: string, f
   const found = await store.objects.find(bucketId, from);
   if (!found) throw refuse("NoSuchKey");
   const shared = await store.bodies.share(found.record.body, 0, found.record.size, found.source);
-  return await putPending(store, bucketName, to, shared);
+  return putPending(store, bucketName, to, shared);
 }
 
 export async function remove(store: Store, bucketId: string, key: string): Promise<void> {
@@ -241,7 +241,7 @@ export async function remove(store: Store, bucketId: string, key: string): Promi
 
 export async function append(store: Store, bucketId: string, key: string, bytes: Buffer): Promise<ObjectRecord> {
   const added = await store.bodies.ingest(source(bytes), { bytesMax: 2 ** 40, over: "EntityTooLarge" });
-  return await keeping(added, () =>
+  return keeping(added, () =>
     store.transact([objectKey(bucketId, key)], async (tx) => {
       const previous = await store.objects.findIn(tx, bucketId, key);
       const body = await store.bodies.extend(tx, previous?.body, added);
@@ -285,7 +285,7 @@ export async function complete(
   name: UploadName,
   takes: (number: number) => boolean = () => true,
 ): Promise<{ value: ObjectRecord } | undefined> {
-  return await store.uploads.complete(name, async (completion) => {
+  return store.uploads.complete(name, async (completion) => {
     const taken: number[] = [];
     async function* bodies() {
       for await (const part of completion.parts()) {
@@ -295,7 +295,7 @@ export async function complete(
       }
     }
     const body = await store.bodies.assemble(bodies(), completion.manifestId);
-    return await store.transact([], async (tx) => {
+    return store.transact([], async (tx) => {
       if (!(await store.buckets.require(tx, bucketName))) throw refuse("NoSuchBucket");
       await completion.publish(tx, taken);
       const previous = await store.objects.findIn(tx, name.bucketId, name.key);
