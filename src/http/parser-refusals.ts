@@ -20,8 +20,7 @@ export function parserRefusal(error: Error, headerBytesMax: number): CosError | 
       return startsWithToken(error) ? foreignMethod() : malformed("it does not begin with a request line");
     case "HPE_INVALID_URL":
       return refuse("InvalidURI", {
-        message:
-          "The request target must be percent-encoded: it holds a blank, a control character or a byte beyond ASCII.",
+        message: "The request target is no path or URL, or holds a control character or a byte beyond ASCII.",
       });
     case "HPE_HEADER_OVERFLOW":
       return refuse("BadRquest", { message: `The request line and headers are longer than ${headerBytesMax} bytes.` });

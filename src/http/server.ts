@@ -328,6 +328,8 @@ class HttpEdge implements Edge {
     let refusal: CosError | undefined;
     let awaitsContinue = false;
     try {
+      // The parser lets a request line without a version through, as HTTP/0.9.
+      if (request.httpVersionMajor !== 1) throw refuse("BadRquest", { message: "The request has no HTTP version 1." });
       headers = readHeaders(request.rawHeaders, limits.headersMax);
       awaitsContinue = readExpectation(headers, request);
       refuseCoding(headers, request);
@@ -766,12 +768,12 @@ function readExpectation(headers: HeaderFields, request: IncomingMessage): boole
 }
 
 function refuseCoding(headers: HeaderFields, request: IncomingMessage): void {
-  const coding = headers.raw("transfer-encoding");
-  if (coding === undefined) return;
+  const coding = headers.raw("transfer-encoding")?.trim().toLowerCase();
+  if (coding === undefined || (coding === "chunked" && !isHttp10(request))) return;
   if (isHttp10(request)) throw refuse("BadRquest", { message: "HTTP/1.0 knows no Transfer-Encoding." });
-  if (coding.trim().toLowerCase() !== "chunked") {
-    throw refuse("NotImplemented", { message: "The only Transfer-Encoding that is implemented is chunked." });
-  }
+  // Unless chunks come last, nobody can tell where the body ends.
+  if (!/[ \t,]chunked$/.test(coding)) throw refuse("BadRquest", { message: "The Transfer-Encoding is not chunked." });
+  throw refuse("NotImplemented", { message: "The only Transfer-Encoding that is implemented is chunked." });
 }
 
 /**
