@@ -87,7 +87,7 @@ export const appendObject = operation(
           storageClass: input.storageClass,
           type: "appendable" as const,
           ownerUin: ownerOf(context),
-          headers: storedHeaders(input.stored),
+          headers: storedHeaders(input.stored, key),
           metadata: input.metadata,
           sections: [],
         };

@@ -84,7 +84,7 @@ export const putObjectCopy = operation(
           storageClass: input.storageClass,
           type: "normal",
           ownerUin: ownerOf(context),
-          headers: replaced ? storedHeaders(input.stored) : source.object.headers,
+          headers: replaced ? storedHeaders(input.stored, key) : source.object.headers,
           metadata: replaced ? input.metadata : source.object.metadata,
         });
         return { result: { etag, crc64: source.object.crc64, modifiedMs } };

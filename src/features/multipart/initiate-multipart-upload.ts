@@ -46,7 +46,7 @@ export const initiateMultipartUpload = operation(
         ownerUin: bucket.ownerUin,
         initiatorUin: ownerOf(context),
         storageClass: input.storageClass,
-        headers: storedHeaders(input.stored),
+        headers: storedHeaders(input.stored, key),
         metadata: input.metadata,
         sections: [],
       });

@@ -1,7 +1,8 @@
 /**
  * Objects: put, get, head, delete, delete many.
  *
- * Differences and decisions: an object without a Content-Type is `application/octet-stream`; a Range that is not one
+ * Differences and decisions: an object stored without a Content-Type gets the type of its key's extension, or
+ * `application/octet-stream`, from a table of common files where the service's is not published; a Range that is not one
  * plain range of bytes is ignored; a HEAD ignores Range; user metadata over the bound is InvalidArgument; a condition
  * whose date cannot be read is ignored. Headers of features that are not built answer NotImplemented by name.
  */

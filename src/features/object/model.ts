@@ -1,13 +1,12 @@
 /** What operations on objects share: the stored headers, conditions and ranges. Pure. */
 
 import { refuse } from "../../errors/cos-error.ts";
+import { parseHttpDate } from "../../http/dates.ts";
 import type { Limits } from "../../limits.ts";
 import { header, headersWithPrefix, isHeaderText, out, query } from "../../operations/fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
-
-/** Type of an object whose upload named none. (protocol: unverified; it is what GET of such an object is seen to send) */
-export const CONTENT_TYPE_DEFAULT = "application/octet-stream";
+import { contentTypeOf } from "./content-types.ts";
 
 /** Headers that are stored with an object and sent back as they came. */
 const HEADER_NAMES = {
@@ -42,9 +41,9 @@ function defined(values: HeaderValues): ContentHeaders {
   return headers;
 }
 
-/** The headers to store with a new object; a type is always among them. */
-export function storedHeaders(input: HeaderValues): ContentHeaders {
-  return defined({ ...input, contentType: input.contentType ?? CONTENT_TYPE_DEFAULT });
+/** The headers to store with a new object under `key`; a type is always among them. */
+export function storedHeaders(input: HeaderValues, key: string): ContentHeaders {
+  return defined({ ...input, contentType: input.contentType ?? contentTypeOf(key) });
 }
 
 /** User metadata: `x-cos-meta-*`, at most `limits.metadataBytesMax` bytes of names and values together. */
@@ -167,6 +166,18 @@ export function readRange(text: string | undefined, size: number): ByteRange | "
   if (last !== "" && Number(last) < start) return "whole";
   if (start >= size) return "unsatisfiable";
   return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
+}
+
+/**
+ * Whether `If-Range` lets a range stand: absent, the object's very ETag, or its very date (RFC 9110 §13.1.5). Otherwise
+ * the whole object is sent, so that a download that is resumed never joins parts of two objects.
+ */
+export function rangeStands(
+  ifRange: string | undefined,
+  object: { readonly etag: string; readonly modifiedMs: number },
+): boolean {
+  if (ifRange === undefined || ifRange === `"${object.etag}"` || ifRange === object.etag) return true;
+  return parseHttpDate(ifRange) === Math.floor(object.modifiedMs / 1000) * 1000;
 }
 
 /** One override as input: refused when it could not stand in a header. Text beyond ASCII goes out as its UTF-8 bytes. */

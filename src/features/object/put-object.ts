@@ -34,7 +34,7 @@ export const putObject = operation(
       storageClass: input.storageClass,
       type: "normal",
       ownerUin: ownerOf(context),
-      headers: storedHeaders(input.stored),
+      headers: storedHeaders(input.stored, context.key),
       metadata: input.metadata,
     });
     return { etag, crc64: bytes.crc64 };
