@@ -18,6 +18,7 @@ import {
   BUCKET_ID_BYTES,
   bucketKey,
   bucketPrefix,
+  canName,
   intentKey,
   prefixEnd,
   prefixRange,
@@ -90,8 +91,13 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
 
   async function findMany(names: readonly string[]): Promise<readonly (BucketRecord | undefined)[]> {
     if (names.length === 0) return [];
-    const found = await metadata.read(names.map((name) => pointRange(bucketKey(name))));
-    return found.map(([row]) => row && decodeBucket(row.value));
+    const possible = names.filter(canName);
+    const found = await metadata.read(possible.map((name) => pointRange(bucketKey(name))));
+    const records = new Map(possible.map((name, at) => [name, found[at]?.[0]]));
+    return names.map((name) => {
+      const row = records.get(name);
+      return row && decodeBucket(row.value);
+    });
   }
 
   async function require(tx: Transaction, name: string): Promise<BucketRecord | undefined> {
@@ -186,7 +192,9 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
 
     async list(uin, marker, limit) {
       const prefix = accountBucketsPrefix(uin);
-      let start = marker === undefined ? prefix : after(accountBucketKey(uin, marker));
+      let start = prefix;
+      // No name is as long as a marker that has no room in a key, so its beginning stands between the same names.
+      if (marker !== undefined) start = after(accountBucketKey(uin, canName(marker) ? marker : marker.slice(0, 500)));
       const found: BucketRecord[] = [];
       for (;;) {
         const wanted = Math.min(NAMES_MAX, limit - found.length + 1);

@@ -48,7 +48,18 @@ export const BUCKET_ID_BYTES = 8;
 /** Bytes before the object's key in the keys of objects, versions and uploads. */
 export const BUCKET_FAMILY_BYTES = 1 + BUCKET_ID_BYTES;
 
+/**
+ * Longest name of a bucket or an object that a row's key has room for, in bytes, with all that goes around it within
+ * the 1,900 bytes of an engine. The limits on what may be stored are settings, and lower.
+ */
+const NAME_BYTES_MAX = 1_800;
+
 const NUL = Buffer.from([0]);
+
+/** Whether a row could have this name. Names from outside that could not are names of nothing. */
+export function canName(text: string): boolean {
+  return text.length * 3 <= NAME_BYTES_MAX || Buffer.byteLength(text) <= NAME_BYTES_MAX;
+}
 
 function family(name: Family): Buffer {
   return Buffer.from([FAMILY[name]]);

@@ -2,7 +2,7 @@
 import type { Clock } from "../ports/clock.ts";
 import { type MetadataEngine, pointRange } from "../ports/metadata.ts";
 import type { Bodies, SourceRow } from "./bodies.ts";
-import { BUCKET_FAMILY_BYTES, bucketPrefix, objectKey } from "./keys.ts";
+import { BUCKET_FAMILY_BYTES, bucketPrefix, canName, objectKey } from "./keys.ts";
 import { listKeys, type ListQuery } from "./listing.ts";
 import { decodeObject, decodeObjectHead, encodeObject, type ObjectHead, type ObjectRecord } from "./records.ts";
 import type { Transaction } from "./transact.ts";
@@ -67,6 +67,7 @@ export interface ObjectsOptions {
 export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
   return {
     async find(bucketId, key) {
+      if (!canName(key)) return undefined;
       const row = objectKey(bucketId, key);
       const [rows] = await metadata.read([pointRange(row)]);
       const value = rows?.[0]?.value;

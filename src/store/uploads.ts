@@ -14,6 +14,7 @@ import {
   after,
   BUCKET_FAMILY_BYTES,
   bucketPrefix,
+  canName,
   intentKey,
   partKey,
   partNumberOf,
@@ -123,6 +124,10 @@ export function isUploadId(text: string): boolean {
   return UPLOAD_ID.test(text);
 }
 
+function mayBeThere({ key, uploadId }: UploadName): boolean {
+  return isUploadId(uploadId) && canName(key);
+}
+
 /** Parts read at a time; a part with many pieces has them in its record. */
 const PARTS_MAX = 500;
 
@@ -142,7 +147,7 @@ export function uploads({ metadata, transact, identities, bodies }: UploadsOptio
   }
 
   async function require(tx: Transaction, name: UploadName): Promise<UploadRecord | undefined> {
-    if (!isUploadId(name.uploadId)) return undefined;
+    if (!mayBeThere(name)) return undefined;
     const row = rowOf(name);
     const value = await tx.get(row);
     if (value === undefined) return undefined;
@@ -199,7 +204,7 @@ export function uploads({ metadata, transact, identities, bodies }: UploadsOptio
     },
 
     async find(name) {
-      if (!isUploadId(name.uploadId)) return undefined;
+      if (!mayBeThere(name)) return undefined;
       const [rows] = await metadata.read([pointRange(rowOf(name))]);
       const value = rows?.[0]?.value;
       return value && decodeUpload(value);
@@ -237,9 +242,9 @@ export function uploads({ metadata, transact, identities, bodies }: UploadsOptio
     },
 
     async complete(name, work) {
+      if (!mayBeThere(name)) return undefined;
       const manifestId = identities.next();
       const intent = intentKey(identities.incarnation, identities.number());
-      if (!isUploadId(name.uploadId)) return undefined;
       const row = rowOf(name);
       return completions.during(manifestId, async () => {
         const upload = await transact([row], async (tx) => {

@@ -29,6 +29,27 @@ describe.each(DISKS)("buckets on %s", (name, disk) => {
     assert.equal(await store.buckets.find("other-1250000000"), undefined);
   });
 
+  it("and objects and uploads of names that no row has room for are not there", async () => {
+    const { store } = await fixture();
+    const { id } = await makeBucket(store, BUCKET);
+    for (const long of ["k".repeat(5_000), "\u{1f600}".repeat(1_000)]) {
+      assert.equal(await store.buckets.find(long), undefined);
+      assert.equal(await store.objects.find(id, long), undefined);
+      const name = { bucketId: id, key: long, uploadId: `1700000000${"0".repeat(64)}` };
+      assert.equal(await store.uploads.find(name), undefined);
+      assert.equal(await store.uploads.find({ ...name, key: "k", uploadId: long }), undefined);
+      for (const marker of [long, `a${long}`]) {
+        const { buckets } = await store.buckets.list(OWNER.ownerUin, marker, 10);
+        assert.equal(buckets.length, BUCKET > marker ? 1 : 0);
+        const query = { prefix: "", delimiter: undefined, marker, limit: 10 };
+        assert.deepEqual((await store.objects.list(id, query)).objects, []);
+        assert.deepEqual((await store.uploads.list(id, query, long)).uploads, []);
+      }
+      const under = { prefix: long, delimiter: "/", marker: "", limit: 10 };
+      assert.deepEqual((await store.objects.list(id, under)).objects, []);
+    }
+  });
+
   it("never exceed an account's limit, however many are made at once", async () => {
     const { store } = await fixture();
     const make = (at: number) => store.buckets.create({ ...NEW, name: `b${at}-1250000000` }, 10);
