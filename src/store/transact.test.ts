@@ -15,8 +15,8 @@ interface Fixture {
   readonly transact: Transact;
   /** How often the engine was asked. */
   readonly calls: { read: number; commit: number };
-  put(key: Buffer, value: string | undefined): Promise<void>;
-  valueOf(key: Buffer): Promise<string | undefined>;
+  readonly put: (key: Buffer, value: string | undefined) => Promise<void>;
+  readonly valueOf: (key: Buffer) => Promise<string | undefined>;
 }
 
 async function fixture(rows: Record<string, string> = {}, runsMax?: number): Promise<Fixture> {
@@ -267,9 +267,10 @@ describe("a transaction", () => {
       tx.set(b, bytes("x"));
     });
     let ended = false;
-    void attempt.then(() => {
+    const watch = (async () => {
+      await attempt;
       ended = true;
-    });
+    })();
     const settle = () => new Promise((resolve) => setImmediate(resolve));
     await settle();
     assert.equal(runs, 6);
@@ -282,6 +283,7 @@ describe("a transaction", () => {
     clock.advance(1);
     await settle();
     assert.deepEqual([runs, ended], [8, true]);
+    await watch;
   });
 
   it("throws the error of a failed commit and does not run again: the outcome is unknown", async () => {

@@ -1,7 +1,7 @@
 /** What every metadata engine promises, written once. An engine passes it or is none. */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, describe, it } from "vitest";
 import { systemClock } from "../../src/engines/clock/system.ts";
 import { type MetadataEngine, pointRange, type Range, type Row, type Write } from "../../src/ports/metadata.ts";
@@ -95,7 +95,7 @@ export function metadataEngineContract(name: string, make: () => Promise<Metadat
       it("answers every range of one call from one snapshot while commits go on", async () => {
         const engine = await fresh();
         const pair = [bytes("left"), bytes("right")] as const;
-        let writing = true;
+        const progress = { ended: false };
         const writer = (async () => {
           for (let n = 0; n < 300; n++) {
             const value = bytes(String(n));
@@ -104,10 +104,10 @@ export function metadataEngineContract(name: string, make: () => Promise<Metadat
               pair.map((key) => ({ key, value })),
             );
           }
-          writing = false;
+          progress.ended = true;
         })();
         let reads = 0;
-        while (writing) {
+        while (!progress.ended) {
           const [left, right, both] = await engine.read([pointRange(pair[0]), pointRange(pair[1]), all(5)]);
           assert.equal(text(left?.[0]), text(right?.[0]));
           assert.deepEqual(both?.map(text), both?.length === 0 ? [] : [text(left?.[0]), text(right?.[0])]);
@@ -391,7 +391,7 @@ export function metadataEngineContract(name: string, make: () => Promise<Metadat
       it("reads and commits as a plain sorted array does", async () => {
         const engine = await fresh();
         let runs = 0;
-        await fc.assert(
+        const details = await fc.check(
           fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
             // One database for all runs; each stays under a prefix of its own.
             const prefix = Buffer.alloc(5, 0x70);
@@ -400,6 +400,7 @@ export function metadataEngineContract(name: string, make: () => Promise<Metadat
           }),
           { numRuns: 150 },
         );
+        assert.equal(details.failed, false, fc.defaultReportMessage(details));
       });
     });
 

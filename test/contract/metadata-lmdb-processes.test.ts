@@ -59,7 +59,7 @@ function ask(child: ChildProcess, what: Ask): void {
   child.send(what);
 }
 
-describe("metadata engine lmdb, two processes", () => {
+describe("metadata engine lmdb, two processes", { timeout: 60_000 }, () => {
   it("a write acknowledged in one is seen by the other at once, and writes are seen in their order", async () => {
     const folder = freshFolder();
     const engine = await openHere(folder);
@@ -122,7 +122,7 @@ describe("metadata engine lmdb, two processes", () => {
     const folder = freshFolder();
     const engine = await openHere(folder);
     const acknowledged: string[] = [];
-    let own = 0;
+    const own = { rows: 0, stop: false };
     for (let round = 0; round < 4; round++) {
       const before = acknowledged.length;
       let enough: () => void = () => {};
@@ -134,19 +134,19 @@ describe("metadata engine lmdb, two processes", () => {
         acknowledged.push(said.key);
         if (acknowledged.length - before >= 400 + round * 37) enough();
       });
-      let writing = true;
+      own.stop = false;
       const writer = (async () => {
-        while (writing) {
-          await engine.commit([], [{ key: Buffer.from(`own/${own++}`), value: Buffer.alloc(200) }]);
+        while (!own.stop) {
+          await engine.commit([], [{ key: Buffer.from(`own/${own.rows++}`), value: Buffer.alloc(200) }]);
         }
       })();
       await heard;
       const exit = once(other, "exit");
       other.kill("SIGKILL");
       await exit;
-      const survived = own;
-      while (own < survived + 100) await new Promise((resolve) => setImmediate(resolve));
-      writing = false;
+      const target = own.rows + 100;
+      while (own.rows < target) await new Promise((resolve) => setImmediate(resolve));
+      own.stop = true;
       await writer;
     }
     const rows = await engine.read(acknowledged.map((key) => pointRange(Buffer.from(key))));
@@ -154,8 +154,8 @@ describe("metadata engine lmdb, two processes", () => {
     assert.deepEqual(missing, []);
     assert.ok(acknowledged.length >= 1_600);
     assert.equal(
-      (await engine.read([{ start: Buffer.from("own/"), end: Buffer.from("own0"), limit: own }]))[0]?.length,
-      own,
+      (await engine.read([{ start: Buffer.from("own/"), end: Buffer.from("own0"), limit: own.rows }]))[0]?.length,
+      own.rows,
     );
   });
 

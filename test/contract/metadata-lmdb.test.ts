@@ -298,7 +298,11 @@ describe("LMDB, measured traps", () => {
       if (full === undefined) assert.equal(signal, "SIGABRT");
       else {
         assert.equal(code, 0);
-        assert.ok(full.errors.length >= 20 && full.readable >= acknowledged.length);
+        assert.ok(full.errors.length >= 20);
+        // The last transaction may have become visible and then failed to say so; none goes the other way.
+        assert.ok(full.readable >= acknowledged.length);
+        // One failure is enough: this process commits no more, and each later commit names the same reason.
+        assert.equal(new Set(full.errors).size, 1);
         // The limit is named by the system, or, where a write ended short of it, by LMDB.
         for (const error of full.errors)
           assert.match(error, /transaction failed: (File too large|Input\/output error)/);

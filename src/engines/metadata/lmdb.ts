@@ -1,7 +1,7 @@
 /**
  * The embedded metadata engine: LMDB, which several processes may open at once.
  *
- * Five facts of the library shape this file; each was measured, and each has a test.
+ * Six facts of the library shape this file; each was measured, and each has a test.
  * - A transaction callback would hold the database's one write lock while JavaScript runs. Conditions are therefore
  *   native instructions, nested in each other, which the library's own thread checks.
  * - A read transaction outlives the turn it was made in, and then misses what other processes have committed since.
@@ -10,6 +10,8 @@
  *   of them after a restart, hold every commit up by 40 to 130 ms. Both are bounded.
  * - A condition that asks for absence says "met" even inside one that has failed. The rows stay right, but the answer
  *   of the innermost condition alone would not be: every condition is asked.
+ * - When one transaction fails while the next is being handed over, the library may answer "done" for both. One
+ *   transaction is under way at a time here, and what comes meanwhile makes up the next.
  * - When the system refuses a write, the library formats a message into 100 bytes that do not hold it, and may end the
  *   process. Nothing acknowledged is lost by that, but commits are refused before the disk is quite full.
  */
@@ -37,13 +39,10 @@ export interface LmdbMetadataOptions {
   readonly freeBytes?: () => number;
 }
 
-/**
- * Most writes under way at once. The library puts everything that waits into its next transaction, so this is also
- * the bound on one transaction, which its free list needs.
- */
-const WRITES_UNDER_WAY_MAX = 1_000;
+/** Most writes in one transaction: its list of free pages stays short. A commit of the port is never larger. */
+const TRANSACTION_WRITES_MAX = 1_000;
 
-/** Room that commits leave on the disk: more than the pages that the writes under way can touch, at 20 KiB each. */
+/** Room that commits leave on the disk: more than the pages one transaction can touch, at 20 KiB for a write. */
 const DISK_RESERVE_BYTES = 32 * 1_048_576;
 
 /** What is left for commits that remove rows, which is how room is made. */
@@ -55,7 +54,7 @@ const DISK_LOOK_MS = 20;
 /** Free pages the library loads, and keeps, at a time. Its defaults (50,000 and 75,000) make small commits crawl. */
 const FREE_PAGES_MAX = 1_000;
 
-/** How long the library is waited for after a failed transaction: for its cause, and for the end of its flushing. */
+/** How long the library is waited for after a failed transaction: for its cause, and for its end when it closes. */
 const FAILURE_WAIT_MS = 1_000;
 
 /** Settings that the native code reads and the library's types leave out. */
@@ -87,7 +86,7 @@ export function lmdbSettings(durability: "group" | "none"): NativeOptions {
     maxFreeSpaceToRetain: FREE_PAGES_MAX,
     permissionsMode: 0o600,
     // Off: on, the library wraps each turn in a promise that nobody holds, and a full disk, which rejects it, would
-    // end the process. Commits are grouped without it as well.
+    // end the process. Commits are grouped here.
     eventTurnBatching: false,
     // Never: a commit is handed over when it is written out, so the lock waits for no JavaScript.
     batchStartThreshold: Number.MAX_SAFE_INTEGER,
@@ -105,34 +104,40 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   const checkRoom = roomCheck(folder, freeBytes);
 
   let closing: Promise<void> | undefined;
-  let writesUnderWay = 0;
+  /** Commits that wait for the next transaction, oldest first. */
+  let waiting: Commit[] = [];
+  /** Bytes of the commits that are not settled. */
   let bytesUnderWay = 0;
-  /** Commits that wait for room, oldest first. */
-  const waiting: { readonly size: number; readonly begin: () => void }[] = [];
-  const underWay = new Set<Promise<boolean>>();
-  let lastFailed = false;
+  /** The transactions under way or about to begin; undefined while there is nothing to commit. */
+  let working: Promise<void> | undefined;
+  /** Why this process commits no more. */
+  let failure: Error | undefined;
 
   function checkOpen(): void {
     if (closing !== undefined) throw new Error("the metadata store is closed");
   }
 
-  /** Runs `submit` as soon as it keeps the transaction within bounds. Commits keep their order. */
-  function admit(size: number, submit: () => Promise<boolean>): Promise<boolean> {
-    const begin = (): Promise<boolean> => {
-      writesUnderWay += size;
-      return submit().finally(() => {
-        writesUnderWay -= size;
-        for (let next = waiting[0]; next !== undefined && fits(next.size); next = waiting[0]) {
-          waiting.shift();
-          next.begin();
+  /** Commits what waits, one transaction after the other, until nothing does. */
+  async function work(): Promise<void> {
+    // Whatever else this turn of the event loop brings shares the first transaction.
+    await turnEnd();
+    while (waiting.length > 0) {
+      const group = nextGroup(waiting);
+      waiting = waiting.slice(group.length);
+      if (failure === undefined) {
+        try {
+          await commitGroup(database, group);
+        } catch (error) {
+          failure = error as Error;
         }
-      });
-    };
-    const fits = (count: number): boolean => writesUnderWay === 0 || writesUnderWay + count <= WRITES_UNDER_WAY_MAX;
-    if (waiting.length === 0 && fits(size)) return begin();
-    return new Promise((resolve, reject) => {
-      waiting.push({ size, begin: () => void begin().then(resolve, reject) });
-    });
+      }
+      // After a failed write or flush nobody knows which pages are on the disk, and a second try that succeeds proves
+      // nothing. Reads go on; whoever opens the folder again finds everything that was acknowledged.
+      if (failure !== undefined) for (const commit of group) commit.reject(failure);
+      // Those who were just answered may have more to commit.
+      await turnEnd();
+    }
+    working = undefined;
   }
 
   return {
@@ -157,36 +162,32 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
         bytesUnderWay + size,
         writes.some(({ value }) => value === undefined),
       );
-      // The native thread reads values after this call has returned, so they are copied now.
-      const conditions = absentFirst(seen);
-      const rows = writes.map(({ key, value }) => ({
-        key: Buffer.from(key),
-        value: value === undefined ? undefined : Buffer.from(value),
-      }));
-      const version = nextVersion();
-      const commit = admit(rows.length, () => submitCommit(database, conditions, rows, version));
-      underWay.add(commit);
+      if (failure !== undefined) throw failure;
       bytesUnderWay += size;
       try {
-        const applied = await commit;
-        lastFailed = false;
-        return applied;
-      } catch (error) {
-        lastFailed = true;
-        throw error;
+        return await new Promise<boolean>((resolve, reject) => {
+          // The caller may change its buffers when this call has returned, so they are copied now.
+          waiting.push({
+            seen: absentFirst(seen),
+            writes: writes.map(copyOf),
+            version: nextVersion(),
+            resolve,
+            reject,
+          });
+          working ??= work();
+        });
       } finally {
-        underWay.delete(commit);
         bytesUnderWay -= size;
       }
     },
 
     close() {
       closing ??= (async () => {
-        await Promise.allSettled(underWay);
+        await working;
         const closed = database.close();
         // In tier none the library waits for a flush that a failed transaction never gets; the end of the process
         // closes what it leaves open.
-        await (lastFailed ? Promise.race([closed, failureWait()]) : closed);
+        await (failure === undefined ? closed : Promise.race([closed, failureWait()]));
       })();
       return closing;
     },
@@ -243,70 +244,95 @@ function absentFirst(seen: readonly Seen[]): Seen[] {
   ];
 }
 
-/** Hands one conditional commit to the native thread. Everything here is synchronous up to the promise. */
-function submitCommit(
-  database: Database,
-  conditions: readonly Seen[],
-  writes: readonly Write[],
-  version: number,
-): Promise<boolean> {
+function copyOf({ key, value }: Write): Write {
+  return { key: Buffer.from(key), value: value === undefined ? undefined : Buffer.from(value) };
+}
+
+/** A commit that waits for its transaction. */
+interface Commit {
+  /** Rows seen absent first. */
+  readonly seen: readonly Seen[];
+  readonly writes: readonly Write[];
+  readonly version: number;
+  readonly resolve: (applied: boolean) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The oldest commits that fit into one transaction; at least one. */
+function nextGroup(waiting: readonly Commit[]): Commit[] {
+  let writes = 0;
+  const end = waiting.findIndex((commit, at) => {
+    writes += commit.writes.length;
+    return at > 0 && writes > TRANSACTION_WRITES_MAX;
+  });
+  return waiting.slice(0, end < 0 ? waiting.length : end);
+}
+
+/**
+ * Commits a group in one transaction and answers each of it, in the order they came: a later one sees what an earlier
+ * one wrote. When the transaction fails nobody has been answered.
+ */
+async function commitGroup(database: Database, group: readonly Commit[]): Promise<void> {
+  const answers: Promise<boolean>[][] = [];
+  // The block around everything makes it one transaction. It is handed over when the last instruction is written.
+  const done = database.batch(() => {
+    for (const commit of group) answers.push(submit(database, commit));
+  });
+  try {
+    const [, ...met] = await Promise.all([done, ...answers.map((conditions) => Promise.all(conditions))]);
+    for (const [at, commit] of group.entries()) commit.resolve((met[at] as boolean[]).every((answer) => answer));
+  } catch (error) {
+    throw await commitFailure(error);
+  }
+}
+
+/** Writes the instructions of one commit, and gives the answers of its conditions. */
+function submit(database: Database, { seen, writes, version }: Commit): Promise<boolean>[] {
   const answers: Promise<boolean>[] = [];
 
-  function write(): void {
-    for (const { key, value } of writes) {
-      // Inside a block these answer at once, and say nothing: the block's own promise does.
-      if (value === undefined) database.remove(key);
-      else database.put(key, value, version);
-    }
-  }
-
   function nest(depth: number): void {
-    const condition = conditions[depth];
-    if (condition === undefined) {
-      write();
+    const condition = seen[depth];
+    if (condition !== undefined) {
+      const inner = () => nest(depth + 1);
+      answers.push(
+        condition.version === undefined
+          ? database.ifNoExists(condition.key, inner)
+          : database.ifVersion(condition.key, condition.version, inner),
+      );
       return;
     }
-    const inner = () => nest(depth + 1);
-    answers.push(
-      condition.version === undefined
-        ? database.ifNoExists(condition.key, inner)
-        : database.ifVersion(condition.key, condition.version, inner),
-    );
+    for (const { key, value } of writes) {
+      // Inside a block these answer at once, and say nothing: the answers of the blocks do.
+      if (value === undefined) void database.remove(key);
+      else void database.put(key, value, version);
+    }
   }
 
-  try {
-    if (conditions.length === 0) answers.push(database.batch(write));
-    else nest(0);
-  } catch (error) {
-    // A part of it may have been handed over, so its promises must still be listened to.
-    for (const answer of answers) answer.catch(() => {});
-    return Promise.reject(error);
-  }
-  return Promise.all(answers).then(
-    (met) => met.every((answer) => answer),
-    async (error) => {
-      throw await commitFailure(error);
-    },
-  );
+  nest(0);
+  return answers;
 }
 
 /** The error of a failed transaction, with the reason that the library reports on the side. */
-async function commitFailure(error: unknown): Promise<Error> {
-  const failed = error as { readonly commitError?: Promise<never> };
-  if (failed.commitError === undefined) return new Error("the metadata transaction failed", { cause: error });
+async function commitFailure(raised: unknown): Promise<Error> {
+  const { commitError } = raised as { readonly commitError?: Promise<never> };
+  if (commitError === undefined) return new Error("the metadata transaction failed", { cause: raised });
   const cause: unknown = await Promise.race([
-    failed.commitError.catch((reason: unknown) => reason),
-    failureWait().then(() => error),
+    commitError.catch((reason: unknown) => reason),
+    failureWait().then(() => raised),
   ]);
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new Error(`the metadata transaction failed: ${reason}`, { cause });
+}
+
+function turnEnd(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 function failureWait(): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, FAILURE_WAIT_MS).unref());
 }
 
-/** Whether the range can hold no key but its start. Such reads skip the cursor and run about six times as fast. */
+/** Whether the range can hold no key but its start. Such reads need no cursor, and run twice as fast without. */
 function isPoint({ start, end, limit }: Range): boolean {
   const size = start.length;
   return (

@@ -17,7 +17,7 @@ describe("seeded randomness", () => {
   });
 
   it("favours no byte value", () => {
-    const counts = new Array<number>(256).fill(0);
+    const counts = Array.from({ length: 256 }, () => 0);
     for (const byte of seededRandom(7).bytes(256_000)) counts[byte] = (counts[byte] as number) + 1;
     // 1,000 of each are expected, with a standard deviation of 32.
     assert.ok(Math.min(...counts) > 800 && Math.max(...counts) < 1_200);
