@@ -478,7 +478,6 @@ export const CATALOGUE = codes({
     message: "The storage class is not supported.",
     feature: "storage-class",
     raisedWhen: "a storage class is unknown, or is not available in the bucket or to the operation",
-    notYet: true,
   },
   OAZOperationNotSupportOnMAZBucket: {
     status: 400,
@@ -609,8 +608,8 @@ export const CATALOGUE = codes({
       "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec",
     seen: "documented on the service's OPTIONS Object page",
     feature: "cors",
-    raisedWhen: "a preflight request matches no rule of the bucket, or the bucket has none",
-    notYet: true,
+    raisedWhen:
+      "a preflight request matches no rule of the bucket, or a web page uses the published development keys from an origin that no rule admits",
   },
   InvalidAccessKeyId: {
     status: 403,
@@ -899,16 +898,16 @@ export const CATALOGUE = codes({
     message: "The operation is not valid for the current state of the object.",
     seen: "documented by the service for the same refusal of an append",
     feature: "restore",
-    raisedWhen: "the state of the object forbids the request, such as a change of storage class during a restore",
-    notYet: true,
+    raisedWhen:
+      "the state of the object forbids the request, such as a copy of an appendable object or a change of storage class during a restore",
   },
   PathConflict: {
     status: 409,
     message: "Path conflict.",
     seen: "documented in the sample answer of DELETE Multiple Objects",
     feature: "faults",
-    raisedWhen: "two writes of one key meet in the same millisecond and the setting lets one of them lose",
-    notYet: true,
+    raisedWhen:
+      "the writers of one key keep getting in each other's way, or two of them meet in the same millisecond and the setting lets one lose",
   },
   QuotaConflict: {
     status: 409,
@@ -1026,8 +1025,8 @@ export const CATALOGUE = codes({
     status: 503,
     message: "Service is unavailable. Please retry.",
     feature: "faults",
-    raisedWhen: "the server is in maintenance, is shutting down, or has no room for another request",
-    notYet: true,
+    raisedWhen:
+      "the disk or the memory that holds objects is full or fails, the server is in maintenance or shutting down, or it has no room for another request",
   },
   SlowDown: {
     status: 503,

@@ -7,7 +7,14 @@ import { authorise } from "../access/authorise.ts";
 import type { Caller } from "../access/caller.ts";
 import type { CosError } from "../errors/cos-error.ts";
 import { CosError as Refusal, refuse } from "../errors/cos-error.ts";
-import type { AnswerDraft, Installation, Operation, OperationContext, OutputField, SourceAddress } from "../operations/operation.ts";
+import type {
+  AnswerDraft,
+  Installation,
+  Operation,
+  OperationContext,
+  OutputField,
+  SourceAddress,
+} from "../operations/operation.ts";
 import { type InputReader, inputReader } from "../operations/read-input.ts";
 import { keyFault } from "../operations/name-rules.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -17,6 +24,7 @@ import type { BucketRecord, ObjectRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { TransactionContended } from "../store/transact.ts";
 import type { Answer } from "./answer.ts";
+import { formatIsoSeconds } from "./dates.ts";
 import type { WireRequest } from "./request.ts";
 import type { Router } from "./router.ts";
 
@@ -86,7 +94,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     progress.operation = operation;
     const caller = dialect.authenticate(request, address);
     progress.caller = caller;
-    refuseMode(operation, caller);
+    refuseMode(operation, caller, clock.now());
     refuseForeignPage(request, caller);
     if (operation.handle === undefined) throw refuse("NotImplemented", { message: notBuilt(operation) });
     if (address.kind === "object") refuseKey(address.key, operation, limits.keyBytesMax);
@@ -114,7 +122,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       baseUrl: address.baseUrl,
       bucketName: address.kind === "service" ? "" : address.bucket,
       get bucket() {
-        if (bucket === undefined) throw new Error(`${operation.name} reads a bucket that its declaration does not ask for`);
+        if (bucket === undefined)
+          throw new Error(`${operation.name} reads a bucket that its declaration does not ask for`);
         return bucket;
       },
       key: address.kind === "object" ? address.key : "",
@@ -147,10 +156,13 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const timer = clock.after(limits.earlyAnswerMs, () => wake(late));
     const first = await Promise.race([working, timeout]).finally(() => timer.cancel());
     if (first !== late) return written(operation, first as Readonly<Record<string, unknown>>);
-    const later = working.then(
-      (output) => String(written(operation, output).body ?? ""),
-      (error: unknown) => dialect.errorDocument(asRefusal(error, request), request),
-    );
+    const later = working
+      .then((output) => {
+        const { body } = written(operation, output);
+        if (typeof body !== "string") throw new Error(`${operation.name} keeps its client waiting for no document`);
+        return body;
+      })
+      .catch((error: unknown) => dialect.errorDocument(asRefusal(error, request), request));
     return { status: operation.status, headers: [["Content-Type", "application/xml"]], later };
   }
 
@@ -179,11 +191,15 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
 
 const notBuilt = (operation: Operation): string => `The operation ${operation.name} is not implemented yet.`;
 
-/** Default deny: an operation answers only the ways of signing that it lists. */
-function refuseMode(operation: Operation, caller: Caller): void {
+/** Default deny: an operation answers only the ways of signing that it lists. (message and time: documented transcript) */
+function refuseMode(operation: Operation, caller: Caller, nowMs: number): void {
   const mode = caller.kind === "anonymous" ? "anonymous" : caller.via;
   if (operation.authentication.includes(mode)) return;
-  throw refuse("AccessDenied", mode === "anonymous" ? { message: "Check auth failure because signature empty." } : {});
+  if (mode !== "anonymous") throw refuse("AccessDenied");
+  throw refuse("AccessDenied", {
+    message: "Check auth failure because signature empty.",
+    extras: [["ServerTime", formatIsoSeconds(nowMs)]],
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 /** `x-cos-copy-source`: which object a copy takes, in every spelling that official clients send. */
 
+import { isUtf8 } from "node:buffer";
 import { refuse } from "../../errors/cos-error.ts";
 import { Query } from "../../http/target.ts";
 import type { SourceAddress } from "../../operations/operation.ts";
@@ -14,9 +15,9 @@ const BUCKET_AND_KEY = /^([a-z0-9][a-z0-9-]*-[0-9]+)\/(.+)$/s;
  * Throws CosError InvalidCopySource for anything else.
  */
 export function readCopySource(text: string, rules: AddressingRules): SourceAddress {
-  const bare = text.replace(/^https?:\/\//i, "").replace(/^\/+/, "");
+  const bare = text.replace(/^https?:\/\//i, "");
   const mark = bare.indexOf("?");
-  const path = decoded(mark < 0 ? bare : bare.slice(0, mark));
+  const path = decoded(mark < 0 ? bare : bare.slice(0, mark)).replace(/^\/+/, "");
   const versionId = mark < 0 ? undefined : versionOf(bare.slice(mark + 1));
 
   const plain = BUCKET_AND_KEY.exec(path);
@@ -24,15 +25,21 @@ export function readCopySource(text: string, rules: AddressingRules): SourceAddr
 
   const slash = path.indexOf("/");
   if (slash <= 0) throw refuse("InvalidCopySource");
-  const host = path.slice(0, slash).toLowerCase().replace(/:\d{1,5}$/, "").replace(/\.$/, "");
+  const host = path
+    .slice(0, slash)
+    .toLowerCase()
+    .replace(/:\d{1,5}$/, "")
+    .replace(/\.$/, "");
   if (!rules.suffixes.some((suffix) => host.endsWith(`.${suffix}`))) throw refuse("InvalidCopySource");
   const address = located(host, path.slice(slash), rules);
   return checked({ ...address, versionId });
 }
 
+/** Bytes beyond ASCII reach us as Latin-1; a client that sends a key unencoded means UTF-8. */
 function decoded(text: string): string {
+  const bytes = Buffer.from(text, "latin1");
   try {
-    return decodeURIComponent(text);
+    return decodeURIComponent(isUtf8(bytes) ? bytes.toString("utf8") : text);
   } catch {
     throw refuse("InvalidCopySource");
   }
@@ -40,7 +47,8 @@ function decoded(text: string): string {
 
 function versionOf(query: string): string | undefined {
   try {
-    return Query.parse(query).get("versionId");
+    // An empty one counts as absent, as an empty header does.
+    return Query.parse(query).get("versionId") || undefined;
   } catch {
     throw refuse("InvalidCopySource");
   }

@@ -10,6 +10,7 @@ import {
   evaluateConditions,
   objectOutput,
   overrideFields,
+  rangeStands,
   readRange,
 } from "./model.ts";
 
@@ -28,6 +29,7 @@ export const getObject = operation(
     input: {
       conditions: group(conditionFields),
       range: header.text("Range", "bytes=first-last"),
+      ifRange: header.text("If-Range", "an ETag or a date"),
       overrides: group(overrideFields),
     },
     output: {
@@ -40,7 +42,10 @@ export const getObject = operation(
     status: 200,
     errors: ["InvalidRange", "InvalidRequest", "NoSuchKey", "PreconditionFailed"],
   },
-  async ({ bucket, caller, key, object: authorised, refuse, store }, { conditions, overrides, range: rangeText }) => {
+  async (
+    { bucket, caller, key, object: authorised, refuse, store },
+    { conditions, ifRange, overrides, range: rangeText },
+  ) => {
     if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
       throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
     }
@@ -51,7 +56,7 @@ export const getObject = operation(
       if (verdict === "failed") throw refuse("PreconditionFailed");
       if (verdict === "unchanged") return unchanged;
 
-      const range = readRange(rangeText, object.size);
+      const range = readRange(rangeStands(ifRange, object) ? rangeText : undefined, object.size);
       if (range === "unsatisfiable") {
         throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
       }
