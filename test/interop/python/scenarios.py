@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -306,3 +307,4 @@ for scenario in (
         fault = "line %s: %s: %s" % (places[-1], type(error).__name__, error)
     print(json.dumps({"name": scenario.__name__, "fault": fault}))
     sys.stdout.flush()
+shutil.rmtree(FOLDER)
