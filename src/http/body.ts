@@ -149,7 +149,10 @@ export class IncomingBody implements RequestBody {
     });
   }
 
-  /** Ends the body with `error`; what was read ahead is dropped. Nothing happens when it is at its end already. */
+  /**
+   * Ends the body with `error`: the edge tells of lost connections, and of what the parser could not read. What was read
+   * ahead is dropped. Nothing happens when the body is at its end already.
+   */
   fail(error: CosError): void {
     if (this.#ended || this.#failure !== undefined) return;
     this.#failure = error;
@@ -157,6 +160,11 @@ export class IncomingBody implements RequestBody {
     this.#dropAhead();
     if (this.#attached) this.#request.pause();
     if (this.#waiter !== undefined) this.#settle(error);
+  }
+
+  /** The connection is lost. */
+  lost(): void {
+    if (this.announced && !this.#ended && this.#failure === undefined) this.fail(refuse("IncompleteBody"));
   }
 
   /** Nobody will read any more: lets what still comes flow past, unwatched and uncounted. */
@@ -187,9 +195,7 @@ export class IncomingBody implements RequestBody {
       this.#response.writeContinue();
     }
     this.#attached = true;
-    this.#request.on("end", () => this.#end());
-    this.#request.on("error", () => this.fail(refuse("IncompleteBody")));
-    this.#request.on("close", () => this.fail(refuse("IncompleteBody")));
+    if (this.chunked) this.#request.on("end", () => this.#end());
     this.#request.on("data", (chunk: Buffer) => this.#arrived(chunk));
   }
 
@@ -215,18 +221,22 @@ export class IncomingBody implements RequestBody {
     this.#received += chunk.length;
     if (this.#discarding || this.#ended || this.#failure !== undefined) return;
     this.#windowBytes += chunk.length;
+    const last = this.#received === this.declaredLength;
     if (this.#collector !== undefined) {
-      this.#idleSince = this.#clock.monotonic();
       this.#collector(chunk);
+      if (last) this.#end();
+      else this.#idleSince = this.#clock.monotonic();
       return;
     }
     const waiter = this.#waiter;
     if (waiter !== undefined) {
       this.#waiter = undefined;
-      this.#stopWaiting();
+      if (last) this.#end();
+      else this.#stopWaiting();
       waiter.resolve({ done: false, value: chunk });
       return;
     }
+    if (last) this.#end();
     this.#ahead.push(chunk);
     this.#aheadBytes += chunk.length;
     if (this.#aheadBytes >= AHEAD_BYTES_MAX && !this.#paused) {

@@ -1,6 +1,5 @@
 /** The ids of requests, in the form the live service gives them. */
 
-import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { RequestIds } from "./request.ts";
 
@@ -10,15 +9,16 @@ const TRACE_BYTES = 64;
  * Makes the ids of one server. A request id is Base64 of `<hex8 unix seconds>_<hex8>_<hex5>_<hex sequence>`: where the
  * live service tells its address and process we put random digits, so that an id tells nothing of the machine and two
  * servers never make the same one. It begins with `N`, as any time from 2004 to 2038 does.
+ * @returns Makes the next ids, for a request that arrived at `nowMs`, milliseconds since 1970.
  */
-export function requestIds(clock: Clock, random: Random): () => RequestIds {
+export function requestIds(random: Random): (nowMs: number) => RequestIds {
   const server = random.bytes(4).toString("hex");
   const run = random.bytes(3).toString("hex").slice(0, 5);
   let sequence = 0;
   let prefixSecond = Number.NaN;
   let prefix = "";
-  return () => {
-    const second = Math.floor(clock.now() / 1000);
+  return (nowMs) => {
+    const second = Math.floor(nowMs / 1000);
     if (second !== prefixSecond) {
       prefixSecond = second;
       // 24 characters, a multiple of three: Base64 of the whole is this followed by Base64 of the sequence.

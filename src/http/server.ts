@@ -61,6 +61,11 @@ const DISCARD_IDLE_MS = 5000;
 const PIPELINED_MAX = 32;
 /** Bytes of a socket's buffers; fewer pauses than Node's 16 KiB costs for large bodies. */
 const SOCKET_BUFFER_BYTES = 64 * 1024;
+/**
+ * Bodies up to this size are handed to Node as Latin-1 text, a character for each byte: it joins them to the head and
+ * makes one `write` of it, which costs less than the `writev` of a text and a buffer.
+ */
+const ONE_WRITE_BYTES_MAX = 16 * 1024;
 const XML_DECLARATION = "<?xml version='1.0' encoding='utf-8' ?>\n";
 /** Fields that only the edge writes. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
@@ -186,7 +191,7 @@ class HttpEdge implements Edge {
   port = 0;
   readonly #options: EdgeOptions;
   readonly #server: Server | SecureServer;
-  readonly #nextIds: () => RequestIds;
+  readonly #nextIds: (nowMs: number) => RequestIds;
   /** Every accepted socket, those still in their TLS handshake included. */
   readonly #sockets = new Set<Socket>();
   readonly #connections = new Map<Socket, Connection>();
@@ -196,7 +201,7 @@ class HttpEdge implements Edge {
 
   constructor(options: EdgeOptions) {
     this.#options = options;
-    this.#nextIds = requestIds(options.clock, options.random);
+    this.#nextIds = requestIds(options.random);
     const { limits, tls } = options;
     // Node looks for slow headers every so often; looking late must not add to the bound.
     const lookEveryMs = Math.max(10, Math.min(1000, Math.floor(limits.headersTimeoutMs / 10)));
@@ -320,8 +325,8 @@ class HttpEdge implements Edge {
     response: ServerResponse,
   ): { readonly wire: EdgeRequest; readonly refusal: CosError | undefined } {
     const { limits, clock } = this.#options;
-    const ids = this.#nextIds();
     const receivedAt = clock.now();
+    const ids = this.#nextIds(receivedAt);
     const method = request.method ?? "";
     let headers: HeaderFields | undefined;
     let target: Target | undefined;
@@ -408,13 +413,14 @@ class HttpEdge implements Edge {
   #part(connection: Connection): void {
     const { parting } = connection;
     if (parting === undefined || connection.doomed) return;
+    const receivedAt = this.#options.clock.now();
     const wire = new EdgeRequest(connection, {
       method: parting.method,
       target: this.#anyTarget(connection, undefined),
       headers: noHeaders(),
       body: NO_BODY,
-      ids: this.#nextIds(),
-      receivedAt: this.#options.clock.now(),
+      ids: this.#nextIds(receivedAt),
+      receivedAt,
     });
     try {
       this.#lastWords(connection, this.#render(wire, this.#refusal(parting.refusal, wire)));
@@ -502,7 +508,8 @@ class HttpEdge implements Edge {
     if (bytes === undefined) release(content);
     writeHead(exchange, status, head);
     if (bytes === undefined || bytes.length === 0 || bodiless || wire.method === "HEAD") response.end();
-    else response.end(bytes);
+    else if (bytes.length > ONE_WRITE_BYTES_MAX) response.end(bytes);
+    else response.end(bytes.toString("latin1"), "latin1");
   }
 
   /** Header fields as Node takes them: names and values in turn. */
@@ -682,7 +689,7 @@ class HttpEdge implements Edge {
     this.#connections.delete(connection.socket);
     for (const exchange of connection.open) {
       exchange.closed = true;
-      exchange.body.fail(refuse("IncompleteBody"));
+      exchange.body.lost();
       exchange.onClosed?.();
     }
     connection.open.clear();
