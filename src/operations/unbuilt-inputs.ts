@@ -40,6 +40,9 @@ const PARAMETERS: readonly string[] = [
   "x-cos-traffic-limit",
 ];
 
+/** Parameters that say nothing while they are empty: coscli sends `versionId=` for an object without versions. */
+const EMPTY_IS_ABSENT: ReadonlySet<string> = new Set(["versionid"]);
+
 /** Image processing parameters stand at the beginning of a name: `?imageMogr2/thumbnail/100x`. */
 const PARAMETER_PREFIXES: readonly string[] = [
   "exif",
@@ -54,15 +57,22 @@ const HEADER_SET: ReadonlySet<string> = new Set(HEADERS);
 const PARAMETER_SET: ReadonlySet<string> = new Set(PARAMETERS);
 
 /** Raises NotImplemented, naming the first header or parameter of an unbuilt feature that `declared` does not name. */
-export function refuseUnbuiltInputs(request: WireRequest, declared: ReadonlySet<string>): void {
+export function refuseUnbuiltInputs(
+  request: Pick<WireRequest, "headers" | "target">,
+  declared: ReadonlySet<string>,
+): void {
   for (const [name, value] of request.headers.entries()) {
     if (value === "" || declared.has(name)) continue;
     if (HEADER_SET.has(name) || (name.startsWith("x-cos-") && HEADER_PREFIXES.some((p) => name.startsWith(p)))) {
-      throw refuse("NotImplemented", { message: `The header ${name} belongs to a feature that is not implemented yet.` });
+      throw refuse("NotImplemented", {
+        message: `The header ${name} belongs to a feature that is not implemented yet.`,
+      });
     }
   }
-  for (const name of request.target.query.names()) {
+  const { query } = request.target;
+  for (const name of query.names()) {
     if (declared.has(name)) continue;
+    if (EMPTY_IS_ABSENT.has(name) && query.all(name).every((value) => value === "")) continue;
     if (PARAMETER_SET.has(name) || PARAMETER_PREFIXES.some((p) => name.startsWith(p))) {
       const shown = name.slice(0, 64);
       throw refuse("NotImplemented", {
