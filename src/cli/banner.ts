@@ -45,7 +45,7 @@ function plainSnippets({ secretId, secretKey, region, bucketHost, authority }: P
     `  auth := &cos.AuthorizationTransport{SecretID: "${secretId}",`,
     `    SecretKey: "${secretKey}", Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}`,
     "  client := cos.NewClient(&cos.BaseURL{BucketURL: bucket}, &http.Client{Transport: auth})",
-    "coscli",
+    "coscli, whose cp and sync take the proxy with --disable-long-links only",
     `  HTTP_PROXY=${proxy} coscli ls --init-skip -p http -e cos.${region}.myqcloud.com \\`,
     `    -i ${secretId} -k ${secretKey}`,
   ];
