@@ -126,7 +126,8 @@ export class IncomingBody implements RequestBody {
     if ((this.declaredLength ?? 0) > bytesMax) return Promise.reject(refuse(over));
     this.#take();
     if (!this.announced) return Promise.resolve(EMPTY);
-    if (this.#request.complete && this.#failure === undefined) {
+    const { complete, readableLength } = this.#request;
+    if ((complete || readableLength === this.declaredLength) && this.#failure === undefined) {
       // A small body has arrived while the caller was looked up: no listener, no timer, no turn of the loop.
       const all = (this.#request.read() as Buffer | null) ?? EMPTY;
       this.#received = all.length;

@@ -338,7 +338,7 @@ class HttpEdge implements Edge {
       headers = readHeaders(request.rawHeaders, limits.headersMax);
       awaitsContinue = readExpectation(headers, request);
       refuseCoding(headers, request);
-      target = parseTarget(method, request.url ?? "", hostOf(headers, request, connection));
+      target = parseTarget(method, request.url ?? "", hostOf(headers, request, connection), limits.queryParametersMax);
     } catch (error) {
       refusal = error instanceof CosError ? error : refuse("InternalError", { cause: error });
       if (refusal !== error)
@@ -473,7 +473,7 @@ class HttpEdge implements Edge {
       return;
     }
     const http10 = isHttp10(request);
-    const bytes = isStream(content) ? undefined : bytesOf(content);
+    const stream = isStream(content) ? content : undefined;
     const { outstanding } = body;
     const close =
       body.failure !== undefined ||
@@ -486,7 +486,7 @@ class HttpEdge implements Edge {
       connection.socket.readableEnded ||
       this.#stopped !== undefined;
     // Streams and late documents take Node's way even so: no operation both sends one and leaves a long body unread.
-    if (close && outstanding > 0 && bytes !== undefined && answer.later === undefined) {
+    if (close && outstanding > 0 && stream === undefined && answer.later === undefined) {
       const rendered = this.#render(wire, answer);
       // Node gives a response the socket when all answers before it are out.
       if (response.socket !== null) this.#lastWords(connection, rendered);
@@ -499,17 +499,22 @@ class HttpEdge implements Edge {
       return;
     }
     const bodiless = status === 204 || status === 304;
-    const length = bodiless ? undefined : bytes === undefined ? (content as StreamedBody).length : bytes.length;
-    const head = this.#head(answer.headers, wire, length === undefined ? undefined : String(length), close);
-    if (bytes === undefined && wire.method !== "HEAD" && length !== undefined && length > 0) {
-      void this.#stream(exchange, status, head, content as StreamedBody);
+    const text = typeof content === "string" && Buffer.byteLength(content) === content.length ? content : undefined;
+    const bytes = text === undefined && stream === undefined ? bytesOf(content) : undefined;
+    const length = stream?.length ?? text?.length ?? bytes?.length ?? 0;
+    const head = this.#head(answer.headers, wire, bodiless ? undefined : String(length), close);
+    const empty = bodiless || length === 0 || wire.method === "HEAD";
+    if (stream !== undefined && !empty) {
+      void this.#stream(exchange, status, head, stream);
       return;
     }
-    if (bytes === undefined) release(content);
+    release(content);
     writeHead(exchange, status, head);
-    if (bytes === undefined || bytes.length === 0 || bodiless || wire.method === "HEAD") response.end();
-    else if (bytes.length > ONE_WRITE_BYTES_MAX) response.end(bytes);
-    else response.end(bytes.toString("latin1"), "latin1");
+    if (empty) response.end();
+    // ASCII is Latin-1 already.
+    else if (text !== undefined) response.end(text, "latin1");
+    else if (length > ONE_WRITE_BYTES_MAX) response.end(bytes);
+    else response.end(bytes?.toString("latin1"), "latin1");
   }
 
   /** Header fields as Node takes them: names and values in turn. */
