@@ -695,9 +695,9 @@ describe("the HTTP edge, answers", () => {
   });
 
   it("InternalError: a stream that fails before its first byte is answered as a refusal", async () => {
-    const chunks = (async function* (): AsyncGenerator<Buffer> {
-      throw new Error("the disk is gone");
-    })();
+    const chunks: AsyncIterable<Buffer> = {
+      [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("the disk is gone")) }),
+    };
     const other = await testEdge(async () => ({ status: 200, headers: [], body: { length: 10, chunks } }));
     const received = await other.exchange(get("/", "Connection: close\r\n"));
     await other.stop();
