@@ -6,6 +6,8 @@ export interface EdgeLimits extends BodyLimits {
   readonly headerBytesMax: number;
   /** Header fields of one request: `BadRquest`. */
   readonly headersMax: number;
+  /** Parameters of one query: `InvalidURI`. */
+  readonly queryParametersMax: number;
   /** From a connection, or the first byte of a further request, to complete headers, ms: `RequestTimeout`. */
   readonly headersTimeoutMs: number;
   /** An idle connection is kept this long after an answer, ms. */

@@ -37,7 +37,8 @@ function matches(request: WireRequest, { query, anyQuery, header }: Candidate): 
 export interface Router {
   /**
    * The operation of a request. Raises MethodNotAllowed, with `Allow`, where the resource or sub-resource knows other
-   * methods only: a sub-resource that exists is never passed over as an unknown parameter.
+   * methods only: a sub-resource that exists is never passed over as an unknown parameter. Raises InvalidArgument for a
+   * part of a sub-resource's names that makes none.
    */
   find(request: WireRequest, on: TargetKind): Operation;
 }
@@ -72,6 +73,10 @@ export function router(table: readonly Operation[]): Router {
           .filter((entry) => named.length === 0 || entry.query.length + entry.anyQuery.length > 0)
           .map((entry) => entry.operation.route.method),
       );
+      // A name that only stands beside others, such as partNumber without uploadId, must not be taken for a plain request.
+      if (allowed.size === 0 && named.length > 0) {
+        throw refuse("InvalidArgument", { message: `The argument ${named[0]} lacks the ones that go with it.` });
+      }
       throw refuse("MethodNotAllowed", { headers: { Allow: [...allowed].sort().join(", ") } });
     },
   };

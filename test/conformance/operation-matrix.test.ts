@@ -1,0 +1,326 @@
+import assert from "node:assert/strict";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { ambiguousRoutes } from "../../src/http/router.ts";
+import type { Operation } from "../../src/operations/operation.ts";
+import { TABLE } from "../../src/operations/table.ts";
+import { STRANGER } from "../fixtures/accounts.ts";
+import { cosboxOfParts } from "../fixtures/parts.ts";
+import { assertRefused } from "../fixtures/refusal.ts";
+import { contentMd5, type Sent, serverOf, type Signing, type TestServer, testServer } from "../fixtures/server.ts";
+
+const BUILT = TABLE.filter((operation) => operation.handle !== undefined);
+const DELETE_ONE = "<Delete><Object><Key>doomed</Key></Object></Delete>";
+
+/** A request that each operation answers with success, and whatever has to be there for it. */
+type Prepare = (server: TestServer, serial: number) => Promise<Sent>;
+
+async function begin(server: TestServer, path: string): Promise<string> {
+  const begun = await server.send({ method: "POST", path, query: { uploads: undefined } });
+  return begun.element("UploadId") as string;
+}
+
+async function store(server: TestServer, path: string): Promise<void> {
+  assert.equal((await server.send({ method: "PUT", path, body: "stored" })).status, 200);
+}
+
+const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
+  ["GetService", async () => ({ bucket: "" })],
+  ["PutBucket", async (_, serial) => ({ method: "PUT", bucket: `made${serial}-1250000000` })],
+  ["HeadBucket", async () => ({ method: "HEAD" })],
+  [
+    "DeleteBucket",
+    async (server, serial) => {
+      const bucket = `doomed${serial}-1250000000`;
+      await server.send({ method: "PUT", bucket });
+      return { method: "DELETE", bucket };
+    },
+  ],
+  ["GetBucketLocation", async () => ({ query: { location: "" } })],
+  ["GetBucket", async () => ({})],
+  ["PutObject", async (_, serial) => ({ method: "PUT", path: `/put${serial}`, body: "x" })],
+  [
+    "GetObject",
+    async (server) => {
+      await store(server, "/read");
+      return { path: "/read" };
+    },
+  ],
+  [
+    "HeadObject",
+    async (server) => {
+      await store(server, "/read");
+      return { method: "HEAD", path: "/read" };
+    },
+  ],
+  [
+    "DeleteObject",
+    async (server) => {
+      await store(server, "/doomed");
+      return { method: "DELETE", path: "/doomed" };
+    },
+  ],
+  [
+    "DeleteMultipleObjects",
+    async (server) => {
+      await store(server, "/doomed");
+      const headers = { "content-md5": contentMd5(DELETE_ONE) };
+      return { method: "POST", query: { delete: "" }, body: DELETE_ONE, headers };
+    },
+  ],
+  [
+    "PutObjectCopy",
+    async (server, serial) => {
+      await store(server, "/read");
+      return { method: "PUT", path: `/copy${serial}`, headers: { "x-cos-copy-source": `${server.bucket}/read` } };
+    },
+  ],
+  [
+    "AppendObject",
+    async (_, serial) => ({ method: "POST", path: `/log${serial}`, query: { append: "", position: 0 }, body: "x" }),
+  ],
+  ["InitiateMultipartUpload", async () => ({ method: "POST", path: "/begun", query: { uploads: "" } })],
+  [
+    "UploadPart",
+    async (server) => {
+      const uploadId = await begin(server, "/parts");
+      return { method: "PUT", path: "/parts", query: { partNumber: 1, uploadId }, body: "part" };
+    },
+  ],
+  [
+    "UploadPartCopy",
+    async (server) => {
+      await store(server, "/read");
+      const uploadId = await begin(server, "/parts");
+      const headers = { "x-cos-copy-source": `${server.bucket}/read` };
+      return { method: "PUT", path: "/parts", query: { partNumber: 1, uploadId }, headers };
+    },
+  ],
+  [
+    "CompleteMultipartUpload",
+    async (server) => {
+      const uploadId = await begin(server, "/whole");
+      const part = await server.send({
+        method: "PUT",
+        path: "/whole",
+        query: { partNumber: 1, uploadId },
+        body: "part",
+      });
+      const listed = `<Part><PartNumber>1</PartNumber><ETag>${String(part.headers["etag"])}</ETag></Part>`;
+      const body = `<CompleteMultipartUpload>${listed}</CompleteMultipartUpload>`;
+      return { method: "POST", path: "/whole", query: { uploadId }, body };
+    },
+  ],
+  [
+    "AbortMultipartUpload",
+    async (server) => ({ method: "DELETE", path: "/parts", query: { uploadId: await begin(server, "/parts") } }),
+  ],
+  ["ListParts", async (server) => ({ path: "/parts", query: { uploadId: await begin(server, "/parts") } })],
+  ["ListMultipartUploads", async () => ({ query: { uploads: "" } })],
+]);
+
+/** A header and a parameter that every request here carries and signs, and that no operation looks at. */
+const PROBES = { headers: { "x-probe": "1" }, query: { "x-probe": "1" } };
+
+function probed(sent: Sent): Sent {
+  return { ...sent, headers: { ...sent.headers, ...PROBES.headers }, query: { ...sent.query, ...PROBES.query } };
+}
+
+type Tampering = readonly [
+  what: string,
+  tamper: (sent: Sent, signed: Readonly<Record<string, string | number>>) => Signing | false,
+];
+
+const seconds = () => Math.floor(Date.now() / 1000);
+
+/** Each says how the signature differs from the one that would hold. */
+const TAMPERINGS: readonly Tampering[] = [
+  ["another method", ({ method = "GET" }) => ({ instead: { method: method === "PUT" ? "GET" : "PUT" } })],
+  ["HEAD for GET, GET for HEAD", ({ method = "GET" }) => ({ instead: { method: method === "HEAD" ? "GET" : "HEAD" } })],
+  ["a longer path", ({ path = "/" }) => ({ instead: { path: `${path}x` } })],
+  ["another path", () => ({ instead: { path: "/elsewhere" } })],
+  ["another value of a parameter", ({ query }) => ({ instead: { query: { ...query, "x-probe": "2" } } })],
+  ["a parameter that is not sent", ({ query }) => ({ instead: { query: { ...query, "x-gone": "1" } } })],
+  ["an empty parameter that is not sent", ({ query }) => ({ instead: { query: { ...query, "x-gone": "" } } })],
+  ["another value of a header", (_, headers) => ({ instead: { headers: { ...headers, "x-probe": "2" } } })],
+  ["a header that is not sent", (_, headers) => ({ instead: { headers: { ...headers, "x-gone": "1" } } })],
+  ["an empty header that is not sent", (_, headers) => ({ instead: { headers: { ...headers, "x-gone": "" } } })],
+  [
+    "another host",
+    (_, headers) => ({ instead: { headers: { ...headers, host: "other-1250000000.cos.ap-guangzhou.myqcloud.com" } } }),
+  ],
+  [
+    "the same host under another suffix",
+    (_, headers) => ({
+      instead: { headers: { ...headers, host: String(headers["host"]).replace("myqcloud.com", "tencentcos.cn") } },
+    }),
+  ],
+  [
+    "one digit of the signature",
+    () => ({ alter: (text) => text.replace(/(?<=q-signature=.{7})./, (digit) => (digit === "a" ? "b" : "a")) }),
+  ],
+  ["no signature but its place", () => ({ alter: (text) => text.replace(/(?<=q-signature=).*/, "") })],
+  ["another secret", () => ({ secretKey: "another" })],
+  ["an empty secret", () => ({ secretKey: " " })],
+  ["a SecretId that nobody has", () => ({ secretId: "AKIDnobody" })],
+  ["somebody else's SecretId", () => ({ secretId: STRANGER.secretId })],
+  ["somebody else's secret", () => ({ secretKey: STRANGER.secretKey })],
+  [
+    "a time that was moved afterwards",
+    () => ({ alter: (text) => text.replace(/(?<=q-sign-time=\d+(;|%3B))\d+/, (end) => String(Number(end) - 1)) }),
+  ],
+  [
+    "both times moved afterwards",
+    () => ({ alter: (text) => text.replaceAll(/(?<=-time=\d+(?:;|%3B))\d+/g, (end) => String(Number(end) + 1)) }),
+  ],
+  ["a time that has passed", () => ({ signTime: `${seconds() - 600};${seconds() - 1}` })],
+  ["a time to come", () => ({ signTime: `${seconds() + 1000};${seconds() + 2000}` })],
+  ["names taken from the list", () => ({ alter: (text) => text.replace(/(?<=q-header-list=)[^&]*/, "") })],
+  ["names added to the list", () => ({ alter: (text) => text.replace("q-url-param-list=", "q-url-param-list=a%3B") })],
+  ["nothing at all", () => false],
+];
+
+/** All that a client can see of the account, without what differs from answer to answer. */
+async function world(server: TestServer): Promise<string> {
+  const look = async (request: Sent) => {
+    const answer = await server.send(request);
+    assert.equal(answer.status, 200, answer.text);
+    return answer;
+  };
+  const all = await look({ bucket: "" });
+  const contents = all.elements("Name").map(async (bucket) => {
+    const [objects, uploads] = await Promise.all([look({ bucket }), look({ bucket, query: { uploads: "" } })]);
+    const keys = uploads.elements("Key");
+    const parts = uploads
+      .elements("UploadId")
+      .map((uploadId, at) => look({ bucket, path: `/${keys[at]}`, query: { uploadId } }));
+    return [objects, uploads, ...(await Promise.all(parts))].map(({ text }) => text);
+  });
+  return [all.text, ...(await Promise.all(contents)).flat()].join("\n");
+}
+
+describe("every operation that is built", () => {
+  let server: TestServer;
+  let serial = 0;
+  beforeAll(async () => {
+    server = await testServer({ credentials: [STRANGER], limits: { bucketsPerAccount: 1000 } });
+  });
+  afterAll(() => server.stop());
+
+  it("has a sample request here", () => {
+    assert.deepEqual(
+      BUILT.map(({ name }) => name).filter((name) => !SAMPLES.has(name)),
+      [],
+    );
+    assert.equal(SAMPLES.size, BUILT.length);
+  });
+
+  for (const operation of BUILT) {
+    const prepare = SAMPLES.get(operation.name) as Prepare;
+    describe(`${operation.name} over HTTP`, () => {
+      for (const via of ["header", "query"] as const) {
+        it(`is answered when it is signed in the ${via}, and refused after any tampering`, async () => {
+          const control = await server.send({ ...probed(await prepare(server, serial++)), sign: { via } });
+          assert.equal(control.status, operation.status, control.text);
+
+          const sent = probed(await prepare(server, serial++));
+          const name = sent.bucket ?? server.bucket;
+          const host = name === "" ? "service.cos.myqcloud.com" : `${name}.cos.ap-guangzhou.myqcloud.com`;
+          const before = await world(server);
+          for (const [what, tamper] of TAMPERINGS) {
+            const signing = tamper(sent, { host, ...sent.headers });
+            const answer = await server.send({ ...sent, sign: signing === false ? false : { via, ...signing } });
+            assert.equal(answer.status, 403, `${what}: ${answer.status} ${answer.text}`);
+            assert.doesNotMatch(answer.text, /<(ListBucketResult|ListAllMyBucketsResult|ListPartsResult)/);
+          }
+          assert.equal(await world(server), before, "nothing was changed");
+          const genuine = await server.send({ ...sent, sign: { via } });
+          assert.equal(genuine.status, operation.status, "the very request that was refused in all other forms");
+        });
+      }
+
+      it("AccessDenied for another account, with a signature that holds", async () => {
+        const sent = probed(await prepare(server, serial++));
+        const before = await world(server);
+        for (const via of ["header", "query"] as const) {
+          const answer = await server.send({ ...sent, sign: { ...STRANGER, via } });
+          if (operation.name === "GetService") {
+            assert.equal(answer.status, 200);
+            assert.deepEqual(answer.elements("Name"), [], "its own buckets: none");
+          } else if (operation.route.method === "HEAD") {
+            assert.equal(answer.status, 403);
+          } else {
+            assertRefused(answer, "AccessDenied");
+          }
+        }
+        assert.equal(await world(server), before);
+      });
+
+      it("InvalidRequest with credentials in two places", async () => {
+        const sent = probed(await prepare(server, serial++));
+        const before = await world(server);
+        const url = new URL(server.presign(sent));
+        const answer = await server.send({ ...sent, target: url.pathname + url.search, sign: true });
+        assert.equal(answer.status, 400);
+        if (operation.route.method !== "HEAD")
+          assertRefused(answer, "InvalidRequest", { message: /more than one place/ });
+        assert.equal(await world(server), before);
+      });
+    });
+  }
+});
+
+describe("the operation table", () => {
+  it("leads no request to two operations", () => {
+    assert.deepEqual(ambiguousRoutes(TABLE), []);
+    const twice = TABLE.find(({ name }) => name === "GetBucket") as Operation;
+    assert.equal(ambiguousRoutes([...TABLE, { ...twice, name: "Twin" }]).length, 1, "the check can fail");
+  });
+
+  it("names an action, ways to sign and a status for each", () => {
+    for (const { name, action, authentication, route, status, summary } of TABLE) {
+      assert.match(action, /^name\/cos:[A-Z][A-Za-z]+$/, name);
+      assert.ok(authentication.length > 0, name);
+      assert.ok(status >= 200 && status < 600, name);
+      assert.match(summary, /^[A-Z].*\.$/, name);
+      for (const flag of route.query ?? []) assert.notEqual(flag, "", name);
+    }
+  });
+
+  it("lets nobody come unsigned to what only an owner or an account may do", () => {
+    for (const { name, authentication, permission } of BUILT) {
+      if (permission === "owner" || permission === "signed") assert.ok(!authentication.includes("anonymous"), name);
+    }
+  });
+
+  it("AccessDenied: an operation that lists no way to sign answers nobody", async () => {
+    const closed = TABLE.map((operation) =>
+      operation.name === "GetBucketLocation" ? { ...operation, authentication: [] } : operation,
+    );
+    const server = await serverOf(await cosboxOfParts({ table: closed }));
+    try {
+      for (const sign of [true, "query"] as const) {
+        assertRefused(await server.send({ query: { location: "" }, sign }), "AccessDenied");
+      }
+      assertRefused(await server.send({ query: { location: "" }, sign: false }), "AccessDenied", {
+        message: "Check auth failure because signature empty.",
+        extras: ["ServerTime"],
+      });
+      assert.equal((await server.send({})).status, 200, "the others answer");
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it("AccessDenied: an operation answers only the ways to sign that it lists", async () => {
+    const headerOnly = TABLE.map((operation) =>
+      operation.name === "GetBucketLocation" ? { ...operation, authentication: ["header"] as const } : operation,
+    );
+    const server = await serverOf(await cosboxOfParts({ table: headerOnly }));
+    try {
+      assert.equal((await server.send({ query: { location: "" } })).status, 200);
+      assertRefused(await server.send({ query: { location: "" }, sign: "query" }), "AccessDenied");
+    } finally {
+      await server.stop();
+    }
+  });
+});
