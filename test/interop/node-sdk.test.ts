@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { startCosbox } from "../../src/library.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 import { bytes, crc64ecma, md5, sha256 } from "./content.ts";
 import { fetchUrl, resolveLocalhostNames, sdk, WAYS } from "./ways.ts";
@@ -818,6 +819,29 @@ describe("the official Node SDK with errors: observed", () => {
       );
     } finally {
       await server.stop();
+    }
+  });
+});
+
+describe("the official Node SDK over HTTPS", () => {
+  it("stores whole and in parts, and reads, by the options that the library gives", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "cosbox-sdk-tls-"));
+    const cosbox = await startCosbox({ tls: "dev", data: join(folder, "data") });
+    try {
+      const cos = new COS({ ...cosbox.options, ConfCwd: folder });
+      const at = { Bucket: cosbox.bucket("secure"), Region: cosbox.region };
+      await cos.putBucket(at);
+      const body = bytes(3 * MiB + 1, "secure");
+      await cos.putObject({ ...at, Key: "whole", Body: body });
+      const FilePath = join(folder, "secure.bin");
+      await writeFile(FilePath, body);
+      await cos.sliceUploadFile({ ...at, Key: "parts", FilePath });
+      for (const Key of ["whole", "parts"]) {
+        assert.equal(sha256((await cos.getObject({ ...at, Key })).Body), sha256(body));
+      }
+    } finally {
+      await cosbox.stop();
+      await rm(folder, { recursive: true });
     }
   });
 });
