@@ -3,6 +3,7 @@
 /** Lower-case letters, digits and hyphens, no hyphen at the ends of the user's part, then the APPID. (bucket naming page) */
 const BUCKET_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9]+$/;
 /** A leading `/` or `\`, and the bytes CAN, EM, SUB and ESC. (object naming page) */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const NOT_TO_BE_STORED = /^[/\\]|[\x18-\x1b]/;
 
 /** True for a name that a bucket can have. */
