@@ -108,6 +108,18 @@ describe("PutObject", () => {
     }
   });
 
+  it("takes the type from the end of the key where no header names one", async () => {
+    for (const [path, type] of [
+      ["/a.txt", "text/plain"],
+      ["/a.b.ZIP", "application/zip"],
+      ["/a.__proto__", "application/octet-stream"],
+      ["/dir.txt/a", "application/octet-stream"],
+    ] as const) {
+      await put(path);
+      assert.equal((await get(path)).headers["content-type"], type, path);
+    }
+  });
+
   it("keeps an Expires that is no date, as it came", async () => {
     await put("/expires", { headers: { expires: "0" } });
     assert.equal((await get("/expires")).headers["expires"], "0");
@@ -162,6 +174,13 @@ describe("PutObject", () => {
       const read = await get("/meta-proto");
       for (const name of names) assert.equal(read.headers[`x-cos-meta-${name.toLowerCase()}`], name);
       assert.equal(Object.keys(Object.prototype).length, 0);
+    });
+
+    it("keeps an empty value", async () => {
+      await put("/meta-empty", { headers: { "x-cos-meta-empty": "", "x-cos-meta-a": "1" } });
+      const read = await get("/meta-empty");
+      assert.equal(read.headers["x-cos-meta-empty"], "");
+      assert.equal(read.headers["x-cos-meta-a"], "1");
     });
 
     it("may take 2 KB of names and values together", async () => {
@@ -414,6 +433,48 @@ describe("PutObject", () => {
       );
       assert.match(text, /^HTTP\/1\.1 400 Bad Request\r\n/, "no 100 Continue came first");
       assert.match(text, /<Code>EntityTooLarge<\/Code>/);
+    });
+
+    it("EntitySizeNotMatch: another size than x-amz-decoded-content-length tells, by length or in chunks", async () => {
+      const size = (value: number | string) => ({ headers: { "x-amz-decoded-content-length": value } });
+      for (const framing of [{}, { framing: "chunked" }] as const) {
+        assert.equal((await put("/sized", { ...size(HELLO.length), ...framing })).status, 200);
+        for (const wrong of [0, HELLO.length - 1, HELLO.length + 1]) {
+          assertRefused(await put("/mis-sized", { ...size(wrong), ...framing }), "EntitySizeNotMatch");
+        }
+      }
+      assertRefused(await put("/mis-sized", size("-1")), "InvalidArgument", {
+        message: /x-amz-decoded-content-length/,
+      });
+      await assertAbsent("/mis-sized");
+    });
+
+    /** Begins a PUT of 1,000 bytes on a server of its own, and sends ten of them. */
+    async function stalled(limits: object, end: boolean): Promise<string> {
+      const impatient = await testServer({ limits });
+      try {
+        const url = new URL(impatient.presign({ method: "PUT", path: "/part" }));
+        const head = `PUT ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nContent-Length: 1000\r\n\r\n`;
+        const text = await impatient.raw(`${head}0123456789`, { end });
+        assertRefused(await impatient.send({ path: "/part" }), "NoSuchKey");
+        return text;
+      } finally {
+        await impatient.stop();
+      }
+    }
+
+    it("IncompleteBody: the client ends before Content-Length bytes have come; nothing is stored", async () => {
+      assert.match(await stalled({}, true), /^HTTP\/1\.1 400 [^]*<Code>IncompleteBody<\/Code>/);
+    });
+
+    it("RequestTimeout: the body stops; nothing is stored and the connection is closed", async () => {
+      const text = await stalled({ bodyIdleMs: 100, discardMs: 100 }, false);
+      assert.match(text, /^HTTP\/1\.1 400 [^]*<Code>RequestTimeout<\/Code>/);
+    });
+
+    it("UserNetworkTooSlow: the body comes below the rate floor; nothing is stored", async () => {
+      const text = await stalled({ bodyRateFloor: 1_000_000, bodyRateWindowMs: 100, discardMs: 100 }, false);
+      assert.match(text, /^HTTP\/1\.1 400 [^]*<Code>UserNetworkTooSlow<\/Code>/);
     });
 
     for (const [what, code, headers] of [

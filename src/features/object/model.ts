@@ -145,7 +145,7 @@ export interface ByteRange {
   readonly end: number;
 }
 
-const RANGE = /^bytes=[ \t]*(\d{0,19})[ \t]*-[ \t]*(\d{0,19})[ \t]*$/i;
+const RANGE = /^bytes=[ \t]*(\d*)[ \t]*-[ \t]*(\d*)[ \t]*$/i;
 
 /**
  * Reads a `Range` header against an object of `size` bytes: a range, `whole` where the header says nothing usable

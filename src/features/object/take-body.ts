@@ -10,32 +10,48 @@ import type { IngestedBody } from "../../store/bodies.ts";
 export const bodyFields = {
   contentMd5: header.md5("Content-MD5"),
   contentSha1: header.sha1("x-cos-content-sha1"),
+  // What S3 clients tell beside Content-Length: the length of the bytes themselves, without any framing of theirs.
+  size: header.integer("x-amz-decoded-content-length", { min: 0, max: Number.MAX_SAFE_INTEGER }),
   body: bodyStream(),
 };
 
 /** The refusals of `takeBody`, for the declarations of its callers. */
-export const BODY_ERRORS = ["BadDigest", "EntityTooLarge", "InvalidSHA1Digest"] as const satisfies readonly ErrorId[];
+export const BODY_ERRORS = [
+  "BadDigest",
+  "EntitySizeNotMatch",
+  "EntityTooLarge",
+  "InvalidSHA1Digest",
+] as const satisfies readonly ErrorId[];
 
 /**
- * Takes a body in. Nothing is kept of one that has another digest than its request says (BadDigest, InvalidSHA1Digest)
- * or is too long for one request (EntityTooLarge, before the first byte when the length is told).
+ * Takes a body in. Nothing is kept of one that has another digest or size than its request says (BadDigest,
+ * InvalidSHA1Digest, EntitySizeNotMatch) or is too long for one request (EntityTooLarge). Sizes are decided before the
+ * first byte when the length is told.
  */
 export async function takeBody(
   { limits, store }: Pick<OperationContext, "limits" | "store">,
-  { body, contentMd5, contentSha1 }: InputOf<typeof bodyFields>,
+  { body, contentMd5, contentSha1, size }: InputOf<typeof bodyFields>,
 ): Promise<IngestedBody> {
+  if (size !== undefined && body.declaredLength !== undefined && body.declaredLength !== size) {
+    throw refuse("EntitySizeNotMatch");
+  }
   const bytes = await store.bodies.ingest(body, {
     sha1: contentSha1 !== undefined,
     bytesMax: limits.singleUploadBytesMax,
     over: "EntityTooLarge",
   });
-  const fault =
-    contentMd5 !== undefined && !contentMd5.equals(bytes.md5)
-      ? "BadDigest"
-      : contentSha1 !== undefined && bytes.sha1?.equals(contentSha1) !== true
-        ? "InvalidSHA1Digest"
-        : undefined;
+  const fault = faultOf(bytes, { contentMd5, contentSha1, size });
   if (fault === undefined) return bytes;
   await bytes.discard();
   throw refuse(fault);
+}
+
+function faultOf(
+  bytes: IngestedBody,
+  { contentMd5, contentSha1, size }: Omit<InputOf<typeof bodyFields>, "body">,
+): (typeof BODY_ERRORS)[number] | undefined {
+  if (size !== undefined && bytes.body.size !== size) return "EntitySizeNotMatch";
+  if (contentMd5 !== undefined && !contentMd5.equals(bytes.md5)) return "BadDigest";
+  if (contentSha1 !== undefined && bytes.sha1?.equals(contentSha1) !== true) return "InvalidSHA1Digest";
+  return undefined;
 }
