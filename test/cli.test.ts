@@ -109,6 +109,28 @@ describe("a start that cannot succeed ends with one line, and an exit code that 
     assert.match(certificate.line, /^--tls-cert: .*file holds no certificate/);
   });
 
+  it("a data folder that another server uses, and one whose metadata is something else", async () => {
+    const cwd = folder();
+    const { child, ended, printed } = cosbox(["--listen", "127.0.0.1:0"], { cwd });
+    await printed("Stop with Ctrl-C.");
+    const used = await refusal(["--listen", "127.0.0.1:0"], { cwd });
+    child.kill("SIGTERM");
+    await ended;
+    assert.equal(used.code, 1);
+    assert.match(
+      used.line,
+      new RegExp(`^the data folder .* is in use by another server \\(process ${child.pid} .*--data`),
+    );
+
+    writeFileSync(path.join(cwd, ".cosbox", "metadata", "data.mdb"), "not a database".repeat(1000));
+    const strange = await refusal(["--listen", "127.0.0.1:0"], { cwd });
+    assert.equal(strange.code, 1);
+    assert.match(
+      strange.line,
+      /^cannot open the metadata store in .*: data\.mdb is not a metadata database, or it is damaged/,
+    );
+  });
+
   it("a server profile with the published keys, and a public listener without it", async () => {
     const [server, open] = await Promise.all([refusal(["--profile", "server"]), refusal(["--listen", "0.0.0.0:0"])]);
     assert.equal(server.code, 1);

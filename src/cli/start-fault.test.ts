@@ -76,7 +76,7 @@ describe("explainStartFault", () => {
 
   it("leaves other faults as they are", async () => {
     const { settings } = await loadSettings({ cwd: folder });
-    const fault = new Error("something else");
+    const fault = new TypeError("something else");
     assert.equal(explainStartFault(fault, settings), fault);
   });
 });

@@ -37,8 +37,19 @@ export function prepareDataFolder(folder: string): void {
   }
 }
 
-/** The line for a fault of `listen`, as a SettingsError; any other error as it is. */
+/** Faults of the data folder that the storage tells in one line with its mend; told by name, to load none of it here. */
+const TOLD_BY_STORAGE: ReadonlySet<string> = new Set([
+  "FolderLocked",
+  "DataFromNewerVersion",
+  "MetadataUnusable",
+  "RecordFromNewerVersion",
+]);
+
+/** The line for a fault of `listen` or of the data folder, as a SettingsError; any other error as it is. */
 export function explainStartFault(error: unknown, { listen }: Settings): unknown {
+  if (error instanceof Error && (TOLD_BY_STORAGE.has(error.name) || isPlain(error))) {
+    return new SettingsError(error.message);
+  }
   const fault = systemFault(error);
   if (fault === undefined || (fault.syscall !== "listen" && fault.syscall !== "getaddrinfo")) return error;
   const { host, port } = listen;
@@ -55,4 +66,9 @@ export function explainStartFault(error: unknown, { listen }: Settings): unknown
     ["EAI_AGAIN", `the name ${host} does not resolve; listen on an address: --listen 127.0.0.1:${port}`],
   ]).get(fault.code);
   return line === undefined ? error : new SettingsError(line);
+}
+
+/** An engine that cannot open what it finds says so in a plain Error; a mistake of ours has a class of its own. */
+function isPlain(error: Error): boolean {
+  return error.constructor === Error && !("code" in error);
 }
