@@ -5,14 +5,14 @@
 
 import assert from "node:assert/strict";
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 import { bytes } from "./content.ts";
-import { sdk, WAYS } from "./ways.ts";
+import { removeSdkFolder, sdk, WAYS } from "./ways.ts";
 
 const TIMES = 20;
 const BODY = bytes(32 * 1024 * 1024, "early refusal");
@@ -33,7 +33,7 @@ describe.each(WAYS.slice(0, 1))("a 32 MiB PUT by the Node SDK through $name that
   });
   afterAll(async () => {
     await server.stop();
-    await rm(folder, { recursive: true });
+    await removeSdkFolder(folder);
   });
 
   async function outcomes(cos: COS, body: () => COS.UploadBody, params = at) {

@@ -8,7 +8,7 @@ import type COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 import { bytes, md5, sha256 } from "./content.ts";
-import { sdk, WAYS } from "./ways.ts";
+import { removeSdkFolder, sdk, WAYS } from "./ways.ts";
 
 const MiB = 1024 * 1024;
 const SLICED = bytes(3 * MiB + 1, "sliced");
@@ -59,7 +59,8 @@ describe.each(WAYS.slice(0, 2))("data on disk, stored by the Node SDK through $n
   });
   afterAll(async () => {
     await server.stop();
-    await rm(folder, { recursive: true });
+    await rm(join(folder, "data"), { recursive: true });
+    await removeSdkFolder(folder);
   });
 
   it("is listed as it was", async () => {

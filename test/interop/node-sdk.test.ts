@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import COS from "cos-nodejs-sdk-v5";
@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, it } from "vitest";
 import { startCosbox } from "../../src/library.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 import { bytes, crc64ecma, md5, sha256 } from "./content.ts";
-import { fetchUrl, resolveLocalhostNames, sdk, WAYS } from "./ways.ts";
+import { fetchUrl, removeSdkFolder, resolveLocalhostNames, sdk, WAYS } from "./ways.ts";
 
 const MiB = 1024 * 1024;
 
@@ -81,7 +81,7 @@ describe.each(WAYS)("the official Node SDK through $name", (way) => {
   });
   afterAll(async () => {
     await server.stop();
-    await rm(folder, { recursive: true });
+    await removeSdkFolder(folder);
     restoreResolver();
   });
 
@@ -841,7 +841,7 @@ describe("the official Node SDK over HTTPS", () => {
       }
     } finally {
       await cosbox.stop();
-      await rm(folder, { recursive: true });
+      await removeSdkFolder(folder);
     }
   });
 });

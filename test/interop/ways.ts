@@ -1,6 +1,7 @@
 /** The ways that `cos-nodejs-sdk-v5` can be pointed at a server: its options, and nothing of the SDK changed. */
 
 import dns, { type LookupAddress } from "node:dns";
+import { rm } from "node:fs/promises";
 import { request } from "node:http";
 import COS from "cos-nodejs-sdk-v5";
 import type { Cosbox } from "../../src/library.ts";
@@ -45,6 +46,11 @@ export const WAYS: readonly Way[] = [
 export function sdk(way: Way, cosbox: Cosbox, folder: string, more: COS.COSOptions = {}): COS {
   const { secretId, secretKey } = cosbox.credentials;
   return new COS({ SecretId: secretId, SecretKey: secretKey, ConfCwd: folder, ...way.options(cosbox), ...more });
+}
+
+/** Removes the folder of `sdk`, into which the SDK may still be writing: it notes its uploads 400 ms after they end. */
+export async function removeSdkFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, maxRetries: 10 });
 }
 
 type Found = (error: Error | null, address: string | readonly LookupAddress[], family?: number) => void;
