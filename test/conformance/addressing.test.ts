@@ -8,7 +8,13 @@ const BUCKET = "demo-1250000000";
 describe("addressing", () => {
   let server: TestServer;
   beforeAll(async () => {
-    server = await testServer({ suffix: ["cos.test"], regions: ["xx-lab"] });
+    // Keys of its own: while the published ones are valid, hosts that belong to nobody are refused.
+    server = await testServer({
+      suffix: ["cos.test"],
+      regions: ["xx-lab"],
+      secretId: "AKIDaddressing",
+      secretKey: "addressingsecretkey",
+    });
     await server.send({ method: "PUT", path: "/k", body: "found" });
     await server.send({ method: "PUT", path: "/dir//k", body: "two slashes" });
   });
@@ -144,6 +150,22 @@ describe("addressing", () => {
     ]) {
       const answer = await get(host, "/k");
       assertRefused(answer, "InvalidRequest", { message: /Appid/ });
+    }
+  });
+
+  it("UserCnameInvalid: a host that belongs to nobody, while the published keys are valid", async () => {
+    const development = await testServer();
+    try {
+      for (const host of ["page.example", `${BUCKET}.cos.ap-guangzhou.myqcloud.com.evil.tld`, "rebound.example:9000"]) {
+        for (const path of ["/", `/${BUCKET}/k`]) {
+          assertRefused(await development.send({ host, path }), "UserCnameInvalid", { message: /^The host / });
+        }
+      }
+      for (const host of ["127.0.0.1", "localhost", "[::1]", "cosbox"]) {
+        assert.equal((await development.send({ host, path: `/${BUCKET}` })).status, 200, host);
+      }
+    } finally {
+      await development.stop();
     }
   });
 

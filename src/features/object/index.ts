@@ -3,8 +3,9 @@
  *
  * Differences and decisions: an object stored without a Content-Type gets the type of its key's extension, or
  * `application/octet-stream`, from a table of common files where the service's is not published; a Range that is not one
- * plain range of bytes is ignored; a HEAD ignores Range; user metadata over the bound is InvalidArgument; a condition
- * whose date cannot be read is ignored. Headers of features that are not built answer NotImplemented by name.
+ * plain range of bytes is ignored; a HEAD ignores Range; user metadata over the bound is InvalidArgument, and an
+ * empty value of it is kept, while other empty headers count as absent; a condition whose date cannot be read is ignored;
+ * If-Range holds as in RFC 9110; `x-amz-decoded-content-length`, where a client tells it, must be the body's size. Headers of features that are not built answer NotImplemented by name.
  */
 
 import type { Operation } from "../../operations/operation.ts";
