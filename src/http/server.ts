@@ -66,6 +66,8 @@ const SOCKET_BUFFER_BYTES = 64 * 1024;
  * makes one `write` of it, which costs less than the `writev` of a text and a buffer.
  */
 const ONE_WRITE_BYTES_MAX = 16 * 1024;
+/** Bytes in hand beyond this go out in pieces, each of which the client has `writeStallMs` to take. */
+const PIECE_BYTES = 256 * 1024;
 const XML_DECLARATION = "<?xml version='1.0' encoding='utf-8' ?>\n";
 /** Fields that only the edge writes. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
@@ -220,7 +222,14 @@ class HttpEdge implements Edge {
     };
     const secure = tls !== undefined;
     this.#server = secure
-      ? createSecureServer({ ...settings, cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" })
+      ? createSecureServer({
+          ...settings,
+          // Until it is done there are no headers to wait for, so it has their time; Node's own bound is two minutes.
+          handshakeTimeout: limits.headersTimeoutMs,
+          cert: tls.cert,
+          key: tls.key,
+          minVersion: "TLSv1.2",
+        })
       : createServer(settings);
     // Beyond Node's count of fields the rest would be dropped silently; ours refuses. Bytes bound both.
     this.#server.maxHeadersCount = 0;
@@ -504,8 +513,9 @@ class HttpEdge implements Edge {
     const length = stream?.length ?? text?.length ?? bytes?.length ?? 0;
     const head = this.#head(answer.headers, wire, bodiless ? undefined : String(length), close);
     const empty = bodiless || length === 0 || wire.method === "HEAD";
-    if (stream !== undefined && !empty) {
-      void this.#stream(exchange, status, head, stream);
+    const chunks = stream ?? (length > PIECE_BYTES ? inPieces(bytes ?? bytesOf(text)) : undefined);
+    if (chunks !== undefined && !empty) {
+      void this.#stream(exchange, status, head, chunks);
       return;
     }
     release(content);
@@ -515,6 +525,20 @@ class HttpEdge implements Edge {
     else if (text !== undefined) response.end(text, "latin1");
     else if (length > ONE_WRITE_BYTES_MAX) response.end(bytes);
     else response.end(bytes?.toString("latin1"), "latin1");
+    this.#watch(exchange);
+  }
+
+  /** Cuts off a client that does not take an answer which is written to its end; most are with the kernel by now. */
+  #watch(exchange: Exchange): void {
+    const { connection, response } = exchange;
+    const begin = (): void => {
+      const stall = new StallWatch(exchange, this.#options.clock, this.#options.limits.writeStallMs);
+      const closed = new Promise<void>((resolve) => response.once("close", resolve));
+      void stall.during(closed).then(() => stall.cancel());
+    };
+    // Node gives a response the socket when all answers before it are out.
+    if (response.socket === null && !response.writableFinished) response.once("socket", begin);
+    else if (connection.socket.writableLength > 0) begin();
   }
 
   /** Header fields as Node takes them: names and values in turn. */
@@ -666,6 +690,7 @@ class HttpEdge implements Edge {
         timer.cancel();
         if (exchange.closed) return;
         response.end(text.startsWith(XML_DECLARATION) ? text.slice(XML_DECLARATION.length) : text);
+        this.#watch(exchange);
       },
       (error: unknown) => {
         timer.cancel();
@@ -748,6 +773,13 @@ function written(exchange: Exchange, chunk: Buffer, last: boolean): Promise<void
     if (last) exchange.response.end(chunk, () => resolve());
     else exchange.response.write(chunk, (error) => (error == null ? resolve() : reject(CLOSED)));
   });
+}
+
+function inPieces(bytes: Buffer): StreamedBody {
+  async function* pieces(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+  }
+  return { length: bytes.length, chunks: pieces() };
 }
 
 function isStream(body: Answer["body"]): body is StreamedBody {
