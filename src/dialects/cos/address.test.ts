@@ -220,12 +220,12 @@ describe("the paths that may have been signed", () => {
 
   it.each([
     [`demo-125.${GZ}`, "/a%2Bb", ["/a+b"]],
-    [`demo-125.${GZ}`, "/a+b%2Bc", ["/a+b+c", "/a b+c"]],
+    [`demo-125.${GZ}`, "/a+b%2Bc", ["/a+b+c"]],
     [`demo-125.${GZ}`, "//", ["//"]],
     ["127.0.0.1:9000", "/demo-125/k", ["/demo-125/k", "/k"]],
     ["127.0.0.1:9000", "/demo-125", ["/demo-125", "/"]],
     ["127.0.0.1:9000", "/demo-125/", ["/demo-125/", "/"]],
-    ["127.0.0.1:9000", "/demo-125/a+b", ["/demo-125/a+b", "/demo-125/a b", "/a+b", "/a b"]],
+    ["127.0.0.1:9000", "/demo-125/a+b", ["/demo-125/a+b", "/a+b"]],
     [GZ, "/demo-125/k", ["/demo-125/k"]],
     ["127.0.0.1:9000", "/", ["/"]],
   ])("of %s %s are %j", (host, path, expected) => assert.deepEqual(paths(host, path), expected));

@@ -25,8 +25,8 @@ export interface AddressingOptions {
   /** Suffixes besides the service's own three; in lower case, without a leading dot or a port. */
   readonly suffixes?: Iterable<string>;
   /**
-   * A host with a dot in it that belongs to no suffix: `serve` reads it as the server's own address, path style;
-   * `refuse` answers `UserCnameInvalid`, which also stops a web page whose name was pointed at this machine.
+   * A host with a dot in it that belongs to no suffix: `serve`, the default, reads it as the server's own address, path
+   * style; `refuse` answers `UserCnameInvalid`, which also stops a web page whose name was pointed at this machine.
    */
   readonly unknownHosts?: "serve" | "refuse";
 }
@@ -153,24 +153,23 @@ export function readAddress(target: Pick<Target, "authority" | "path" | "form">,
 }
 
 /**
- * The paths a client may have signed for this request, the likeliest first; one to four.
+ * The paths a client may have signed for this request, the likeliest first; one or two.
  *
- * Two leniencies, each for clients that exist. A plus in the path, which the live service was seen to verify as a
- * blank. And path style signed without the bucket: that is what the Node SDK does when its `Domain` option ends in
- * `/{Bucket}`. The last is open only on hosts that name no region, where no client of the live service arrives.
+ * The second is path style signed without the bucket: what the Node SDK does when its `Domain` option ends in
+ * `/{Bucket}`. It is open only on hosts that name no region, where no client of the live service arrives.
+ *
+ * A plus in the path is a plus, though the live service was seen to verify it as a blank. Every official client sends
+ * `%2B`, and a signature for `a b` must not open `a+b`.
  */
-export function signedPaths(target: Pick<Target, "rawPath" | "path">, address: Address): readonly string[] {
-  const paths = [target.path];
-  if (target.rawPath.includes("+")) paths.push(decodeURIComponent(target.rawPath.replaceAll("+", " ")));
+export function signedPaths({ path }: Pick<Target, "path">, address: Address): readonly string[] {
   if (
     (address.kind === "bucket" || address.kind === "object") &&
     address.style === "path" &&
     address.region === undefined
   ) {
-    const unprefixed = paths.map((path) => path.slice(1 + address.bucket.length) || "/");
-    return [...paths, ...unprefixed];
+    return [path, path.slice(1 + address.bucket.length) || "/"];
   }
-  return paths;
+  return [path];
 }
 
 type HostMeaning =
@@ -235,7 +234,7 @@ function unknownHost(host: string, rules: AddressingRules): HostMeaning {
     !host.includes(".") || host.startsWith("[") || /^[0-9]+(\.[0-9]+){3}$/.test(host) || host.endsWith(".localhost");
   if (ours || rules.unknownHosts === "serve") return BASE;
   throw refuse("UserCnameInvalid", {
-    message: `The host ${host} is neither bound to a bucket nor a host of this server.`,
+    message: `The host ${host} is neither bound to a bucket nor a host of this server; if it is yours, start the server with --suffix ${host} or with keys of your own.`,
   });
 }
 

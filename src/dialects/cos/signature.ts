@@ -4,7 +4,7 @@
  * What is signed is compared exactly. What official clients are known to write differently is tried as a small set of
  * candidates, each of them a reading of this very request:
  * - `host` with and without its port, and as the absolute-form target names it;
- * - the path with a plus as a blank, and path style without the bucket (`signedPaths` in address.ts);
+ * - path style without the bucket (`signedPaths` in address.ts);
  * - header bytes beyond ASCII as UTF-8 (Go, Python) or as Latin-1 (Node);
  * - names with reserved characters in the Node SDK's order.
  * Parameters and headers that a signature does not list are accepted, as the service does; `strictSigning` refuses them
