@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Credential } from "./access/caller.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
 import { formatListen, reachableHost } from "./config/listen-address.ts";
-import { DEVELOPMENT_SECRET_ID, type Settings } from "./config/settings.ts";
+import { DEVELOPMENT_SECRET_KEY, type Settings } from "./config/settings.ts";
 import { addressingRules } from "./dialects/cos/address.ts";
 import { cosDialect } from "./dialects/cos/index.ts";
 import { localBlobs } from "./engines/blobs/local.ts";
@@ -53,7 +53,7 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
   const { secretId, secretKey, uin, appid } = settings;
   const all = [{ secretId, secretKey, uin, appid }, ...settings.credentials];
   return new Map(
-    all.map((one) => [one.secretId, { ...one, published: one.secretId === DEVELOPMENT_SECRET_ID }] as const),
+    all.map((one) => [one.secretId, { ...one, published: one.secretKey === DEVELOPMENT_SECRET_KEY }] as const),
   );
 }
 
@@ -96,10 +96,13 @@ export async function startServer(settings: Settings, { log = SILENT }: { log?: 
       closers,
     );
     const keys = credentialsOf(settings);
+    const publishedKeys = [...keys.values()].some(({ published }) => published);
     const dialect = cosDialect({
       rules: addressingRules({
         regions: [...REGIONS, ...settings.regions, region],
         suffixes: [...SUFFIXES, ...settings.suffix],
+        // A page whose own name is pointed at this machine reads here as if it were at home (DNS rebinding).
+        unknownHosts: publishedKeys ? "refuse" : "serve",
       }),
       keys: (secretId) => keys.get(secretId),
       clock,
@@ -114,6 +117,7 @@ export async function startServer(settings: Settings, { log = SILENT }: { log?: 
       clock,
       random,
       installation: { region, limits },
+      publishedKeys,
       onFault: (error, request) =>
         log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method }),
     });

@@ -246,6 +246,9 @@ describe("settings that cannot stand together", () => {
     assert.match(await refusal({ env, flags: { profile: "server" } }), /no published keys/);
     const yaml = `credentials: [{secretId: ${DEVELOPMENT_SECRET_ID}, secretKey: ${DEVELOPMENT_SECRET_KEY}}]\n`;
     assert.match(await refusal({ yaml, env: ownKeys, flags: { profile: "server" } }), /^cosbox\.yaml:1: credentials: /);
+    const secretAlone = `credentials: [{secretId: AKIDanother, secretKey: ${DEVELOPMENT_SECRET_KEY}}]\n`;
+    const known = await refusal({ yaml: secretAlone, env: ownKeys, flags: { profile: "server" } });
+    assert.match(known, /^cosbox\.yaml:1: credentials: /);
     assert.equal((await load({ env: ownKeys, flags: { profile: "server" } })).settings.profile, "server");
   });
 

@@ -191,7 +191,8 @@ function checkTogether(settings: Settings, placeOf: (name: SettingName) => strin
   }
   const seen = new Set([secretId]);
   for (const credential of settings.credentials) {
-    if (profile === "server" && credential.secretId === DEVELOPMENT_SECRET_ID) {
+    const published = credential.secretId === DEVELOPMENT_SECRET_ID || credential.secretKey === DEVELOPMENT_SECRET_KEY;
+    if (profile === "server" && published) {
       refuse(`${placeOf("credentials")}: the server profile does not accept the published development keys`);
     }
     if (seen.has(credential.secretId)) {

@@ -553,8 +553,8 @@ export const CATALOGUE = codes({
     status: 400,
     message: "The specified CNAME does not exist or is invalid.",
     feature: "domains",
-    raisedWhen: "the domain to bind is not a host name, or its CNAME is absent or does not lead to an endpoint of ours",
-    notYet: true,
+    raisedWhen:
+      "the domain to bind is not a host name, or its CNAME is absent or does not lead to an endpoint of ours, or a server that accepts the published development keys is asked under a name that is not its own",
   },
   UserNetworkTooSlow: {
     status: 400,
@@ -609,7 +609,7 @@ export const CATALOGUE = codes({
     seen: "documented on the service's OPTIONS Object page",
     feature: "cors",
     raisedWhen:
-      "a preflight request matches no rule of the bucket, or a web page uses the published development keys from an origin that no rule admits",
+      "a preflight request matches no rule of the bucket, or a web page that no rule admits uses the published development keys, or writes unsigned to a server that accepts them",
   },
   InvalidAccessKeyId: {
     status: 403,

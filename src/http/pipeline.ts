@@ -5,6 +5,7 @@
 
 import { authorise } from "../access/authorise.ts";
 import type { Caller } from "../access/caller.ts";
+import { isForeignPage } from "../access/foreign-page.ts";
 import type { CosError } from "../errors/cos-error.ts";
 import { CosError as Refusal, refuse } from "../errors/cos-error.ts";
 import type {
@@ -63,6 +64,8 @@ export interface PipelineParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly installation: Installation;
+  /** True when the published development keys are accepted, which every web page knows. Default false. */
+  readonly publishedKeys?: boolean;
   /** Told of every fault of our own, with the request it happened in. */
   readonly onFault: (error: unknown, request: WireRequest) => void;
   /** Told of every answer; for the access log. */
@@ -95,7 +98,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const caller = dialect.authenticate(request, address);
     progress.caller = caller;
     refuseMode(operation, caller, clock.now());
-    refuseForeignPage(request, caller);
+    if (parts.publishedKeys === true) refuseForeignPage(request, caller);
     if (operation.handle === undefined) throw refuse("NotImplemented", { message: notBuilt(operation) });
     if (address.kind === "object") refuseKey(address.key, operation, limits.keyBytesMax);
 
@@ -202,14 +205,8 @@ function refuseMode(operation: Operation, caller: Caller, nowMs: number): void {
   });
 }
 
-/**
- * Every web page knows the published development keys, so a request that a browser sends for a page is refused while
- * they sign it, unless a CORS rule admits its origin; there are no CORS rules yet.
- */
-function refuseForeignPage(request: WireRequest, caller: Caller): void {
-  if (caller.kind === "account" && caller.published && request.headers.get("origin") !== undefined) {
-    throw refuse("AccessForbidden");
-  }
+function refuseForeignPage({ method, headers }: WireRequest, caller: Caller): void {
+  if (isForeignPage({ method, header: (name) => headers.get(name) }, caller)) throw refuse("AccessForbidden");
 }
 
 function refuseKey(key: string, { route }: Operation, keyBytesMax: number): void {
