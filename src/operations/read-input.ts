@@ -23,7 +23,9 @@ function wireNames(fields: InputFields): string[] {
 /** Prepares the reader of one operation. */
 export function inputReader(operation: Operation): InputReader {
   const fields: InputFields = operation.input;
-  const entries = Object.entries(fields).toSorted(([, a], [, b]) => Number(a.from === "body") - Number(b.from === "body"));
+  const entries = Object.entries(fields).toSorted(
+    ([, a], [, b]) => Number(a.from === "body") - Number(b.from === "body"),
+  );
   const takesBody = entries.some(([, field]) => field.from === "body");
   const declared: ReadonlySet<string> = new Set(wireNames(fields));
   return {
