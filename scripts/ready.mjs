@@ -34,6 +34,7 @@ const LOCK_STALE_MS = 30_000;
 const LOCK_POLL_MS = 100;
 const LOCK_WAIT_MS_MAX = 15 * 60_000;
 const PROGRESS_EVERY_MS = 10_000;
+const PARENT_POLL_MS = 500;
 /** A file changed this shortly before it was recorded may change again within one tick of the file system's clock. */
 const RACY_MS = 2_000;
 const NPM_OUTPUT_LINES_MAX = 12;
@@ -407,8 +408,23 @@ async function prepare([command = "", ...args]) {
   }
 }
 
+/**
+ * npm passes SIGTERM on to the shell that it started and no further, and that shell ends without telling this process:
+ * `kill` on `npm start` would leave a server behind that holds the port. So a start by npm ends with its shell.
+ */
+function endWithParent() {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, "SIGTERM");
+  }, PARENT_POLL_MS);
+  watch.unref();
+}
+
 const program = await prepare(process.argv.slice(2));
 if (program !== undefined) {
+  if (process.env.npm_lifecycle_event === "start" && process.platform !== "win32") endWithParent();
   process.argv = [process.execPath, ...program];
   await import(pathToFileURL(program[0]).href);
 }

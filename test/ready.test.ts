@@ -156,6 +156,22 @@ describe("ready.mjs", () => {
     assert.deepEqual(await ended, { exitCode: 0, out: line, said: "" });
   });
 
+  it("ends with the shell that npm started it in, since npm's own signals reach no further", async (context) => {
+    if (process.platform === "win32") context.skip("Windows has no such shell");
+    const sample = project();
+    await sample.run(["build"]);
+    const shell = spawn("sh", ["-c", `'${process.execPath}' scripts/ready.mjs start; true`], {
+      cwd: sample.file("."),
+      env: { npm_lifecycle_event: "start" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    // The pipe closes when the last process that holds it has ended: the server, not the shell.
+    const closed = once(shell, "close");
+    await once(shell.stdout, "data");
+    shell.kill("SIGTERM");
+    await closed;
+  });
+
   it("starts a built tree that has no development packages without installing them", async () => {
     const sample = project();
     await sample.run(["build"]);
