@@ -9,7 +9,15 @@ import type { RequestBody } from "../http/request.ts";
 import type { Limits } from "../limits.ts";
 import { type XmlElement, parseXml, XmlFault } from "../xml/parse.ts";
 import { xmlDocument, type XmlNode } from "../xml/write.ts";
-import type { InputField, InputFields, InputOf, InputSource, OutputField, OutputFields, OutputOf } from "./operation.ts";
+import type {
+  InputField,
+  InputFields,
+  InputOf,
+  InputSource,
+  OutputField,
+  OutputFields,
+  OutputOf,
+} from "./operation.ts";
 
 /** Decimal digits only: no sign, no blanks, no exponent; at most 19 digits. */
 const DIGITS = /^\d{1,19}$/;
@@ -232,9 +240,10 @@ export function xmlBody<T>(options: XmlBodyOptions<T>): InputField<T | undefined
       if (!request.body.announced) return undefined;
       const bytes = await request.body.collect(options.bytesMax(limits), "XMLSizeLimit");
       if (bytes.length === 0) return undefined;
-      if (expectedMd5 !== undefined && !expectedMd5.equals(createHash("md5").update(bytes).digest())) throw refuse("BadDigest");
+      if (expectedMd5 !== undefined && !expectedMd5.equals(createHash("md5").update(bytes).digest()))
+        throw refuse("BadDigest");
       try {
-        const root = parseXml(bytes);
+        const root = parseXml(bytes, { depthMax: limits.xmlDepthMax, elementsMax: limits.xmlElementsMax });
         if (root.name !== options.root) throw new XmlFault(`expected <${options.root}>`, root.line, root.column);
         return options.decode(root, limits);
       } catch (error) {
@@ -263,7 +272,9 @@ function toHeader<T>(name: string, summary: string, render: (value: T) => string
   };
 }
 
-const NO_CHUNKS: AsyncIterable<Buffer> = { [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }) };
+const NO_CHUNKS: AsyncIterable<Buffer> = {
+  [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }),
+};
 
 /** Output fields. A value of undefined writes nothing. */
 export const out = {
