@@ -157,6 +157,7 @@ export function readAddress(target: Pick<Target, "authority" | "path" | "form">,
  *
  * The second is path style signed without the bucket: what the Node SDK does when its `Domain` option ends in
  * `/{Bucket}`. It is open only on hosts that name no region, where no client of the live service arrives.
+ * Such a signature does not say which bucket it is for: it opens that key in every bucket of its signer.
  *
  * A plus in the path is a plus, though the live service was seen to verify it as a blank. Every official client sends
  * `%2B`, and a signature for `a b` must not open `a+b`.
