@@ -29,11 +29,27 @@ export interface Write {
 }
 
 /**
+ * Raised when a stored row is not what was stored: the request must fail, never be answered from it. Only an engine
+ * that keeps rows where bits can rot raises it. Rows beside it can still be read, by ranges that leave it out.
+ */
+export class RowDamaged extends Error {
+  readonly key: Buffer;
+  constructor(key: Buffer) {
+    super(`the metadata row ${key.toString("hex")} does not match its checksum`);
+    this.name = "RowDamaged";
+    this.key = Buffer.from(key);
+  }
+}
+
+/**
  * An ordered key-value engine. That is all an engine has to offer; transactions are built on it once, in
  * store/transact.ts, and behave alike on every engine. Keys are 1 to 1,900 bytes.
  */
 export interface MetadataEngine {
-  /** Rows of every range, each range in byte order, all from one snapshot that includes every acknowledged commit. */
+  /**
+   * Rows of every range, each range in byte order, all from one snapshot that includes every acknowledged commit.
+   * Rejects with RowDamaged when one of them is damaged.
+   */
   read(ranges: readonly Range[]): Promise<readonly (readonly Row[])[]>;
   /**
    * Applies every write, or none. Resolves false, changing nothing, when a row of `seen` no longer has the version it

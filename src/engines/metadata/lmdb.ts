@@ -24,6 +24,7 @@ import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions } fro
 import type { MetadataEngine, Range, Row, Seen, Write } from "../../ports/metadata.ts";
 import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
+import { sealed, unsealed } from "./checked-rows.ts";
 
 export interface LmdbMetadataOptions {
   /** Where `data.mdb` and `lock.mdb` live; made when missing. A local file system: LMDB needs shared memory maps. */
@@ -245,7 +246,7 @@ function absentFirst(seen: readonly Seen[]): Seen[] {
 }
 
 function copyOf({ key, value }: Write): Write {
-  return { key: Buffer.from(key), value: value === undefined ? undefined : Buffer.from(value) };
+  return { key: Buffer.from(key), value: value === undefined ? undefined : sealed(key, value) };
 }
 
 /** A commit that waits for its transaction. */
@@ -359,16 +360,11 @@ function readRange(database: Database, { start, end, limit, reverse }: Range): r
   return rows;
 }
 
-/** A copy of the row's value; its version is `getLastVersion()` until the next read. */
+/** A copy of the row's value, checked; its version is `getLastVersion()` until the next read. */
 function readValue(database: Database, key: Buffer): Buffer | undefined {
   const shared = database.getBinaryFast(key);
-  if (shared === undefined) return undefined;
-  // The library's buffer is longer than its `length`, which is a property of its own, so `Buffer.from` and `copy`
-  // run over its end. `subarray` goes by the real length.
-  const size = shared.length;
-  const value = Buffer.allocUnsafe(size);
-  value.set(Uint8Array.prototype.subarray.call(shared, 0, size));
-  return value;
+  // The library's buffer is longer than its `length`, which is a property of its own.
+  return shared === undefined ? undefined : unsealed(key, shared, shared.length);
 }
 
 function currentVersion(database: Database, key: Buffer): number | undefined {
