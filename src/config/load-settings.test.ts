@@ -201,6 +201,8 @@ describe("a setting that cannot stand", () => {
   it("names the line where YAML breaks", async () => {
     assert.match(await refusal({ yaml: "listen: 127.0.0.1:1\ndata: 'open\n" }), /^cosbox\.yaml:[23]: expected YAML: /);
     assert.match(await refusal({ yaml: "listen: a:1\nlisten: b:1\n" }), /^cosbox\.yaml:2: expected YAML: /);
+    const twoAliases = "regions: &all [ap-one]\nsuffix: *all\ndata: *nowhere\nlogLevel: *all\n";
+    assert.match(await refusal({ yaml: twoAliases }), /^cosbox\.yaml:3: expected YAML: .*nowhere/);
   });
 
   it("names the flag, or the variable", async () => {

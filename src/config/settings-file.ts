@@ -37,7 +37,7 @@ export async function readSettingsFile(given: string | undefined, cwd: string): 
     throw new SettingsError(`cannot read settings from ${name}: ${reason(error)}`);
   }
 
-  const { LineCounter, isMap, isNode, isPair, isScalar, isSeq, parseDocument } = await import("yaml");
+  const { LineCounter, isMap, isNode, isPair, isScalar, isSeq, parseDocument, visit } = await import("yaml");
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const fault = document.errors[0];
@@ -68,8 +68,15 @@ export async function readSettingsFile(given: string | undefined, cwd: string): 
   try {
     values = document.toJS() ?? {};
   } catch (error) {
-    // Aliases that multiply without end are refused by the parser here.
-    throw new SettingsError(`${name}: expected YAML: ${reason(error)}`);
+    // Aliases that name nothing, or multiply without end, are refused by the parser here, which tells no line.
+    let offset = 0;
+    visit(document, {
+      Alias(_, alias) {
+        offset = alias.range?.[0] ?? 0;
+        return alias.resolve(document) === undefined ? visit.BREAK : undefined;
+      },
+    });
+    throw new SettingsError(`${name}:${lines.linePos(offset).line}: expected YAML: ${reason(error)}`);
   }
   return { name, folder: path.dirname(file), values, lineOf };
 }

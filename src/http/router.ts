@@ -34,6 +34,14 @@ function matches(request: WireRequest, { query, anyQuery, header }: Candidate): 
   );
 }
 
+/** Names, as documented, what a parameter that was sent alone stands beside. */
+function whatLacks(list: readonly Candidate[], lone: string): string {
+  const names = list.find(({ query }) => query.includes(lone))?.operation.route.query ?? [];
+  const others = names.filter((name) => name.toLowerCase() !== lone);
+  const shown = names.find((name) => name.toLowerCase() === lone) ?? lone;
+  return `The argument ${shown} is sent without ${others.join(" and ")}.`;
+}
+
 export interface Router {
   /**
    * The operation of a request. Raises MethodNotAllowed, with `Allow`, where the resource or sub-resource knows other
@@ -74,9 +82,8 @@ export function router(table: readonly Operation[]): Router {
           .map((entry) => entry.operation.route.method),
       );
       // A name that only stands beside others, such as partNumber without uploadId, must not be taken for a plain request.
-      if (allowed.size === 0 && named.length > 0) {
-        throw refuse("InvalidArgument", { message: `The argument ${named[0]} lacks the ones that go with it.` });
-      }
+      const [lone] = named;
+      if (allowed.size === 0 && lone !== undefined) throw refuse("InvalidArgument", { message: whatLacks(list, lone) });
       throw refuse("MethodNotAllowed", { headers: { Allow: [...allowed].sort().join(", ") } });
     },
   };

@@ -169,13 +169,15 @@ export function group<const I extends InputFields>(fields: I): InputField<InputO
   };
 }
 
-/** The same field, refused with `error` when it is absent. */
+/** The same field, refused with `error` when it is absent. InvalidArgument names the argument unless `message` is given. */
 export function required<T>(
   inner: InputField<T>,
   error: ErrorId,
   message?: string,
 ): InputField<Exclude<Awaited<T>, undefined>> {
-  const refusal = () => refuse(error, message === undefined ? {} : { message });
+  const missing = error === "InvalidArgument" ? `The argument ${inner.name} is missing.` : undefined;
+  const told = message ?? missing;
+  const refusal = () => refuse(error, told === undefined ? {} : { message: told });
   return {
     ...inner,
     required: true,

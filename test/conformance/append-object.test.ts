@@ -121,6 +121,7 @@ describe("AppendObject", () => {
     }
     const none = await server.send({ method: "POST", path: "/argument", query: { append: undefined }, body: "x" });
     refused(none, 400, "InvalidArgument");
+    assert.equal(none.element("Message"), "The argument position is missing.");
   });
 
   it("MissingContentLength: a chunked body", async () => {
