@@ -6,8 +6,7 @@
 import { authorise } from "../access/authorise.ts";
 import type { Caller } from "../access/caller.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
-import type { CosError } from "../errors/cos-error.ts";
-import { CosError as Refusal, refuse } from "../errors/cos-error.ts";
+import { CosError, refuse } from "../errors/cos-error.ts";
 import type {
   AnswerDraft,
   Installation,
@@ -170,7 +169,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
   }
 
   function asRefusal(error: unknown, request: WireRequest): CosError {
-    if (error instanceof Refusal) return error;
+    if (error instanceof CosError) return error;
     parts.onFault(error, request);
     if (error instanceof StorageUnavailable) return refuse("ServiceUnavailable", { cause: error });
     if (error instanceof TransactionContended) return refuse("PathConflict", { cause: error });

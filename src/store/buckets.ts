@@ -6,6 +6,7 @@
  * a write either committed before the mark, and the look finds it, or it meets the mark and waits for the outcome.
  * A deletion that a crash cut short is undone, by the next start or by the first writer who meets it.
  */
+import { refuse } from "../errors/cos-error.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type MetadataEngine, pointRange } from "../ports/metadata.ts";
 import type { Random } from "../ports/random.ts";
@@ -70,6 +71,11 @@ export interface Buckets {
    * on. Undefined when there is no such bucket. A deletion under way makes the transaction wait for its outcome.
    */
   require(tx: Transaction, name: string): Promise<BucketRecord | undefined>;
+  /**
+   * The same for the bucket that a request was authorised for. Raises NoSuchBucket when that is gone, also where another
+   * has its name by now.
+   */
+  requireSame(tx: Transaction, authorised: BucketRecord): Promise<BucketRecord>;
   /** Changes the record in a transaction that has just required it. */
   put(tx: Transaction, bucket: BucketRecord): void;
 }
@@ -111,6 +117,12 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
     const reverted: BucketRecord = { ...bucket, state: { kind: "normal" } };
     put(tx, reverted);
     return reverted;
+  }
+
+  async function requireSame(tx: Transaction, { name, id }: BucketRecord): Promise<BucketRecord> {
+    const present = await require(tx, name);
+    if (present?.id !== id) throw refuse("NoSuchBucket");
+    return present;
   }
 
   function put(tx: Transaction, bucket: BucketRecord): void {
@@ -184,6 +196,7 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
     create,
     remove,
     require,
+    requireSame,
     put,
 
     async find(name) {

@@ -70,8 +70,7 @@ export const appendObject = operation(
 
     const stored = await keeping(bytes, () =>
       store.transact([objectKey(bucket.id, key)], async (tx) => {
-        const presentBucket = await store.buckets.require(tx, bucket.name);
-        if (presentBucket?.id !== bucket.id) throw refuse("NoSuchBucket");
+        await store.buckets.requireSame(tx, bucket);
         const present = await store.objects.findIn(tx, bucket.id, key);
         checkAppend(present, position, bytes.size, bytesMax);
         const body = await store.bodies.extend(tx, present?.body, bytes);

@@ -8,7 +8,7 @@ import { urlEncoded } from "../../xml/url-encoding.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { completedObject } from "./completed-object.ts";
 import { decodeNamedParts, uploadIdField } from "./model.ts";
-import { requireBucket, uploadName } from "./open-upload.ts";
+import { uploadName } from "./open-upload.ts";
 
 interface Completed {
   readonly location: string;
@@ -71,7 +71,7 @@ export const completeMultipartUpload = operation(
         completion.manifestId,
       );
       await store.transact([objectKey(bucket.id, key)], async (tx) => {
-        await requireBucket(tx, context);
+        await store.buckets.requireSame(tx, bucket);
         const previous = await store.objects.findIn(tx, bucket.id, key);
         store.objects.put(tx, bucket.id, key, { ...facts, size: body.size, body }, previous);
         await completion.publish(

@@ -6,7 +6,7 @@ import { makeUploadId } from "../../store/uploads.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
-import { requireBucket, uploadName } from "./open-upload.ts";
+import { uploadName } from "./open-upload.ts";
 
 interface Initiated {
   readonly bucket: string;
@@ -40,7 +40,7 @@ export const initiateMultipartUpload = operation(
     const initiatedMs = clock.now();
     const uploadId = makeUploadId(initiatedMs, random);
     await store.transact([], async (tx) => {
-      await requireBucket(tx, context);
+      await store.buckets.requireSame(tx, bucket);
       store.uploads.create(tx, uploadName(context, uploadId), {
         initiatedMs,
         ownerUin: bucket.ownerUin,

@@ -14,15 +14,12 @@ export function uploadName({ bucket, key }: Pick<Where, "bucket" | "key">, uploa
   return { bucketId: bucket.id, key, uploadId };
 }
 
-/** Makes a transaction depend on the bucket the request was authorised for. Raises NoSuchBucket when that is gone. */
-export async function requireBucket(tx: Transaction, { bucket, store }: Where): Promise<void> {
-  const present = await store.buckets.require(tx, bucket.name);
-  if (present?.id !== bucket.id) throw refuse("NoSuchBucket");
-}
-
-/** The same for the upload, which it waits for while it is being completed. Raises NoSuchUpload as well. */
+/**
+ * Makes a transaction depend on the bucket the request was authorised for and on the upload, which it waits for while it
+ * is being completed. Raises NoSuchBucket and NoSuchUpload.
+ */
 export async function requireUpload(tx: Transaction, where: Where, name: UploadName): Promise<UploadRecord> {
-  await requireBucket(tx, where);
+  await where.store.buckets.requireSame(tx, where.bucket);
   const upload = await where.store.uploads.require(tx, name);
   if (upload === undefined) throw refuse("NoSuchUpload");
   return upload;

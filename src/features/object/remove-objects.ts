@@ -1,6 +1,5 @@
 /** The transaction that removes objects, for DELETE and multiple DELETE. */
 
-import { refuse } from "../../errors/cos-error.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { BucketRecord } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
@@ -17,8 +16,7 @@ export async function removeObjects(store: Store, bucket: BucketRecord, keys: re
   await store.transact(
     distinct.map((key) => objectKey(bucket.id, key)),
     async (tx) => {
-      const present = await store.buckets.require(tx, bucket.name);
-      if (present?.id !== bucket.id) throw refuse("NoSuchBucket");
+      await store.buckets.requireSame(tx, bucket);
       const found = await store.objects.findManyIn(tx, bucket.id, distinct);
       for (const [at, key] of distinct.entries()) {
         const previous = found[at];

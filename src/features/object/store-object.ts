@@ -1,6 +1,5 @@
 /** The one transaction that puts an object under a key, for PUT and copy. */
 
-import { refuse } from "../../errors/cos-error.ts";
 import type { OperationContext } from "../../operations/operation.ts";
 import { keeping, type PendingBody } from "../../store/bodies.ts";
 import { objectKey } from "../../store/keys.ts";
@@ -18,8 +17,7 @@ export async function storeObject(
   const record: NewObject = { ...facts, size: pending.body.size, body: pending.body, sections: [] };
   await keeping(pending, () =>
     store.transact([objectKey(bucket.id, key)], async (tx) => {
-      const present = await store.buckets.require(tx, bucket.name);
-      if (present?.id !== bucket.id) throw refuse("NoSuchBucket");
+      await store.buckets.requireSame(tx, bucket);
       const previous = await store.objects.findIn(tx, bucket.id, key);
       await pending.addTo(tx);
       store.objects.put(tx, bucket.id, key, record, previous);
