@@ -5,9 +5,24 @@ export function formatHttpDate(ms: number): string {
   return new Date(ms).toUTCString();
 }
 
+const DAY_MS = 86_400_000;
+const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, "0"));
+/** The day that was written last, as `2020-12-10T`: the rows of a list are often of one day. */
+let lastDay = Number.NaN;
+let lastDayText = "";
+
 /** ISO 8601 with milliseconds, such as `2020-12-10T03:37:30.000Z`: lists of objects, parts and uploads. */
 export function formatIsoMillis(ms: number): string {
-  return new Date(ms).toISOString();
+  const day = Math.floor(ms / DAY_MS);
+  if (day !== lastDay) {
+    lastDayText = new Date(ms).toISOString().slice(0, -13);
+    lastDay = day;
+  }
+  const rest = Math.floor(ms) - day * DAY_MS;
+  const seconds = Math.floor(rest / 1000);
+  const minutes = Math.floor(seconds / 60);
+  const millis = String(rest % 1000).padStart(3, "0");
+  return `${lastDayText}${TWO_DIGITS[Math.floor(minutes / 60)]}:${TWO_DIGITS[minutes % 60]}:${TWO_DIGITS[seconds % 60]}.${millis}Z`;
 }
 
 /** ISO 8601 in whole seconds, such as `2020-04-10T18:20:30Z`: CopyObjectResult and the list of buckets. */
@@ -21,7 +36,14 @@ const RFC850 = /^[A-Za-z]{6,9}, (\d{2})-([A-Za-z]{3})-(\d{2}) (\d{2}):(\d{2}):(\
 const ASCTIME = /^[A-Za-z]{3} ([A-Za-z]{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/;
 const ISO8601 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})$/;
 
-function utc(year: string, month: string, day: string, hour: string, minute: string, second: string): number | undefined {
+function utc(
+  year: string,
+  month: string,
+  day: string,
+  hour: string,
+  minute: string,
+  second: string,
+): number | undefined {
   const index = MONTHS.indexOf(month.toLowerCase());
   if (index < 0) return undefined;
   let fullYear = Number(year);

@@ -19,6 +19,7 @@ import { type InputReader, inputReader } from "../operations/read-input.ts";
 import { keyFault } from "../operations/name-rules.ts";
 import type { Clock } from "../ports/clock.ts";
 import { StorageUnavailable } from "../ports/blobs.ts";
+import type { Limits } from "../limits.ts";
 import type { Random } from "../ports/random.ts";
 import type { BucketRecord, ObjectRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
@@ -84,9 +85,83 @@ interface Progress {
   caller: Caller | undefined;
 }
 
+/**
+ * What a handler is given. A class, because a getter in an object literal is made anew for every request, at the price
+ * of reading a row.
+ */
+class Context implements OperationContext {
+  readonly request: WireRequest;
+  readonly caller: Caller;
+  readonly key: string;
+  readonly object: ObjectRecord | undefined;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: Limits;
+  readonly refuse = refuse;
+  readonly #parts: PipelineParts;
+  readonly #address: Address;
+  readonly #operation: Operation;
+  readonly #bucket: BucketRecord | undefined;
+
+  constructor(
+    parts: PipelineParts,
+    request: WireRequest,
+    address: Address,
+    caller: Caller,
+    operation: Operation,
+    bucket: BucketRecord | undefined,
+    object: ObjectRecord | undefined,
+  ) {
+    this.request = request;
+    this.caller = caller;
+    this.key = address.kind === "object" ? address.key : "";
+    this.object = object;
+    this.store = parts.store;
+    this.clock = parts.clock;
+    this.random = parts.random;
+    this.limits = parts.installation.limits;
+    this.#parts = parts;
+    this.#address = address;
+    this.#operation = operation;
+    this.#bucket = bucket;
+  }
+
+  get region(): string {
+    return this.#address.region ?? this.#parts.installation.region;
+  }
+
+  get regional(): boolean {
+    return this.#address.region !== undefined;
+  }
+
+  get authority(): string {
+    return this.#address.authority;
+  }
+
+  get baseUrl(): string {
+    return this.#address.baseUrl;
+  }
+
+  get bucketName(): string {
+    return this.#address.kind === "service" ? "" : this.#address.bucket;
+  }
+
+  get bucket(): BucketRecord {
+    if (this.#bucket === undefined) {
+      throw new Error(`${this.#operation.name} reads a bucket that its declaration does not ask for`);
+    }
+    return this.#bucket;
+  }
+
+  // Handlers take these out of the context, so they are bound to it.
+  readonly locate = (source: string): SourceAddress => this.#parts.dialect.locate(source);
+  readonly mayRead = (other: BucketRecord): boolean => authorise(this.caller, "read", other).allowed;
+}
+
 /** The pipeline as the edge calls it. It never rejects: whatever happens becomes an answer. */
 export function pipeline(parts: PipelineParts): (request: WireRequest) => Promise<Answer> {
-  const { dialect, store, clock, random, installation } = parts;
+  const { dialect, store, clock, installation } = parts;
   const { limits } = installation;
   const readers = new Map<Operation, InputReader>(parts.table.map((operation) => [operation, inputReader(operation)]));
 
@@ -115,29 +190,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       object = (await store.objects.find(bucket.id, address.key))?.record;
     }
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
-    const context: OperationContext = {
-      request,
-      caller,
-      region: address.region ?? installation.region,
-      regional: address.region !== undefined,
-      authority: address.authority,
-      baseUrl: address.baseUrl,
-      bucketName: address.kind === "service" ? "" : address.bucket,
-      get bucket() {
-        if (bucket === undefined)
-          throw new Error(`${operation.name} reads a bucket that its declaration does not ask for`);
-        return bucket;
-      },
-      key: address.kind === "object" ? address.key : "",
-      object,
-      store,
-      clock,
-      random,
-      limits,
-      refuse,
-      locate: (source) => dialect.locate(source),
-      mayRead: (other) => authorise(caller, "read", other).allowed,
-    };
+    const context = new Context(parts, request, address, caller, operation, bucket, object);
     const working = operation.handle(context, input as never);
     return operation.keepAlive === true
       ? await answerWithin(working, operation, request)

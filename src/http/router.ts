@@ -13,6 +13,8 @@ interface Candidate {
   readonly weight: number;
 }
 
+const NONE: readonly string[] = [];
+
 const lower = (names: readonly string[] | undefined): readonly string[] => (names ?? []).map((n) => n.toLowerCase());
 
 function candidate(operation: Operation): Candidate {
@@ -65,10 +67,16 @@ export function router(table: readonly Operation[]): Router {
     subresources.set(on, new Set(list.flatMap(({ query, anyQuery }) => [...query, ...anyQuery])));
   }
 
+  function subresourcesOf({ target }: WireRequest, on: TargetKind): readonly string[] {
+    if (target.query.entries.length === 0) return NONE;
+    const known = subresources.get(on);
+    return [...target.query.names()].filter((name) => known?.has(name) === true);
+  }
+
   return {
     find(request, on) {
       const list = byTarget.get(on) ?? [];
-      const named = [...request.target.query.names()].filter((name) => subresources.get(on)?.has(name) === true);
+      const named = subresourcesOf(request, on);
       for (const entry of list) {
         if (entry.operation.route.method !== request.method || !matches(request, entry)) continue;
         // The plain operation of a method does not answer for a sub-resource that this method does not serve.

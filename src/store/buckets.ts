@@ -200,7 +200,10 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
     put,
 
     async find(name) {
-      return (await findMany([name]))[0];
+      if (!canName(name)) return undefined;
+      const [rows] = await metadata.read([pointRange(bucketKey(name))]);
+      const row = rows?.[0];
+      return row && decodeBucket(row.value);
     },
 
     async list(uin, marker, limit) {

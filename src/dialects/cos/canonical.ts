@@ -1,6 +1,6 @@
 /** The arithmetic of COS v5 signatures: what is joined, in which order, and how it is hashed. (request signature page) */
 
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 
 /** A parameter or header with its values; most have one. */
@@ -47,7 +47,7 @@ export function joinedRequest(method: string, path: string, parameters: string, 
 
 /** The page's StringToSign. `signTime` is `q-sign-time` as sent. */
 export function joinedToSign(signTime: string, formatString: string): string {
-  return `sha1\n${signTime}\n${createHash("sha1").update(formatString).digest("hex")}\n`;
+  return `sha1\n${signTime}\n${hash("sha1", formatString)}\n`;
 }
 
 /** 40 lower-case hex digits. */

@@ -47,7 +47,11 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
       const authority = request.target.authority.text;
       const scheme = request.secure ? "https" : "http";
       const inPath = cos.kind !== "service" && cos.style === "path" ? `/${cos.bucket}` : "";
-      return { ...cos, authority, baseUrl: `${scheme}://${authority}${inPath}`, cos };
+      const baseUrl = `${scheme}://${authority}${inPath}`;
+      const { region } = cos;
+      if (cos.kind === "service") return { kind: cos.kind, region, authority, baseUrl, cos };
+      if (cos.kind === "bucket") return { kind: cos.kind, bucket: cos.bucket, region, authority, baseUrl, cos };
+      return { kind: cos.kind, bucket: cos.bucket, key: cos.key, region, authority, baseUrl, cos };
     },
     authenticate(request, address) {
       const view = signedRequestView(request, (address as CosPipelineAddress).cos);

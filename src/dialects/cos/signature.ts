@@ -144,10 +144,11 @@ export function readCredentials(
   // An empty field counts as absent: the Python SDK sends one when it has no keys.
   const header = request.headers.get("authorization");
   const merged = query.get("sign");
-  const apart = FIELDS.some((field) => query.has(field));
-  const s3 = hasS3Parameters(query);
-  const places = [header !== undefined, merged !== undefined, apart, s3].filter(Boolean).length;
-  if (places > 1 || query.repeated("sign") || FIELDS.some((field) => query.repeated(field))) {
+  const queried = query.entries.length > 0;
+  const apart = queried && FIELDS.some((field) => query.has(field));
+  const s3 = queried && hasS3Parameters(query);
+  const places = Number(header !== undefined) + Number(merged !== undefined) + Number(apart) + Number(s3);
+  if (places > 1 || query.repeated("sign") || (apart && FIELDS.some((field) => query.repeated(field)))) {
     throw refuse("InvalidRequest", {
       message:
         "The request carries credentials in more than one place; send the Authorization header or a signed query, once.",
@@ -202,9 +203,8 @@ export function verifySignature(
 ): { readonly formatString: string; readonly stringToSign: string } {
   const strict = options.strictSigning ?? false;
   const signKey = signKeyOf(secretKey, credentials.keyTime);
-  const sent = lookup(request);
-  const parameters = credentials.parameterList.map((name): Named => [name, sent.parameters.get(name)]);
-  const headers = credentials.headerList.map((name): Named => [name, sent.headers.get(name)]);
+  const parameters = sentParameters(request, credentials.parameterList);
+  const headers = sentHeaders(request, credentials.headerList);
   // The name may have been signed with an empty value, so what is absent would verify as what is empty: a URL signed
   // for `?acl` would also serve without it. Nothing that is listed may be missing.
   const complete = [...parameters, ...headers].every(([, found]) => found !== undefined);
@@ -214,7 +214,7 @@ export function verifySignature(
     const formatString = joinedRequest(request.method, candidate.path, candidate.parameters, candidate.headers);
     const stringToSign = joinedToSign(credentials.signTime, formatString);
     if (sameSignature(signatureOf(signKey, stringToSign), credentials.signature) && complete) {
-      if (strict) refuseUnsigned(sent, credentials);
+      if (strict) refuseUnsigned(request, credentials);
       return { formatString, stringToSign };
     }
     first ??= { formatString, stringToSign };
@@ -282,9 +282,10 @@ function checkTimes(signTime: string, keyTime: string, nowMs: number, skewMs: nu
   const [signStart, signEnd] = readPeriod(signTime, "q-sign-time", nowMs);
   const [keyStart, keyEnd] = readPeriod(keyTime, "q-key-time", nowMs);
   const now = Math.floor(nowMs / 1000);
-  const extras = [["ServerTime", formatIsoSeconds(nowMs)]] as const;
-  if (now > signEnd || now > keyEnd) throw refuse("RequestHasExpired", { extras });
-  if (Math.max(signStart, keyStart) * 1000 > nowMs + skewMs) throw refuse("RequestTimeTooSkewed", { extras });
+  if (now > signEnd || now > keyEnd) throw refuse("RequestHasExpired", { extras: serverTime(nowMs) });
+  if (Math.max(signStart, keyStart) * 1000 > nowMs + skewMs) {
+    throw refuse("RequestTimeTooSkewed", { extras: serverTime(nowMs) });
+  }
   if (signStart < keyStart || signEnd > keyEnd) {
     throw malformed("q-sign-time reaches beyond q-key-time, the time for which its key is made.", nowMs);
   }
@@ -300,8 +301,12 @@ function readPeriod(text: string, field: Field, nowMs: number): readonly [start:
 }
 
 /** The live service puts its time into refusals of this stage. (documented transcript) */
+function serverTime(nowMs: number): readonly (readonly [string, string])[] {
+  return [["ServerTime", formatIsoSeconds(nowMs)]];
+}
+
 function malformed(message: string, nowMs: number): CosError {
-  return refuse("AccessDenied", { message, extras: [["ServerTime", formatIsoSeconds(nowMs)]] });
+  return refuse("AccessDenied", { message, extras: serverTime(nowMs) });
 }
 
 /** A name as it was sent, with every value in the order sent. */
@@ -310,22 +315,32 @@ interface Sent {
   readonly values: string[];
 }
 
-interface SentFields {
-  readonly headers: ReadonlyMap<string, Sent>;
-  readonly parameters: ReadonlyMap<string, Sent>;
-}
-
 type Named = readonly [listed: string, sent: Sent | undefined];
 
-/** Everything the request holds, by the form a name has in a list. */
-function lookup(request: SignedRequestView): SentFields {
-  const headers = byListedName(request.headers.entries());
-  // HTTP/1.0 with an absolute target names its host there alone.
-  if (!headers.has("host") && request.hosts.length > 0)
-    headers.set("host", { name: "host", values: [request.hosts[0] as string] });
-  return { headers, parameters: byListedName(request.query.entries) };
+function sentParameters({ query }: SignedRequestView, list: readonly string[]): readonly Named[] {
+  if (list.length === 0) return [];
+  const sent = byListedName(query.entries);
+  return list.map((listed) => [listed, sent.get(listed)]);
 }
 
+/** A name without an escape is the header's own, so that most requests are read without an index of all they hold. */
+function sentHeaders({ headers, hosts }: SignedRequestView, list: readonly string[]): readonly Named[] {
+  const sent = [...headers.entries()];
+  let escaped: ReadonlyMap<string, Sent> | undefined;
+  return list.map((listed): Named => {
+    if (listed.includes("%")) {
+      escaped ??= byListedName(sent);
+      return [listed, escaped.get(listed)];
+    }
+    const values: string[] = [];
+    for (const [name, value] of sent) if (name === listed) values.push(value);
+    // HTTP/1.0 with an absolute target names its host there alone.
+    if (values.length === 0 && listed === "host" && hosts.length > 0) values.push(hosts[0] as string);
+    return [listed, values.length === 0 ? undefined : { name: listed, values }];
+  });
+}
+
+/** By the form a name has in a list. */
 function byListedName(entries: Iterable<readonly [name: string, value: string]>): Map<string, Sent> {
   const fields = new Map<string, Sent>();
   for (const [name, value] of entries) {
@@ -405,15 +420,17 @@ function sameSignature(computed: string, given: string): boolean {
   return /^[0-9a-f]{40}$/.test(given) && timingSafeEqual(Buffer.from(computed, "hex"), Buffer.from(given, "hex"));
 }
 
-function refuseUnsigned(sent: SentFields, credentials: CosCredentials): void {
+function refuseUnsigned({ headers, query, hosts }: SignedRequestView, credentials: CosCredentials): void {
   const headerList = new Set(credentials.headerList);
   const parameterList = new Set(credentials.parameterList);
-  for (const name of sent.headers.keys()) {
+  const sent = new Set(byListedName(headers.entries()).keys());
+  if (hosts.length > 0) sent.add("host");
+  for (const name of sent) {
     if ((name === "host" || name.startsWith("x-cos-")) && !headerList.has(name)) {
       throw refuse("AccessDenied", { message: `Strict signature missing header that must be signed: ${name}` });
     }
   }
-  for (const name of sent.parameters.keys()) {
+  for (const name of byListedName(query.entries).keys()) {
     if (!CREDENTIAL_PARAMETERS.has(name) && !parameterList.has(name)) {
       throw refuse("AccessDenied", { message: `Strict signature missing param that must be signed: ${name}` });
     }

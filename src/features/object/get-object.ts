@@ -50,11 +50,12 @@ export const getObject = operation(
       throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
     }
     const answer = async (object: ObjectRecord) => {
-      const described = { object: describeObject(object, overrides), acceptRanges: "bytes" };
-      const unchanged = { ...described, status: 304, contentRange: undefined, bytes: undefined };
+      const described = describeObject(object, overrides);
       const verdict = evaluateConditions(conditions, object);
       if (verdict === "failed") throw refuse("PreconditionFailed");
-      if (verdict === "unchanged") return unchanged;
+      if (verdict === "unchanged") {
+        return { status: 304, acceptRanges: "bytes", contentRange: undefined, object: described, bytes: undefined };
+      }
 
       const range = readRange(rangeStands(ifRange, object) ? rangeText : undefined, object.size);
       if (range === "unsatisfiable") {
@@ -63,9 +64,10 @@ export const getObject = operation(
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
       const content = await store.bodies.open(object.body, start, end);
       return {
-        ...described,
         status: range === "whole" ? 200 : 206,
+        acceptRanges: "bytes",
         contentRange: range === "whole" ? undefined : `bytes ${start}-${end - 1}/${object.size}`,
+        object: described,
         bytes: Buffer.isBuffer(content) ? content : { length: end - start, chunks: content },
       };
     };
