@@ -10,6 +10,7 @@ import { cosDialect } from "./dialects/cos/index.ts";
 import { localBlobs } from "./engines/blobs/local.ts";
 import { memoryBlobs } from "./engines/blobs/memory.ts";
 import { systemClock } from "./engines/clock/system.ts";
+import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder } from "./engines/folder-lock.ts";
 import { lmdbMetadata } from "./engines/metadata/lmdb.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
@@ -59,10 +60,14 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
 
 async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
   const { random } = parts;
-  const keep = async (metadata: MetadataEngine, blobs: BlobEngine): Promise<Store> => {
+  const keep = async (
+    metadata: MetadataEngine,
+    blobs: BlobEngine,
+    extras: Pick<StoreOptions, "isHeld"> = {},
+  ): Promise<Store> => {
     closers.add(() => blobs.close());
     closers.add(() => metadata.close());
-    const store = await openStore({ ...parts, metadata, blobs });
+    const store = await openStore({ ...parts, ...extras, metadata, blobs });
     closers.add(() => store.close());
     return store;
   };
@@ -72,7 +77,8 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   const lock = await lockFolder(data);
   closers.add(() => lock.release());
   const metadata = await lmdbMetadata({ folder: join(data, "metadata"), random, durability });
-  return await keep(metadata, await localBlobs({ folder: data, random, durability }));
+  const blobs = await localBlobs({ folder: data, random, durability });
+  return await keep(metadata, blobs, { isHeld: () => isDataHeld(data) });
 }
 
 /**

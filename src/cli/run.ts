@@ -23,10 +23,10 @@ function defaultText(name: SettingName): string {
   return typeof value === "string" && value !== "" ? `${value}, ` : "";
 }
 
-/** Adds the flags of every setting to `command`. */
-function withSettings(command: Command): Command {
+/** Adds the flags of settings to `command`: of every one, unless told which it has use for. */
+function withSettings(command: Command, names: readonly SettingName[] = SETTING_NAMES): Command {
   command.option("--config <file>", "settings file (COSBOX_CONFIG; default cosbox.yaml, if there is one)");
-  for (const name of SETTING_NAMES) {
+  for (const name of names) {
     const { about, env, flag, form } = SETTINGS[name];
     if (flag === undefined) continue;
     const option = new Option(flag, `${about} (${defaultText(name)}${env})`);
@@ -44,6 +44,69 @@ async function load(flags: Record<string, unknown>, shell: Shell) {
   const { loadSettings } = await import("../config/load-settings.ts");
   const file = (flags["config"] as string | undefined) ?? (shell.env["COSBOX_CONFIG"] || undefined);
   return loadSettings({ flags, env: shell.env, cwd: shell.cwd(), ...(file === undefined ? {} : { file }) });
+}
+
+/** What a command of `addMaintenance` came to. */
+type Done = (exitCode: number) => void;
+
+/** The commands that work on a data folder. What keeps one from its files is told in a line, by `explainFileFault`. */
+function addMaintenance(program: Command, shell: Shell, done: Done): void {
+  const told = async (work: () => Promise<number>): Promise<void> => {
+    try {
+      done(await work());
+    } catch (error) {
+      const { explainFileFault } = await import("./start-fault.ts");
+      throw explainFileFault(error);
+    }
+  };
+  type Flags = Record<string, unknown>;
+
+  withSettings(
+    program
+      .command("fsck")
+      .description("check that everything in the data folder is there and fits together; exit code 1 for damage")
+      .option("--repair", "free what nothing needs; not while a server uses the folder")
+      .option("--verbose", "print what is left over one by one"),
+    ["data"],
+  ).action((flags: Flags) =>
+    told(async () => (await import("./fsck.ts")).fsck(await load(flags, shell), flags, shell)),
+  );
+  withSettings(
+    program
+      .command("scrub")
+      .description("read every object and hold it against its checksums; exit code 1 for damage")
+      .option("--rate <bytes per second>", "read no faster than this, such as 100MB/s"),
+    ["data"],
+  ).action((flags: Flags) =>
+    told(async () => (await import("./scrub.ts")).scrub(await load(flags, shell), flags, shell)),
+  );
+  withSettings(
+    program.command("export <bucket> <folder>").description("write the objects of a bucket as plain files"),
+    ["data"],
+  ).action((bucket: string, folder: string, flags: Flags) =>
+    told(async () => (await import("./export.ts")).exportBucket(await load(flags, shell), bucket, folder, shell)),
+  );
+  withSettings(
+    program
+      .command("import <folder> <bucket>")
+      .description("make objects of the files in a folder; not while a server uses the data folder"),
+    ["data", "region", "appid", "uin", "durability", "limits"],
+  ).action((folder: string, bucket: string, flags: Flags) =>
+    told(async () => (await import("./import.ts")).importFolder(await load(flags, shell), folder, bucket, shell)),
+  );
+  withSettings(
+    program
+      .command("backup <folder>")
+      .description("write a consistent copy of the data folder, while a server uses it or not"),
+    ["data"],
+  ).action((folder: string, flags: Flags) =>
+    told(async () => (await import("./backup.ts")).backup(await load(flags, shell), folder, shell)),
+  );
+  withSettings(program.command("restore <backup>").description("put the data of a backup into a new data folder"), [
+    "data",
+  ]).action((folder: string, flags: Flags) =>
+    told(async () => (await import("./backup.ts")).restore(await load(flags, shell), folder, shell)),
+  );
 }
 
 /**
@@ -77,6 +140,9 @@ export async function run(argv: readonly string[], shell: Shell): Promise<number
       for (const warning of loaded.warnings) shell.stderr.write(`cosbox: warning: ${warning}\n`);
     },
   );
+  addMaintenance(program, shell, (code) => {
+    exitCode = code;
+  });
   program
     .command("version")
     .description("print the version")

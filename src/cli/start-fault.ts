@@ -43,7 +43,32 @@ const TOLD_BY_STORAGE: ReadonlySet<string> = new Set([
   "DataFromNewerVersion",
   "MetadataUnusable",
   "RecordFromNewerVersion",
+  "StorageUnavailable",
 ]);
+
+const FILE_FAULTS: ReadonlyMap<string, string> = new Map([
+  ["ENOSPC", "the disk is full"],
+  ["EDQUOT", "the disk quota is used up"],
+  ["EROFS", "the file system is read-only"],
+  ["EACCES", "this user may not read or write it"],
+  ["EPERM", "this user may not read or write it"],
+  ["ENOENT", "it is not there"],
+  ["ENOTDIR", "there is a file where a folder should be"],
+  ["EISDIR", "there is a folder where a file should be"],
+  ["EEXIST", "it is there already"],
+  ["EIO", "the disk cannot read or write it"],
+]);
+
+/**
+ * The line for what keeps a command from working on files: data that it cannot use, a disk that is full, a folder that
+ * it may not touch. Any other error as it is.
+ */
+export function explainFileFault(error: unknown): unknown {
+  if (error instanceof Error && TOLD_BY_STORAGE.has(error.name)) return new SettingsError(error.message);
+  const fault = systemFault(error);
+  const line = fault && FILE_FAULTS.get(fault.code);
+  return line === undefined ? error : new SettingsError(`${(error as { path?: string }).path ?? "a file"}: ${line}`);
+}
 
 /** The line for a fault of `listen` or of the data folder, as a SettingsError; any other error as it is. */
 export function explainStartFault(error: unknown, { listen }: Settings): unknown {

@@ -41,8 +41,8 @@ export interface LockTiming {
   readonly deadAfterMs?: number;
 }
 
-/** What a lock file says. */
-interface Holder {
+/** What a lock file says: which process made it. */
+export interface Holder {
   readonly pid: number;
   readonly host: string;
   /** Changes with each boot of the machine; empty where it cannot be told. */
@@ -67,12 +67,12 @@ const ATTEMPTS_MAX = 20;
 export async function lockFolder(folder: string, timing: LockTiming = {}): Promise<FolderLock> {
   const { beatMs = BEAT_MS, deadAfterMs = DEAD_AFTER_MS } = timing;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const self = await thisProcess();
+  const self = await processHere();
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const greatest = await greatestNumber(folder);
     if (greatest > 0) {
       const file = join(folder, lockName(greatest));
-      const holder = await readHolder(file);
+      const holder = await readProcess(file);
       if (holder === "gone") continue;
       if (holder && !holder.released && (await isAlive(file, holder, self, deadAfterMs))) {
         throw new FolderLocked(folder, holder, file);
@@ -158,7 +158,7 @@ function held(folder: string, file: string, self: Holder, beatMs: number): Folde
 }
 
 /** What the file says; undefined when that is nothing sensible (a crash of the machine), "gone" when there is no file. */
-async function readHolder(file: string): Promise<Holder | undefined | "gone"> {
+export async function readProcess(file: string): Promise<Holder | undefined | "gone"> {
   try {
     const text = await readFile(file, "utf8");
     const { pid, host, boot, pidSpace, started, released } = JSON.parse(text) as Partial<Holder>;
@@ -176,6 +176,16 @@ async function readHolder(file: string): Promise<Holder | undefined | "gone"> {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+/**
+ * Whether the process that a file names is alive; one that names none counts as alive while it is young, since its
+ * maker may not have written it yet.
+ */
+export async function isProcessAlive(file: string, holder: Holder | undefined, deadAfterMs: number): Promise<boolean> {
+  if (holder) return isAlive(file, holder, await processHere(), deadAfterMs);
+  const touched = await touchedAt(file);
+  return touched !== undefined && Date.now() - touched < deadAfterMs;
 }
 
 async function isAlive(file: string, holder: Holder, self: Holder, deadAfterMs: number): Promise<boolean> {
@@ -218,7 +228,8 @@ async function touchedAt(file: string): Promise<number | undefined> {
   }
 }
 
-async function thisProcess(): Promise<Holder> {
+/** What this process writes into a file that names it. */
+export async function processHere(): Promise<Holder> {
   return {
     pid: process.pid,
     host: hostname(),

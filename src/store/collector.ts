@@ -42,8 +42,8 @@ export interface Collector {
   /** Says that blobs of dead processes may be lying about: looks for them once. */
   sweep(): void;
   /**
-   * Resolves when everything that can be released has been (bodies that are being read cannot). Rejects with what
-   * stopped the work, if something did.
+   * Resolves when everything that can be released has been (bodies that are being read cannot, and no blob can while
+   * they are held). Rejects with what stopped the work, if something did.
    */
   idle(): Promise<void>;
   /** Ends the work at the next safe point. What is left waits for the next start. */
@@ -57,6 +57,8 @@ export interface CollectorOptions {
   readonly pins: BodyPins;
   /** Whether the process with this incarnation (16 hex digits) may still be writing. */
   readonly isAlive: (incarnation: string) => boolean;
+  /** Whether somebody copies the blobs just now, so that none may be removed. */
+  readonly isHeld: () => Promise<boolean>;
   /** Told about what goes wrong; the work is tried again later. */
   readonly report: (error: unknown) => void;
 }
@@ -72,13 +74,18 @@ const BLOBS_PER_PAGE = 1_000;
 const GATHER_MS = 20;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 60_000;
+/** How soon the work is tried again while the blobs are held. */
+const HELD_RETRY_MS = 1_000;
 
 /** Raised inside when a reader needs what is to be freed: the row stays for later. */
 class StillRead extends Error {}
 
+/** Raised inside when the blobs are held: everything stays for later. */
+class StillHeld extends Error {}
+
 export function collector(options: CollectorOptions): Collector {
-  const { metadata, blobs, clock, pins, isAlive, report } = options;
-  const state = { queueWanted: false, sweepWanted: false, stopping: false };
+  const { metadata, blobs, clock, pins, isAlive, isHeld, report } = options;
+  const state = { queueWanted: false, sweepWanted: false, held: false, stopping: false };
   let timer: Timer | undefined;
   let running: Promise<void> | undefined;
   let trouble: { readonly error: unknown } | undefined;
@@ -94,7 +101,11 @@ export function collector(options: CollectorOptions): Collector {
       const some = ids.slice(at, at + READS_MAX);
       const references = await metadata.read(some.map((id) => prefixRange(referencesPrefix(id), 1)));
       const free = some.filter((_, index) => references[index]?.length === 0);
-      if (free.length > 0) await blobs.remove(free);
+      if (free.length === 0) continue;
+      // Asked after the look at the references: what is free by then was free before a hold made later, and what the
+      // copy of a hold made earlier needs is not touched.
+      if (await isHeld()) throw new StillHeld();
+      await blobs.remove(free);
     }
   }
 
@@ -233,6 +244,7 @@ export function collector(options: CollectorOptions): Collector {
   }
 
   async function work(): Promise<void> {
+    state.held = false;
     try {
       while ((state.queueWanted || state.sweepWanted) && !state.stopping) {
         if (state.queueWanted) {
@@ -247,6 +259,11 @@ export function collector(options: CollectorOptions): Collector {
       retryMs = RETRY_MS_MIN;
     } catch (error) {
       state.queueWanted = true;
+      if (error instanceof StillHeld) {
+        state.held = true;
+        if (!state.stopping) schedule(HELD_RETRY_MS);
+        return;
+      }
       trouble = { error };
       if (!state.stopping) {
         report(error);
@@ -286,6 +303,7 @@ export function collector(options: CollectorOptions): Collector {
       while ((running || state.queueWanted || state.sweepWanted) && !state.stopping) {
         await start();
         if (trouble) throw trouble.error;
+        if (state.held) return;
       }
     },
     async stop() {

@@ -44,6 +44,8 @@ export interface StoreOptions {
   readonly random: Random;
   /** Most bytes of a body that is stored as a row beside its object; 16 KiB unless told. */
   readonly inlineMax?: number;
+  /** Whether somebody copies the blobs just now, so that none may be removed; by default nobody does. */
+  readonly isHeld?: () => Promise<boolean>;
   /** Told about trouble in the background, which is tried again later; by default nobody is. */
   readonly report?: (error: unknown) => void;
   readonly transactions?: TransactOptions;
@@ -78,7 +80,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const pins = bodyPins(() => collecting.nudge());
   // One process uses the store, so every other incarnation is dead.
   const isAlive = (incarnation: string): boolean => incarnation === ids.incarnation;
-  const collecting = collector({ metadata, blobs, clock, pins, isAlive, report });
+  const isHeld = options.isHeld ?? (async () => false);
+  const collecting = collector({ metadata, blobs, clock, pins, isAlive, isHeld, report });
 
   const settle = waiting(transactions(metadata, clock, options.transactions));
   /** Transactions leave work behind only in these runs; the collector is told when one has been stored. */

@@ -20,7 +20,7 @@ import { constants, statfsSync } from "node:fs";
 import { access, type FileHandle, mkdir, open as openFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
+import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
 import type { MetadataEngine, Range, Row, Seen, Write } from "../../ports/metadata.ts";
 import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
@@ -69,7 +69,23 @@ interface NativeOptions extends RootDatabaseOptions {
   readonly batchStartThreshold: number;
 }
 
-type Database = RootDatabase<Buffer, Buffer>;
+/** An open database of ours. The library's types leave out the second argument. */
+export type Database = RootDatabase<Buffer, Buffer> & {
+  getBinaryFast(key: Buffer, held: Held): Buffer | undefined;
+};
+
+/** A snapshot that was taken earlier and is still held; without one, reads see the latest that this turn has seen. */
+interface Held {
+  readonly transaction?: Transaction;
+}
+
+/** Raised when a folder's metadata cannot be opened; the message names the folder and what is wrong with it. */
+export class MetadataUnusable extends Error {
+  constructor(folder: string, why: string, cause: unknown) {
+    super(`cannot open the metadata store in ${folder}: ${why}`, { cause });
+    this.name = "MetadataUnusable";
+  }
+}
 
 /** The settings a database is opened with. They are apart so that a test can hold them against the measured ones. */
 export function lmdbSettings(durability: "group" | "none"): NativeOptions {
@@ -96,7 +112,7 @@ export function lmdbSettings(durability: "group" | "none"): NativeOptions {
 
 /**
  * Opens the metadata database in `options.folder`, making it when there is none.
- * @throws Error that names the folder and what is wrong with it: not a folder, no permission, not a database, damaged.
+ * @throws MetadataUnusable: not a folder, no permission, not a database, damaged.
  */
 export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<MetadataEngine> {
   const { folder, random, durability = "group", freeBytes = () => freeBytesOf(folder) } = options;
@@ -147,7 +163,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       // A new snapshot: the one of an earlier read in this turn would miss what was acknowledged since.
       database.resetReadTxn();
       // Nothing below waits, so all of it is one snapshot, and the snapshot holds up no writer's free pages.
-      return ranges.map((range) => (isPoint(range) ? readPoint(database, range.start) : readRange(database, range)));
+      return readRanges(database, ranges);
     },
 
     async commit(seen, writes) {
@@ -341,28 +357,50 @@ function isPoint({ start, end, limit }: Range): boolean {
   );
 }
 
-function readPoint(database: Database, key: Buffer): readonly Row[] {
-  const value = readValue(database, key);
+/** The rows of every range. It waits for nothing, so all of it is one snapshot. */
+export function readRanges(
+  database: Database,
+  ranges: readonly Range[],
+  transaction?: Transaction,
+): readonly (readonly Row[])[] {
+  const held = transaction === undefined ? NOT_HELD : { transaction };
+  return ranges.map((range) =>
+    isPoint(range) ? readPoint(database, range.start, held) : readRange(database, range, held),
+  );
+}
+
+const NOT_HELD: Held = {};
+
+function readPoint(database: Database, key: Buffer, held: Held): readonly Row[] {
+  const value = readValue(database, key, held);
   return value === undefined ? [] : [{ key: Buffer.from(key), value, version: getLastVersion() }];
 }
 
-function readRange(database: Database, { start, end, limit, reverse }: Range): readonly Row[] {
+function readRange(database: Database, { start, end, limit, reverse }: Range, held: Held): readonly Row[] {
   if (limit < 1 || start.compare(end) >= 0) return [];
   // Keys first and then value by value: nearly twice as fast as the library's own walk over both.
   const keys = reverse
-    ? database.getKeys({ start: end, exclusiveStart: true, end: start, inclusiveEnd: true, reverse: true, limit })
-    : database.getKeys({ start, end, limit });
+    ? database.getKeys({
+        start: end,
+        exclusiveStart: true,
+        end: start,
+        inclusiveEnd: true,
+        reverse: true,
+        limit,
+        ...held,
+      })
+    : database.getKeys({ start, end, limit, ...held });
   const rows: Row[] = [];
   for (const key of Array.from(keys)) {
-    const value = readValue(database, key);
+    const value = readValue(database, key, held);
     if (value !== undefined) rows.push({ key, value, version: getLastVersion() });
   }
   return rows;
 }
 
 /** A copy of the row's value, checked; its version is `getLastVersion()` until the next read. */
-function readValue(database: Database, key: Buffer): Buffer | undefined {
-  const shared = database.getBinaryFast(key);
+function readValue(database: Database, key: Buffer, held: Held): Buffer | undefined {
+  const shared = database.getBinaryFast(key, held);
   // The library's buffer is longer than its `length`, which is a property of its own.
   return shared === undefined ? undefined : unsealed(key, shared, shared.length);
 }
@@ -377,9 +415,25 @@ async function openDatabase(folder: string, durability: "group" | "none"): Promi
     if (!(await stat(folder)).isDirectory()) throw new Error("it is not a folder");
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     await checkDataFile(join(folder, "data.mdb"));
-    return open<Buffer, Buffer>(folder, lmdbSettings(durability));
+    return open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database;
   } catch (error) {
-    throw new Error(`cannot open the metadata store in ${folder}: ${explain(error)}`, { cause: error });
+    throw new MetadataUnusable(folder, explain(error), error);
+  }
+}
+
+/**
+ * Opens the database that is in `folder` for reading, beside whoever writes it. Nothing is made, and no row can be
+ * changed. To be closed by the caller.
+ * @throws MetadataUnusable, also when there is none.
+ */
+export async function openDatabaseToRead(folder: string): Promise<Database> {
+  try {
+    const file = join(folder, "data.mdb");
+    if (!(await stat(file)).isFile()) throw new Error("data.mdb is not a file");
+    await checkDataFile(file, constants.R_OK);
+    return open<Buffer, Buffer>(folder, { ...lmdbSettings("group"), readOnly: true }) as Database;
+  } catch (error) {
+    throw new MetadataUnusable(folder, explain(error), error);
   }
 }
 
@@ -395,14 +449,14 @@ const NO_PAGE = 0xffff_ffff_ffff_ffffn;
  * database, and with a bus error when a page it follows lies beyond the end of the file.
  * @throws Error when the file is there, is not empty, and is no database or has lost the roots of its trees.
  */
-async function checkDataFile(path: string): Promise<void> {
+async function checkDataFile(path: string, mode = constants.R_OK | constants.W_OK): Promise<void> {
   const known = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
   // An empty file is what a crash leaves of a database before its first byte.
   if (known === undefined || known.size === 0) return;
   if (!known.isFile()) throw new Error("data.mdb is not a file");
-  await access(path, constants.R_OK | constants.W_OK);
+  await access(path, mode);
   const file = await openFile(path, "r");
   try {
     const first = await readMeta(file, 0);
@@ -432,6 +486,7 @@ async function readMeta(file: FileHandle, position: number): Promise<Buffer> {
 
 function explain(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "there is none";
   if (code === "EEXIST" || code === "ENOTDIR") return "there is a file where a folder should be";
   if (code === "EACCES" || code === "EPERM") return "this user may not read and write there";
   if (code === "EROFS") return "the file system is read-only";
