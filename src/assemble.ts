@@ -12,7 +12,6 @@ import { memoryBlobs } from "./engines/blobs/memory.ts";
 import { systemClock } from "./engines/clock/system.ts";
 import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder } from "./engines/folder-lock.ts";
-import { lmdbMetadata } from "./engines/metadata/lmdb.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { systemRandom } from "./engines/random/system.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
@@ -76,6 +75,8 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   const { data, durability } = settings;
   const lock = await lockFolder(data);
   closers.add(() => lock.release());
+  // Its library is a quarter of what there is to load, and a server in memory has no use for it.
+  const { lmdbMetadata } = await import("./engines/metadata/lmdb.ts");
   const metadata = await lmdbMetadata({ folder: join(data, "metadata"), random, durability });
   const blobs = await localBlobs({ folder: data, random, durability });
   return await keep(metadata, blobs, { isHeld: () => isDataHeld(data) });

@@ -5,7 +5,14 @@
  * UTF-8. Namespaces are ignored, since SDKs send several and none: elements go by their local names.
  */
 
-import { SaxesParser } from "saxes";
+import { createRequire } from "node:module";
+
+/** Loaded with the first document: most servers answer their first requests before anyone sends one. */
+let saxes: typeof import("saxes") | undefined;
+function loadSaxes(): typeof import("saxes") {
+  saxes ??= createRequire(import.meta.url)("saxes") as typeof import("saxes");
+  return saxes;
+}
 
 /** Why a document was refused, and where. The pipeline answers `MalformedXML`; this text goes to the log. */
 export class XmlFault extends Error {
@@ -61,7 +68,12 @@ interface Open {
 /** Parses a whole document. Throws XmlFault, and nothing else, for whatever the bytes hold. */
 export function parseXml(bytes: Buffer, limits: XmlLimits = XML_LIMITS): XmlElement {
   const text = decodeUtf8(bytes);
-  const parser = new SaxesParser({ xmlns: false, position: true, defaultXMLVersion: "1.0", forceXMLVersion: true });
+  const parser = new (loadSaxes().SaxesParser)({
+    xmlns: false,
+    position: true,
+    defaultXMLVersion: "1.0",
+    forceXMLVersion: true,
+  });
   const open: Open[] = [];
   let attributes = new Map<string, string>();
   let root: Open | undefined;
