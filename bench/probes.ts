@@ -43,31 +43,39 @@ export function syncsPerSecond(folder: string, seconds: number): number {
   }
 }
 
+/** Bare LMDB with rows in it. */
+export interface CommitProbe {
+  /** Commits per second, so many at a time. */
+  measure(concurrency: number, seconds: number): Promise<number>;
+  close(): Promise<void>;
+}
+
 /**
- * Commits per second of bare LMDB: the rows of a PUT of `size` bytes under a random key among `keys`, under the same
- * conditions and settings, so many at a time, and nothing else.
+ * Commits of bare LMDB: the rows of a PUT of `size` bytes under a random key among `keys`, under the same conditions and
+ * settings, and nothing else.
  */
-export async function commitsPerSecond(
+export async function commitProbe(
   folder: string,
-  { size, keys, concurrency, seconds }: { size: number; keys: number; concurrency: number; seconds: number },
-): Promise<number> {
-  const database: Database<Buffer, Buffer> = open<Buffer, Buffer>(join(folder, "lmdb-probe"), lmdbSettings("group"));
-  try {
-    const bucketId = "0123456789abcdef";
-    const bucket = bucketKey("bench-1250000000");
-    const body = randomBytes(size);
-    const row = probeRow(size);
-    await database.put(bucket, Buffer.alloc(64), 1);
-    for (let index = 0; index < keys; ) {
-      let last: Promise<unknown> | undefined;
-      for (const until = Math.min(keys, index + 1000); index < until; index++) {
-        last = database.put(objectKey(bucketId, listedKey(index)), row, 1);
-      }
-      await last;
+  { size, keys }: { size: number; keys: number },
+): Promise<CommitProbe> {
+  const database: Database<Buffer, Buffer> = open<Buffer, Buffer>(join(folder, `lmdb-${keys}`), lmdbSettings("group"));
+  const bucketId = "0123456789abcdef";
+  const bucket = bucketKey("bench-1250000000");
+  const body = randomBytes(size);
+  const row = probeRow(size);
+  await database.put(bucket, Buffer.alloc(64), 1);
+  for (let index = 0; index < keys; ) {
+    let last: Promise<unknown> | undefined;
+    for (const until = Math.min(keys, index + 1000); index < until; index++) {
+      last = database.put(objectKey(bucketId, listedKey(index)), row, 1);
     }
+    await last;
+  }
+  let version = 2;
+
+  async function measure(concurrency: number, seconds: number): Promise<number> {
     const began = performance.now();
     let count = 0;
-    let version = 2;
     async function client(): Promise<void> {
       while (performance.now() - began < seconds * 1000) {
         const id = randomBytes(16).toString("hex");
@@ -87,9 +95,9 @@ export async function commitsPerSecond(
     }
     await Promise.all(Array.from({ length: concurrency }, client));
     return count / ((performance.now() - began) / 1000);
-  } finally {
-    await database.close();
   }
+
+  return { measure, close: () => database.close() };
 }
 
 function probeRow(size: number): Buffer {

@@ -12,7 +12,8 @@ export interface Result extends Measured {
   /** The row's figure, in its unit. */
   readonly value: number;
   readonly serverCpuSeconds?: number;
-  readonly against?: ProbeName;
+  /** The probe this row is held against, and its figure in the row's unit, measured before and after the row. */
+  readonly against?: { readonly probe: ProbeName; readonly value: number };
 }
 
 export interface Contest {
@@ -26,21 +27,24 @@ export interface Contest {
   readonly results: readonly Result[];
 }
 
-/** Figures of the machine. Requests, commits and syncs per second; MB/s for `md5` and `sendfile-64m`. */
-export type Probes = { readonly [Name in ProbeName]?: number } & {
+/** Figures of the machine by itself. */
+export interface MachineFigures {
   /** Answers per second of a server that reads nothing: what the generator can do at most. */
   readonly generatorCeiling: number;
-  /** Share of one processor that the generator used against `null`. */
-  readonly nullGeneratorCpu: number;
-  readonly fdatasync: number;
-};
+  /** Share of one processor that the generator used for that. */
+  readonly generatorCpu: number;
+  /** Overwrites of 4 KiB per second, each followed by fdatasync. */
+  readonly syncs: number;
+  /** MB/s of MD5 in one stream. */
+  readonly md5: number;
+}
 
 export interface Report {
   readonly date: string;
   readonly command: string;
   readonly seconds: number;
   readonly machine: Machine;
-  readonly probes: Probes;
+  readonly figures: MachineFigures;
   readonly contests: readonly Contest[];
 }
 
@@ -57,21 +61,25 @@ const ms = (value: number): string => (value >= 100 ? value.toFixed(0) : value.t
 const times = (ours: number, theirs: number): string => `${(ours / theirs).toPrecision(2)}×`;
 const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |\n`;
 
+function ratio({ against, value }: Result): string {
+  if (against === undefined) return "";
+  return `${(value / against.value).toFixed(2)} × ${against.probe} (${round(against.value)})`;
+}
+
 function table(head: readonly string[], body: readonly (readonly string[])[]): string {
   return line(head) + line(head.map(() => "---")) + body.map(line).join("");
 }
 
 /** The whole report. Ratios above 1 are in favour of the first contender. */
-export function markdown({ command, seconds, machine, probes, contests }: Report): string {
+export function markdown({ command, seconds, machine, figures, contests }: Report): string {
   const [ours, ...others] = contests as [Contest, ...Contest[]];
   const { cpu, cores, memoryGiB, system, node, fileSystem, loadAverage } = machine;
   const rows = ours.results.map((result) => {
-    const probe = result.against === undefined ? undefined : probes[result.against];
     const cells = [result.row, amount(result)];
     if (result.fault !== undefined) return [...cells, ...Array<string>(4 + others.length).fill("")];
     const busy = result.serverCpuSeconds === undefined ? "" : (result.serverCpuSeconds / result.seconds).toFixed(2);
     cells.push(`${ms(result.p50Ms)} / ${ms(result.p99Ms)}`, `${busy} / ${result.generatorCpu.toFixed(2)}`);
-    cells.push(probe === undefined ? "" : `${(result.value / probe).toFixed(2)} × ${result.against}`);
+    cells.push(ratio(result));
     for (const { results } of others) {
       const theirs = results.find(({ row }) => row === result.row);
       if (theirs === undefined) cells.push("");
@@ -86,7 +94,7 @@ export function markdown({ command, seconds, machine, probes, contests }: Report
     startsMs.length === 0 ? "" : `${ms(startsMs[Math.floor(startsMs.length / 2)] as number)} ms`,
     memory === undefined ? "" : `${memory.idleMiB.toFixed(0)} / ${memory.peakMiB.toFixed(0)} MiB`,
   ]);
-  const figures = Object.entries(probes).map(([name, value]) => [name, round(value)]);
+  const known = Object.entries(figures).map(([name, value]) => [name, round(value as number)]);
   const voids = contests.flatMap(({ name, results }) =>
     results.flatMap(({ row, fault }) =>
       fault === undefined ? [] : [`- ${name}, ${row}: ${fault.split("\r\n", 1)[0]}\n`],
@@ -96,7 +104,7 @@ export function markdown({ command, seconds, machine, probes, contests }: Report
     `\n\`${command}\`, ${seconds} s a row, on ${cpu}, ${cores} cores, ${memoryGiB} GiB, ${fileSystem}, ${system}, Node ${node}; load average before: ${loadAverage}\n\n`,
     table(["server", "durability", "workers", "start", "memory idle / peak"], servers),
     "\n",
-    table(["probe", "figure"], figures),
+    table(["the machine by itself", "figure"], known),
     "\n",
     table(
       [

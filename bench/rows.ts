@@ -10,10 +10,11 @@ export interface Row extends Omit<Work, "seconds"> {
   readonly quick: boolean;
   /** Runs against peers too, in the whole run; in a quick one only some do. */
   readonly peers: "always" | "full" | "never";
-  /** The probe of the same run that this row is held against. */
+  /** The probe that this row is held against; it runs right before the row and right after. */
   readonly against?: ProbeName;
 }
 
+/** `lmdb-loaded` has as many rows in it as the bucket of the row has keys. */
 export type ProbeName = "null" | "md5" | "lmdb" | "lmdb-loaded" | "hash-64k" | "sendfile-64m";
 
 const KIB = 1024;

@@ -17,8 +17,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Aim, Measured, Work } from "./load.ts";
 import { machine, machineHash, usageOf } from "./machine.ts";
-import { commitsPerSecond, md5GbPerSecond, syncsPerSecond } from "./probes.ts";
-import { amount, type Contest, markdown, type Probes, type Report, type Result, save } from "./report.ts";
+import { commitProbe, md5GbPerSecond, syncsPerSecond } from "./probes.ts";
+import { amount, type Contest, markdown, type MachineFigures, type Report, type Result, save } from "./report.ts";
 import { loadedRows, type ProbeName, ROWS, type Row } from "./rows.ts";
 import { type Contender, cosbox, nginx, peers, probeServer, type Running, start } from "./servers.ts";
 
@@ -41,6 +41,7 @@ const LOADED = quick ? [10_000] : [10_000, 1_000_000];
 const PEER_LOADED = quick ? [] : [10_000];
 /** A server is idle when it has been left alone for this long. */
 const IDLE_MS = 500;
+const WARM_UP_SECONDS = quick ? 1 : 3;
 
 const began = performance.now();
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -85,32 +86,52 @@ async function running<T>(contender: Contender, data: string, use: (server: Runn
   }
 }
 
-/** Measures one row, with the processor time that the server used for it. */
-async function measureRow({ aim, pid }: Running, row: Row): Promise<Result> {
+/** Measures one row between two turns of its probe, with the processor time that the server used for it. */
+async function measureRow({ aim, pid }: Running, row: Row, probes: RowProbes | undefined): Promise<Result> {
+  const probedBefore = await probes?.figure(row, seconds / 2);
   const before = pid === undefined ? undefined : usageOf(pid);
   const { fault, ...measured } = await measure(aim, { ...row, seconds });
   const after = pid === undefined ? undefined : usageOf(pid);
+  const probedAfter = await probes?.figure(row, seconds / 2);
   return {
     row: row.name,
     unit: row.unit,
     value: row.unit === "/s" ? measured.perSecond : measured.bytesPerSecond / 1e6,
     ...measured,
     ...(before && after ? { serverCpuSeconds: after.cpuSeconds - before.cpuSeconds } : {}),
-    ...(row.against === undefined ? {} : { against: row.against }),
+    ...(row.against === undefined || probedBefore === undefined || probedAfter === undefined
+      ? {}
+      : { against: { probe: row.against, value: (probedBefore + probedAfter) / 2 } }),
     ...(fault === undefined ? {} : { fault }),
   };
 }
 
-async function measureRows(server: Running, { name }: Contender, wanted: readonly Row[]): Promise<Result[]> {
+async function measureRows(
+  server: Running,
+  { name }: Contender,
+  wanted: readonly Row[],
+  probes: RowProbes | undefined,
+): Promise<Result[]> {
   const results: Result[] = [];
   const filled = new Set<number>();
+  if (wanted.length > 0) {
+    // A server's first seconds say how fast its code is compiled, which the start row says already.
+    const [{ op, keys }] = wanted as [Row, ...Row[]];
+    const warmUp = { concurrency: 16, seconds: WARM_UP_SECONDS };
+    if (op === "list" || op === "list-grouped" || op === "put-listed") {
+      await measure(server.aim, { op: "list", size: 0, keys, ...warmUp });
+    } else {
+      await prepare(server.aim, { op: "fill", size: 4096, keys: 2000 });
+      await measure(server.aim, { op: "mixed", size: 4096, keys: 2000, ...warmUp });
+    }
+  }
   for (const row of wanted) {
     const reads = row.op === "get" || row.op === "head" || row.op === "mixed";
     if (row.op === "delete" || (reads && !filled.has(row.size))) {
       await prepare(server.aim, { op: "fill", size: row.size, keys: row.keys });
       filled.add(row.size);
     }
-    const result = await measureRow(server, row);
+    const result = await measureRow(server, row, probes);
     results.push(result);
     say(`${name.padEnd(8)} ${row.name.padEnd(24)} ${amount(result)} ${result.fault ?? ""}`);
     if (row.op === "delete") filled.delete(row.size);
@@ -119,7 +140,12 @@ async function measureRows(server: Running, { name }: Contender, wanted: readonl
 }
 
 /** Rows of a bucket with many keys. Ours are loaded through the store; a peer's go in by requests. */
-async function measureLoaded(contender: Contender, keys: number, data: string): Promise<Result[]> {
+async function measureLoaded(
+  contender: Contender,
+  keys: number,
+  data: string,
+  probes: RowProbes | undefined,
+): Promise<Result[]> {
   const wanted = loadedRows(keys).filter(isWanted);
   if (wanted.length === 0) return [];
   const bulk = contender.name === "cosbox";
@@ -135,7 +161,7 @@ async function measureLoaded(contender: Contender, keys: number, data: string): 
       await prepare(server.aim, { op: "make-bucket", size: 0, keys: 0 });
       await prepare(server.aim, { op: "fill-listed", size: 0, keys });
     }
-    return measureRows(server, contender, wanted);
+    return measureRows(server, contender, wanted, probes);
   });
 }
 
@@ -150,7 +176,12 @@ function runScript(name: string, ...args: string[]): Promise<void> {
 }
 
 /** Everything about one contender: starts, memory, rows. */
-async function contend(contender: Contender, wanted: readonly Row[], loads: readonly number[]): Promise<Contest> {
+async function contend(
+  contender: Contender,
+  wanted: readonly Row[],
+  loads: readonly number[],
+  probes?: RowProbes,
+): Promise<Contest> {
   const { name, version, durability, workers } = contender;
   const startsMs: number[] = [];
   for (let at = 0; at < (contender.command === undefined ? 0 : STARTS); at++) {
@@ -161,39 +192,76 @@ async function contend(contender: Contender, wanted: readonly Row[], loads: read
     await new Promise((resolve) => void setTimeout(resolve, IDLE_MS));
     const idle = server.pid === undefined ? undefined : usageOf(server.pid);
     if (wanted.length > 0) await prepare(server.aim, { op: "make-bucket", size: 0, keys: 0 });
-    const measured = await measureRows(server, contender, wanted);
+    const measured = await measureRows(server, contender, wanted, probes);
     const loaded = server.pid === undefined ? undefined : usageOf(server.pid);
     if (idle !== undefined && loaded !== undefined) memory = { idleMiB: idle.residentMiB, peakMiB: loaded.peakMiB };
     return measured;
   });
-  for (const keys of loads) results.push(...(await measureLoaded(contender, keys, join(folder, `loaded-${keys}`))));
+  for (const keys of loads) {
+    results.push(...(await measureLoaded(contender, keys, join(folder, `loaded-${keys}`), probes)));
+  }
   startsMs.sort((a, b) => a - b);
   return { name, version, durability, workers, startsMs, results, ...(memory === undefined ? {} : { memory }) };
 }
 
-/** The probes that `wanted` rows are held against, and those that describe the machine. */
-async function runProbes(workers: number, wanted: ReadonlySet<ProbeName>): Promise<Probes> {
-  const commits = (keys: number) => commitsPerSecond(folder, { size: 4096, keys, concurrency: 64, seconds });
-  const asked = (contender: Contender, work: Omit<Work, "seconds">) =>
-    running(contender, join(folder, contender.name), ({ aim }) => measure(aim, { ...work, seconds }));
-  const small = { op: "get", size: 0, concurrency: 64, keys: 1 } as const;
-  const ceiling = await asked(probeServer("raw", 1), small);
-  const bare = await asked(probeServer("null", workers), small);
-  const server = nginx();
-  const hashed = { op: "put", size: 65_536, concurrency: 64, keys: 1 } as const;
-  const whole = { op: "get", size: 64 << 20, concurrency: 1, keys: 1 } as const;
+/** The probes of rows, each started when a row first asks for it and kept until the end. */
+class RowProbes {
+  readonly #workers: number;
+  readonly #measures = new Map<string, (seconds: number) => Promise<number>>();
+  readonly #closers: (() => Promise<void>)[] = [];
+
+  constructor(workers: number) {
+    this.#workers = workers;
+  }
+
+  /** The probe's figure in the unit of its row; undefined where the machine lacks what it takes. */
+  async figure(row: Row, length: number): Promise<number | undefined> {
+    const name = row.against;
+    if (name === undefined) return undefined;
+    const id = `${name}-${name === "lmdb-loaded" ? row.keys : ""}`;
+    let probe = this.#measures.get(id);
+    if (probe === undefined) {
+      probe = await this.#open(name, row);
+      if (probe === undefined) return undefined;
+      this.#measures.set(id, probe);
+    }
+    return probe(length);
+  }
+
+  async #open(name: ProbeName, { size, keys, concurrency }: Row) {
+    if (name === "md5") return async (length: number) => md5GbPerSecond(length) * 1000;
+    if (name === "lmdb" || name === "lmdb-loaded") {
+      const probe = await commitProbe(folder, { size, keys: name === "lmdb" ? 0 : keys });
+      this.#closers.push(() => probe.close());
+      return (length: number) => probe.measure(concurrency, length);
+    }
+    const sendfile = name === "sendfile-64m";
+    const contender = sendfile ? nginx() : probeServer(name === "null" ? "null" : "hash", this.#workers);
+    if (contender === undefined) return undefined;
+    const server = await start(contender, join(folder, contender.name));
+    this.#closers.push(() => server.stop());
+    const op = name === "hash-64k" ? "put" : "get";
+    return async (length: number) => {
+      const measured = await measure(server.aim, { op, size, concurrency, keys: 1, seconds: length });
+      return sendfile ? measured.bytesPerSecond / 1e6 : measured.perSecond;
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers) await close();
+  }
+}
+
+/** What the machine and the generator can do by themselves. */
+async function machineFigures(): Promise<MachineFigures> {
+  const work = { op: "get", size: 0, concurrency: 64, keys: 1, seconds } as const;
+  const raw = probeServer("raw", 1);
+  const ceiling = await running(raw, join(folder, raw.name), ({ aim }) => measure(aim, work));
   return {
     generatorCeiling: ceiling.perSecond,
-    null: bare.perSecond,
-    nullGeneratorCpu: bare.generatorCpu,
+    generatorCpu: ceiling.generatorCpu,
+    syncs: syncsPerSecond(folder, seconds),
     md5: md5GbPerSecond(seconds) * 1000,
-    fdatasync: syncsPerSecond(folder, seconds),
-    ...(wanted.has("hash-64k") ? { "hash-64k": (await asked(probeServer("hash", workers), hashed)).perSecond } : {}),
-    ...(wanted.has("lmdb") ? { lmdb: await commits(0) } : {}),
-    ...(wanted.has("lmdb-loaded") ? { "lmdb-loaded": await commits(LOADED.at(-1) as number) } : {}),
-    ...(server && wanted.has("sendfile-64m")
-      ? { "sendfile-64m": (await asked(server, whole)).bytesPerSecond / 1e6 }
-      : {}),
   };
 }
 
@@ -201,15 +269,13 @@ async function main(): Promise<void> {
   const ours = cosbox();
   const wanted = ROWS.filter(isWanted);
   const peerRows = wanted.filter((row) => row.peers === "always" || !quick);
-  const against = new Set(
-    [...wanted, ...LOADED.flatMap((keys) => loadedRows(keys).filter(isWanted))].map((row) => row.against),
-  );
   const about = machine(folder);
   if (about.fileSystem === "tmpfs") say(`${flags.data} is memory, not a disk: name a folder with --data`);
 
-  const contests = [await contend(ours, wanted, LOADED)];
-  const probes = await runProbes(Number(ours.workers) || 1, against as Set<ProbeName>);
-  say("probes done");
+  const probes = new RowProbes(Number(ours.workers) || 1);
+  const figures = await machineFigures();
+  const contests = [await contend(ours, wanted, LOADED, probes)];
+  await probes.close();
   for (const peer of flags.peers === "none" ? [] : peers(flags.peers?.split(","), say)) {
     try {
       contests.push(await contend(peer, peerRows, PEER_LOADED));
@@ -222,7 +288,7 @@ async function main(): Promise<void> {
     command: `npm run bench -- ${process.argv.slice(2).join(" ")}`.trim(),
     seconds,
     machine: about,
-    probes,
+    figures,
     contests,
   };
   process.stdout.write(markdown(report));
