@@ -9,7 +9,7 @@ import { expect, it } from "vitest";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { CosError } from "../../src/errors/cos-error.ts";
 import { parseTarget } from "../../src/http/target.ts";
-import { isHeaderText } from "../../src/operations/fields.ts";
+import { isHeaderText } from "../../src/operations/output-fields.ts";
 import { memoryDisk, openOn } from "../contract/store-fixture.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
 import { type Asked, type InProcess, inProcess, type Told } from "../fixtures/in-process.ts";

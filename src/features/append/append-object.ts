@@ -1,7 +1,8 @@
 /** APPEND Object: adds bytes to the end of an appendable object, or makes one. */
 
 import { createHash } from "node:crypto";
-import { bodyStream, group, out, query, required } from "../../operations/fields.ts";
+import { bodyStream, group, query, required } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { refuse } from "../../errors/cos-error.ts";
 import { keeping } from "../../store/bodies.ts";

@@ -1,6 +1,6 @@
 /** GET Bucket location: the region a bucket lives in. */
 
-import { out } from "../../operations/fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { leaf } from "../../xml/write.ts";
 

@@ -1,6 +1,6 @@
 /** HEAD Bucket: whether a bucket is there and may be read. */
 
-import { out } from "../../operations/fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 
 export const headBucket = operation(

@@ -1,7 +1,7 @@
 /** PUT Bucket: creates a bucket in the addressed region. */
 
 import { refuse as refuseShared } from "../../errors/cos-error.ts";
-import { header, xmlBody } from "../../operations/fields.ts";
+import { header, xmlBody } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { bucketNameFault } from "../../operations/name-rules.ts";
 import { text } from "../../xml/decode.ts";

@@ -2,7 +2,7 @@
 
 import { refuse } from "../../errors/cos-error.ts";
 import type { ErrorId } from "../../errors/catalogue.ts";
-import { header, required } from "../../operations/fields.ts";
+import { header, required } from "../../operations/input-fields.ts";
 import type { OperationContext } from "../../operations/operation.ts";
 import type { SourceRow } from "../../store/bodies.ts";
 import type { BucketRecord, ObjectRecord } from "../../store/records.ts";

@@ -1,6 +1,7 @@
 /** PUT Object - Copy: makes an object of another one's bytes, which both then share. */
 
-import { group, header, out } from "../../operations/fields.ts";
+import { group, header } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
 import { BodyVanished } from "../../store/bodies.ts";

@@ -1,7 +1,8 @@
 /** GET Bucket: a page of a bucket's objects in the byte order of their keys. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
-import { out, query } from "../../operations/fields.ts";
+import { query } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import type { ObjectHead } from "../../store/records.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";

@@ -1,7 +1,7 @@
 /** What lists of keys share: their parameters and how their pages are written. Pure. */
 
 import { refuse } from "../../errors/cos-error.ts";
-import { query } from "../../operations/fields.ts";
+import { query } from "../../operations/input-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 
 /** Greatest number a page size may be given as; pages themselves are bounded by settings. */

@@ -1,6 +1,7 @@
 /** Complete Multipart Upload: makes an object of the parts that the client names. */
 
-import { out, required, xmlBody } from "../../operations/fields.ts";
+import { required, xmlBody } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NumberedPart } from "../../store/uploads.ts";

@@ -1,6 +1,7 @@
 /** Initiate Multipart Upload: names an upload that parts can then be sent to. */
 
-import { group, out } from "../../operations/fields.ts";
+import { group } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { makeUploadId } from "../../store/uploads.ts";
 import { el, leaf } from "../../xml/write.ts";

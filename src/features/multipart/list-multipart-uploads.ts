@@ -1,7 +1,8 @@
 /** List Multipart Uploads: a page of a bucket's unfinished uploads, by key and then by age. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
-import { out, query } from "../../operations/fields.ts";
+import { query } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import type { UploadPage } from "../../store/uploads.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";

@@ -1,7 +1,8 @@
 /** List Parts: a page of the parts that an unfinished upload has. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
-import { out, query } from "../../operations/fields.ts";
+import { query } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import type { UploadRecord } from "../../store/records.ts";
 import type { PartPage } from "../../store/uploads.ts";

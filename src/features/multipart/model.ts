@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { callerId } from "../../access/caller.ts";
 import { refuse } from "../../errors/cos-error.ts";
 import type { Limits } from "../../limits.ts";
-import { header, query, required } from "../../operations/fields.ts";
+import { header, query, required } from "../../operations/input-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import { isUploadId } from "../../store/uploads.ts";
 import { children, faultAt, requiredInteger, requiredText } from "../../xml/decode.ts";

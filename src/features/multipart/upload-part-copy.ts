@@ -1,7 +1,8 @@
 /** Upload Part - Copy: makes a part of another object's bytes, which both then share. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
-import { group, out } from "../../operations/fields.ts";
+import { group } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import { bodyDigests } from "../../store/digests.ts";

@@ -1,6 +1,6 @@
 /** Upload Part: stores one part of an upload, in place of the one that had its number. */
 
-import { out } from "../../operations/fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "../object/take-body.ts";
 import { partNumberField, uploadIdField } from "./model.ts";

@@ -1,7 +1,8 @@
 /** POST ?delete: deletes up to 1,000 objects and tells the fate of each. */
 
-import { CosError } from "../../errors/cos-error.ts";
-import { header, out, required, xmlBody } from "../../operations/fields.ts";
+import { type CosError, refuse } from "../../errors/cos-error.ts";
+import { header, required, xmlBody } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { keyFault } from "../../operations/name-rules.ts";
 import { operation } from "../../operations/operation.ts";
 import { boolean, children, faultAt, requiredText, text } from "../../xml/decode.ts";
@@ -38,7 +39,7 @@ function decodeDelete(root: XmlElement, limits: Limits): Deletion {
     keys: objects.map((object) => {
       const version = text(object, "VersionId");
       if (version !== undefined && version !== "") {
-        throw new CosError("NotImplemented", { message: "Deleting a VersionId is not implemented yet." });
+        throw refuse("NotImplemented", { message: "Deleting a VersionId is not implemented yet." });
       }
       return requiredText(object, "Key");
     }),
@@ -66,13 +67,17 @@ export const deleteMultipleObjects = operation(
     authentication: ["header", "query", "anonymous"],
     permission: "write",
     input: {
-      contentMd5: required(
-        header.md5("Content-MD5"),
-        "InvalidRequest",
-        "Missing required header for this request: Content-MD5",
-      ),
       deletion: required(
-        xmlBody({ root: "Delete", bytesMax: (limits) => limits.xmlDeleteBytesMax, decode: decodeDelete }),
+        xmlBody({
+          root: "Delete",
+          bytesMax: (limits) => limits.xmlDeleteBytesMax,
+          decode: decodeDelete,
+          contentMd5: required(
+            header.md5("Content-MD5"),
+            "InvalidRequest",
+            "Missing required header for this request: Content-MD5",
+          ),
+        }),
         "MissingRequestBodyError",
       ),
     },

@@ -1,6 +1,7 @@
 /** GET Object: an object's bytes, whole or a range of them. */
 
-import { group, header, out } from "../../operations/fields.ts";
+import { group, header } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";

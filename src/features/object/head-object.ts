@@ -1,6 +1,7 @@
 /** HEAD Object: what GET tells about an object, without its bytes. */
 
-import { group, out } from "../../operations/fields.ts";
+import { group } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { conditionFields, describeObject, evaluateConditions, objectOutput } from "./model.ts";
 

@@ -3,7 +3,8 @@
 import { refuse } from "../../errors/cos-error.ts";
 import { parseHttpDate } from "../../http/dates.ts";
 import type { Limits } from "../../limits.ts";
-import { header, headersWithPrefix, isHeaderText, out, query } from "../../operations/fields.ts";
+import { header, headersWithPrefix, query } from "../../operations/input-fields.ts";
+import { isHeaderText, out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
 import { contentTypeOf } from "./content-types.ts";

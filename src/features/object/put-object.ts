@@ -1,6 +1,7 @@
 /** PUT Object: stores a body under a key, in one request. */
 
-import { group, out } from "../../operations/fields.ts";
+import { group } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "./model.ts";
 import { ownerOf, storeObject } from "./store-object.ts";

@@ -2,7 +2,7 @@
 
 import { refuse } from "../../errors/cos-error.ts";
 import type { ErrorId } from "../../errors/catalogue.ts";
-import { bodyStream, header } from "../../operations/fields.ts";
+import { bodyStream, header } from "../../operations/input-fields.ts";
 import type { InputOf, OperationContext } from "../../operations/operation.ts";
 import type { IngestedBody } from "../../store/bodies.ts";
 

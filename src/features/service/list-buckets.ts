@@ -2,7 +2,8 @@
 
 import { callerId } from "../../access/caller.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
-import { out, query } from "../../operations/fields.ts";
+import { query } from "../../operations/input-fields.ts";
+import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import type { BucketRecord } from "../../store/records.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";

@@ -1,23 +1,13 @@
-/** The vocabulary of declarations: what a header, a query parameter or a body may hold, and what it raises. */
+/** The vocabulary of declared input: what a header, a query parameter or a body may hold, and what it raises. */
 
 import { createHash } from "node:crypto";
 import type { ErrorId } from "../errors/catalogue.ts";
 import { refuse } from "../errors/cos-error.ts";
-import { formatHttpDate, parseHttpDate } from "../http/dates.ts";
-import type { StreamedBody } from "../http/answer.ts";
+import { parseHttpDate } from "../http/dates.ts";
 import type { RequestBody } from "../http/request.ts";
 import type { Limits } from "../limits.ts";
 import { type XmlElement, parseXml, XmlFault } from "../xml/parse.ts";
-import { xmlDocument, type XmlNode } from "../xml/write.ts";
-import type {
-  InputField,
-  InputFields,
-  InputOf,
-  InputSource,
-  OutputField,
-  OutputFields,
-  OutputOf,
-} from "./operation.ts";
+import type { InputField, InputFields, InputOf, InputSource } from "./operation.ts";
 
 /** Decimal digits only: no sign, no blanks, no exponent; at most 19 digits. */
 const DIGITS = /^\d{1,19}$/;
@@ -222,7 +212,11 @@ interface XmlBodyOptions<T> {
   readonly bytesMax: (limits: Limits) => number;
   /** Turns the root into input; throws XmlFault for what the document may not hold. */
   readonly decode: (root: XmlElement, limits: Limits) => T;
+  /** `Content-MD5`, where the service insists on one; by default it may be absent. */
+  readonly contentMd5?: InputField<Buffer | undefined>;
 }
+
+const optionalMd5 = header.md5("Content-MD5");
 
 /**
  * A document in the body; undefined when the request has no body. Raises MalformedXML and XMLSizeLimit, and verifies
@@ -230,15 +224,16 @@ interface XmlBodyOptions<T> {
  * service insists on one.
  */
 export function xmlBody<T>(options: XmlBodyOptions<T>): InputField<T | undefined> {
+  const { contentMd5 = optionalMd5 } = options;
   return {
     from: "body",
     name: options.root,
     required: false,
-    summary: "an XML document",
-    errors: ["MalformedXML", "XMLSizeLimit", "InvalidDigest", "BadDigest", "IncompleteBody"],
+    summary: contentMd5.required ? "an XML document, with its Content-MD5" : "an XML document",
+    errors: ["MalformedXML", "XMLSizeLimit", ...contentMd5.errors, "BadDigest", "IncompleteBody"],
     async read(source): Promise<T | undefined> {
       const { request, limits } = source;
-      const expectedMd5 = await header.md5("Content-MD5").read(source);
+      const expectedMd5 = await contentMd5.read(source);
       if (!request.body.announced) return undefined;
       const bytes = await request.body.collect(options.bytesMax(limits), "XMLSizeLimit");
       if (bytes.length === 0) return undefined;
@@ -255,100 +250,3 @@ export function xmlBody<T>(options: XmlBodyOptions<T>): InputField<T | undefined
     },
   };
 }
-
-const HEADER_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-/** True for a text that may stand in a header field: no CR, LF, NUL or other control characters. */
-export function isHeaderText(text: string): boolean {
-  return HEADER_TEXT.test(text);
-}
-
-function toHeader<T>(name: string, summary: string, render: (value: T) => string): OutputField<T | undefined> {
-  return {
-    to: "header",
-    name,
-    summary,
-    write(draft, value) {
-      if (value !== undefined) draft.headers.push([name, render(value)]);
-    },
-  };
-}
-
-const NO_CHUNKS: AsyncIterable<Buffer> = {
-  [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }),
-};
-
-/** Output fields. A value of undefined writes nothing. */
-export const out = {
-  text: (name: string, summary = "text") => toHeader<string>(name, summary, (value) => value),
-  integer: (name: string) => toHeader<number | bigint>(name, "decimal", String),
-  /** A text in double quotes, as ETags are sent. */
-  quoted: (name: string) => toHeader<string>(name, "quoted", (value) => `"${value}"`),
-  /** Milliseconds since 1970 as an RFC 1123 date. */
-  date: (name: string) => toHeader<number>(name, "RFC 1123 date", formatHttpDate),
-  /** Pairs written as headers whose names begin with `prefix`. */
-  headersWithPrefix: (prefix: string): OutputField<readonly (readonly [string, string])[] | undefined> => ({
-    to: "headers",
-    name: prefix,
-    summary: "any number of headers",
-    write(draft, pairs) {
-      for (const [name, value] of pairs ?? []) draft.headers.push([`${prefix}${name}`, value]);
-    },
-  }),
-  /** Pairs written as headers under the names they carry. */
-  headers: (summary: string): OutputField<readonly (readonly [string, string])[] | undefined> => ({
-    to: "headers",
-    name: "",
-    summary,
-    write(draft, pairs) {
-      for (const [name, value] of pairs ?? []) draft.headers.push([name, value]);
-    },
-  }),
-  /** A status other than the declared one. */
-  status: (summary: string): OutputField<number | undefined> => ({
-    to: "status",
-    name: "status",
-    summary,
-    write(draft, status) {
-      if (status !== undefined) draft.status = status;
-    },
-  }),
-  /** Several fields under one name; their values come as one object. */
-  group: <const O extends OutputFields>(fields: O): OutputField<OutputOf<O>> => ({
-    to: "group",
-    name: "",
-    summary: "",
-    fields,
-    write(draft, values) {
-      for (const name in fields) (fields[name] as unknown as OutputField<unknown>).write(draft, values[name]);
-    },
-  }),
-  /** The length of a body that is described and not sent, in bytes; for HEAD. */
-  length: (): OutputField<number | undefined> => ({
-    to: "header",
-    name: "Content-Length",
-    summary: "decimal",
-    write(draft, length) {
-      if (length !== undefined) draft.body = { length, chunks: NO_CHUNKS };
-    },
-  }),
-  /** An object's bytes. */
-  bytes: (): OutputField<StreamedBody | Buffer | undefined> => ({
-    to: "body",
-    name: "bytes",
-    summary: "the object's bytes",
-    write(draft, body) {
-      draft.body = body;
-    },
-  }),
-  /** An XML document, rendered from the handler's value. */
-  xml: <T>(root: string, render: (value: T) => XmlNode): OutputField<T> => ({
-    to: "body",
-    name: root,
-    summary: "an XML document",
-    write(draft, value) {
-      draft.headers.push(["Content-Type", "application/xml"]);
-      draft.body = xmlDocument(render(value));
-    },
-  }),
-};
