@@ -22,6 +22,8 @@ function filesIn(folder: string): string[] {
     .filter((file) => statSync(file).isFile());
 }
 
+const BULK = 300;
+
 /** The bodies of a round: their sizes make them small bodies, blobs, and blobs that replace each other. */
 const bodyOf = (round: number, which: number): Buffer => pattern(which === 0 ? 300 : 4_000 + which, round * 3 + which);
 
@@ -29,6 +31,8 @@ describe("cosbox backup and restore", { timeout: TIMEOUT_MS }, () => {
   it("copy a server under load as of one moment: everything acknowledged before is in it, and all of it is whole", async () => {
     const folder = await freshFolder();
     const server = await serverOn(path.join(folder, "data"));
+    // Copying takes a while, and what is copied last is replaced first.
+    for (let at = 0; at < BULK; at++) await putObject(server, `bulk/${at}`, pattern(1_100, at));
     const load = mixedLoad(server, 3);
     // One writer whose writes follow each other: whatever moment the copy shows, it shows a beginning of them.
     let acknowledged = 0;
@@ -41,12 +45,14 @@ describe("cosbox backup and restore", { timeout: TIMEOUT_MS }, () => {
         await putObject(server, "latest", bodyOf(round, 2));
         await server.send({ method: "DELETE", path: `/second/${round - 20}` });
         acknowledged = round;
+        await putObject(server, `bulk/${BULK - (round % BULK) - 1}`, pattern(1_100, round));
       }
     })();
+    writer.catch(() => undefined);
     await sleep(500);
 
     const backups: { name: string; before: number; after: number }[] = [];
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < 2; turn++) {
       const before = acknowledged;
       const name = `backup-${turn}`;
       const { code, stdout, stderr } = await run(["backup", name, "--data", "data"], folder);
@@ -149,11 +155,11 @@ describe("cosbox backup and restore", { timeout: TIMEOUT_MS }, () => {
   it("fail loudly, and restore nothing, when any file of the backup has changed", async () => {
     const folder = await freshFolder();
     const server = await serverOn(path.join(folder, "data"));
-    for (let at = 0; at < 3; at++) await putObject(server, `key${at}`, pattern(20_000, at));
+    await putObject(server, "key", pattern(20_000, 1));
     await server.stop();
     await run(["backup", "out", "--data", "data"], folder);
     const files = filesIn(path.join(folder, "out"));
-    assert.ok(files.length >= 6, files.join());
+    assert.ok(files.length >= 4, files.join());
     for (const file of files) {
       const sound = readFileSync(file);
       const injured = Buffer.from(sound);

@@ -15,8 +15,8 @@ import { describe, it } from "vitest";
 import { exportNames } from "../../src/cli/export-names.ts";
 import { freshFolder, pattern } from "../contract/store-fixture.ts";
 import { run } from "../fixtures/command.ts";
+import { contentsOf } from "../fixtures/contents.ts";
 import { appendTo, copyTo, mixedLoad, putObject, putParts, serverOn, sha256 } from "../fixtures/data-folder.ts";
-import type { TestServer } from "../fixtures/server.ts";
 
 const TIMEOUT_MS = 60_000;
 const LIST = path.join(".cosbox-export", "objects.jsonl");
@@ -60,25 +60,6 @@ const HOSTILE = [
   "%2e%2e/%2f",
   "~/.bashrc",
 ];
-
-/** Every key of the bucket with what a client can see of it and the hash of its bytes. */
-async function contentsOf(server: TestServer, bucket = server.bucket): Promise<Record<string, unknown>> {
-  const found: Record<string, unknown> = {};
-  for (let marker = ""; ; ) {
-    const page = await server.send({ bucket, query: { marker, "max-keys": 100, "encoding-type": "url" } });
-    for (const encoded of page.elements("Key")) {
-      const key = decodeURIComponent(encoded);
-      const got = await server.send({ bucket, path: `/${key}` });
-      assert.equal(got.status, 200, `${key}: ${got.text.slice(0, 200)}`);
-      const shown = Object.entries(got.headers).filter(([name]) =>
-        /^(etag|last-modified|content-|cache-control|expires|x-cos-(hash|meta|object|next|storage))/.test(name),
-      );
-      found[key] = { ...Object.fromEntries(shown), sha256: sha256(got.body) };
-    }
-    marker = decodeURIComponent(page.element("NextMarker") ?? "");
-    if (page.element("IsTruncated") !== "true") return found;
-  }
-}
 
 describe("names of exported files", () => {
   it("gives every key a name of its own, on file systems of all kinds, that stays inside", () => {
@@ -181,7 +162,7 @@ describe("cosbox export and import", { timeout: TIMEOUT_MS }, () => {
     assert.match(stdout, /^passed over: link: /m);
     assert.match(stdout, /^passed over: sub\/way-out: /m);
     const server = await serverOn(path.join(folder, "data"), false);
-    const contents = (await contentsOf(server, "new-1250000000")) as Record<string, Record<string, string>>;
+    const contents = await contentsOf(server, "new-1250000000");
     assert.deepEqual(Object.keys(contents), ["page.html", "sub/deeper/data"]);
     assert.equal(contents["page.html"]?.["content-type"], "text/html");
     assert.equal(contents["sub/deeper/data"]?.["content-type"], "application/octet-stream");
