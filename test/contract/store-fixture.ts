@@ -42,15 +42,13 @@ export const DISKS: readonly (readonly [name: string, make: (cleanup?: Cleanup) 
 /** What is in memory outlives the store, not the process; each opening draws a new incarnation. */
 export function memoryDisk(): Disk {
   const metadata = memoryMetadata();
-  const blobs = memoryBlobs({ random: systemRandom() });
-  let first = true;
+  let blobs: BlobEngine | undefined;
   return {
     async open() {
-      if (first) {
-        first = false;
-        return { metadata, blobs };
-      }
-      return { metadata, blobs: renamed(blobs, systemRandom().bytes(8).toString("hex")) };
+      const random = systemRandom();
+      // Each opening sees what all the earlier ones have stored.
+      blobs = blobs === undefined ? memoryBlobs({ random }) : renamed(blobs, random.bytes(8).toString("hex"));
+      return { metadata, blobs };
     },
   };
 }

@@ -28,6 +28,11 @@ export function chanceOf(test: string, runs: number): Chance {
   let seed = SEED | 0;
   for (const character of test) seed = (Math.imul(seed, 31) + (character.codePointAt(0) ?? 0)) | 0;
   process.stderr.write(`${test}: SEED=${SEED} COSBOX_FUZZ_RUNS=${runs}\n`);
+  return chanceFrom(seed);
+}
+
+/** The chance of one seed, below 2^32. */
+export function chanceFrom(seed: number): Chance {
   const random = seededRandom(seed);
   const below = (count: number): number => (count < 1 ? 0 : random.bytes(4).readUInt32LE() % count);
   return {

@@ -1,0 +1,12 @@
+/**
+ * The simulations of test/simulation with more runs than an everyday test has time for: minutes to hours, by the same
+ * variables. `vitest run --mode long`.
+ */
+
+process.env["COSBOX_MODEL_RUNS"] ??= "3000";
+process.env["COSBOX_ROT_INJURIES"] ??= "100000";
+
+await import("../simulation/bit-rot.test.ts");
+await import("../simulation/model.test.ts");
+
+export {};

@@ -1,0 +1,365 @@
+/** A server that plays the steps of model.ts and holds what a client sees against what the model says. */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { signCos } from "../../src/dialects/cos/sign.ts";
+import { FAMILY, splitUploadKey } from "../../src/store/keys.ts";
+import { type Body, decodeBucket, decodeChunk, decodeObject, decodePart } from "../../src/store/records.ts";
+import type { Store } from "../../src/store/store.ts";
+import { type Cleanup, type Disk, type Engines, openOn } from "../contract/store-fixture.ts";
+import { type Asked, type InProcess, inProcess, type Told } from "../fixtures/in-process.ts";
+import { partList, UNKNOWN_UPLOAD } from "../fixtures/uploads.ts";
+import { crc64ecma } from "../interop/content.ts";
+import {
+  bytesOf,
+  BUCKETS,
+  KEYS,
+  manyPart,
+  type Model,
+  type ModelUpload,
+  PART_BYTES_MIN,
+  type Seen,
+  type Step,
+} from "./model.ts";
+
+const ACCOUNT = {
+  secretId: "AKIDmodel",
+  secretKey: "model",
+  appid: "1250000000",
+  uin: "100000000001",
+  published: false,
+};
+/** Bytes up to which a body is a row. */
+const INLINE_MAX = 64;
+
+const hostOf = (bucket: string): string => `${bucket}.cos.ap-guangzhou.myqcloud.com`;
+const encoded = (key: string): string => key.split("/").map(encodeURIComponent).join("/");
+
+const UNESCAPED: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+const plain = (text: string): string => text.replace(/&(\w+);/g, (whole, name: string) => UNESCAPED[name] ?? whole);
+const texts = (xml: string, element: string): string[] =>
+  [...xml.matchAll(new RegExp(`<${element}>([^<]*)</${element}>`, "g"))].map(([, text = ""]) => plain(text));
+const blocks = (xml: string, element: string): string[] =>
+  [...xml.matchAll(new RegExp(`<${element}>(.*?)</${element}>`, "gs"))].map(([, text = ""]) => text);
+
+/** Opens a server on `disk` that a model can be held against. */
+export async function modelled(disk: Disk, cleanup: Cleanup) {
+  let engines: Engines;
+  let store: Store;
+  let server: InProcess;
+  const played = new Map<string, number>();
+
+  async function open(): Promise<void> {
+    engines = await disk.open();
+    store = await openOn(engines, { inlineMax: INLINE_MAX }, cleanup);
+    server = await inProcess(store, { partBytesMin: PART_BYTES_MIN }, [ACCOUNT]);
+  }
+
+  function ask(bucket: string, request: Omit<Asked, "host">): Promise<Told> {
+    return server.ask({ ...request, host: hostOf(bucket) });
+  }
+
+  /** What only the owner may ask. */
+  function askAsOwner(bucket: string, method: string, headers: Record<string, string> = {}): Promise<Told> {
+    const { secretId, secretKey } = ACCOUNT;
+    const now = Math.floor(Date.now() / 1000);
+    const host = hostOf(bucket);
+    const signTime = `${now - 60};${now + 600}`;
+    const { authorization } = signCos({ secretId, secretKey, method, path: "/", headers: [["host", host]], signTime });
+    return ask(bucket, { method, target: "/", headers: { ...headers, host, authorization } });
+  }
+
+  const noted = (note: string | undefined): Record<string, string> =>
+    note === undefined ? {} : { "x-cos-meta-note": note };
+  const sourceOf = (model: Model, from: { bucket: number; key: number }): Record<string, string> => ({
+    "x-cos-copy-source": `${hostOf(model.bucket(from.bucket))}/${encoded(model.key(from.key))}`,
+  });
+
+  function send(model: Model, step: Exclude<Step, { kind: "restart" | "appendMany" | "manyParts" }>): Promise<Told> {
+    if ("upload" in step) return sendToUpload(model, step);
+    const bucket = model.bucket(step.bucket);
+    const target = "key" in step ? `/${encoded(model.key(step.key))}` : "/";
+    switch (step.kind) {
+      case "createBucket":
+        return askAsOwner(bucket, "PUT", { "x-cos-acl": "public-read-write" });
+      case "deleteBucket":
+        return askAsOwner(bucket, "DELETE");
+      case "headBucket":
+        return ask(bucket, { method: "HEAD", target });
+      case "put":
+        return ask(bucket, { method: "PUT", target, headers: noted(step.note), body: bytesOf(step.content) });
+      case "get": {
+        const { range } = step;
+        const text = range && ("suffix" in range ? `-${range.suffix}` : `${range.first}-${range.last ?? ""}`);
+        return ask(bucket, { method: "GET", target, headers: text === undefined ? {} : { range: `bytes=${text}` } });
+      }
+      case "head":
+        return ask(bucket, { method: "HEAD", target });
+      case "delete":
+        return ask(bucket, { method: "DELETE", target });
+      case "deleteMany": {
+        const objects = step.keys.map(
+          (key) => `<Object><Key>${model.key(key).replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</Key></Object>`,
+        );
+        const body = `<Delete><Quiet>${step.quiet}</Quiet>${objects.join("")}</Delete>`;
+        return ask(bucket, { method: "POST", target: "/?delete", body, headers: { "content-md5": md5Base64(body) } });
+      }
+      case "copy": {
+        const directive = step.replaced ? { "x-cos-metadata-directive": "Replaced", ...noted("replaced") } : {};
+        return ask(bucket, { method: "PUT", target, headers: { ...sourceOf(model, step.from), ...directive } });
+      }
+      case "append": {
+        const size = model.object(step)?.bytes.length ?? 0;
+        const body = bytesOf(step.content);
+        return ask(bucket, { method: "POST", target: `${target}?append&position=${size + step.off}`, body });
+      }
+      case "initiate":
+        return ask(bucket, { method: "POST", target: `${target}?uploads`, headers: noted(step.note) });
+      case "list":
+      case "listUploads": {
+        const uploads = step.kind === "listUploads";
+        const query = [
+          ["prefix", step.prefix],
+          ["delimiter", step.delimiter],
+          [uploads ? "key-marker" : "marker", step.marker],
+          [uploads ? "max-uploads" : "max-keys", step.max === undefined ? "" : String(step.max)],
+        ].flatMap(([name, value = ""]) => (value === "" ? [] : [`${name}=${encodeURIComponent(value)}`]));
+        return ask(bucket, { method: "GET", target: `/?${[...(uploads ? ["uploads"] : []), ...query].join("&")}` });
+      }
+    }
+  }
+
+  function sendToUpload(
+    model: Model,
+    step: Exclude<Extract<Step, { upload: number }>, { kind: "manyParts" }>,
+  ): Promise<Told> {
+    const upload: Pick<ModelUpload, "bucket" | "key" | "id"> = model.upload(step.upload) ?? {
+      bucket: BUCKETS[0] as string,
+      key: "a",
+      id: UNKNOWN_UPLOAD,
+    };
+    const elsewhere = step.kind === "complete" && step.how === "elsewhere";
+    const target = `/${encoded(upload.key)}${elsewhere ? "-not" : ""}?uploadId=${upload.id}`;
+    switch (step.kind) {
+      case "part":
+        return ask(upload.bucket, {
+          method: "PUT",
+          target: `${target}&partNumber=${step.number}`,
+          body: bytesOf(step.content),
+        });
+      case "partCopy": {
+        const { range } = step;
+        const rangeHeader = range && {
+          "x-cos-copy-source-range": `bytes=${range.first}-${range.first + range.length - 1}`,
+        };
+        const headers = { ...sourceOf(model, step.from), ...rangeHeader };
+        return ask(upload.bucket, { method: "PUT", target: `${target}&partNumber=${step.number}`, headers });
+      }
+      case "complete": {
+        const known = model.upload(step.upload);
+        // Where there is no upload yet, any list will do.
+        const named = known ? model.named(known, step.how) : [[1, "0".repeat(32)] as const];
+        return ask(upload.bucket, { method: "POST", target, body: partList(named) });
+      }
+      case "abort":
+        return ask(upload.bucket, { method: "DELETE", target });
+      case "listParts": {
+        const max = step.max === undefined ? "" : `&max-parts=${step.max}`;
+        return ask(upload.bucket, { method: "GET", target: `${target}&part-number-marker=${step.marker}${max}` });
+      }
+    }
+  }
+
+  async function compare(step: Step, told: Told, seen: Seen): Promise<void> {
+    const where = `${JSON.stringify(step)}: ${told.text.slice(0, 400)}`;
+    assert.equal(told.status, seen.status, where);
+    if (seen.code !== undefined) assert.equal(told.code, seen.code, where);
+    if (seen.status >= 300) return;
+    assert.deepEqual(server.faults, [], where);
+    if (seen.bytes !== undefined) assert.ok(told.bytes.equals(seen.bytes), `other bytes: ${JSON.stringify(step)}`);
+    if (seen.etag !== undefined) {
+      const etag = told.headers.get("ETag") ?? blocks(told.text, "ETag")[0] ?? "";
+      assert.equal(plain(etag), `"${seen.etag}"`, where);
+    }
+    if (seen.whole !== undefined) {
+      assert.equal(told.headers.get("x-cos-hash-crc64ecma"), await crc64ecma(seen.whole), where);
+    }
+    if (seen.appendable !== undefined) {
+      assert.equal(told.headers.get("x-cos-object-type"), seen.appendable ? "appendable" : "normal", where);
+      assert.equal(told.headers.get("x-cos-meta-note"), seen.note, where);
+    }
+    if (seen.keys !== undefined) assert.deepEqual(new Set(texts(told.text, "Key")), new Set(seen.keys), where);
+    if (seen.page !== undefined) assert.deepEqual(pageOf(step, told.text), seen.page, where);
+  }
+
+  async function play(model: Model, step: Step): Promise<void> {
+    played.set(step.kind, (played.get(step.kind) ?? 0) + 1);
+    if (step.kind === "restart") {
+      // A process that dies leaves its own row behind; one that ends takes it away.
+      if (step.clean) await store.close();
+      else await store.collector.stop();
+      await open();
+      model.play(step);
+      return;
+    }
+    if (step.kind === "appendMany") {
+      for (const [at, length] of step.lengths.entries()) {
+        await play(model, { ...step, kind: "append", content: { length, seed: step.seed + at }, off: 0 });
+      }
+      return;
+    }
+    if (step.kind === "manyParts") {
+      const upload = model.upload(step.upload);
+      for (let number = 1; upload !== undefined && number <= step.count; number++) {
+        const bytes = manyPart(step, number);
+        const target = `/${encoded(upload.key)}?partNumber=${number}&uploadId=${upload.id}`;
+        const told = await ask(upload.bucket, { method: "PUT", target, body: bytes });
+        if (!upload.open || !model.buckets.has(upload.bucket)) assert.equal(told.status, 404);
+        else assert.equal(told.status, 200, told.text);
+      }
+      model.play(step);
+      return;
+    }
+    const told = await send(model, step);
+    const seen = model.play(step) as Seen;
+    await compare(step, told, seen);
+    if (step.kind === "initiate" && seen.status === 200) {
+      (model.uploads.at(-1) as ModelUpload).id = texts(told.text, "UploadId")[0] as string;
+    }
+  }
+
+  await open();
+  return {
+    play,
+    played,
+    engines: () => ({ ...engines, store }),
+    /** Reads everything that the model holds, and asks for every list. */
+    async walk(model: Model): Promise<void> {
+      for (const bucket of BUCKETS.keys()) {
+        for (const key of KEYS.keys()) await play(model, { kind: "get", bucket, key });
+        for (const kind of ["list", "listUploads"] as const) {
+          await play(model, { kind, bucket, prefix: "", delimiter: "", marker: "", max: undefined });
+        }
+      }
+      for (const upload of model.uploads.keys()) {
+        await play(model, { kind: "listParts", upload, marker: 0, max: undefined });
+      }
+    },
+  };
+}
+
+const md5Base64 = (text: string): string => createHash("md5").update(text).digest("base64");
+
+function pageOf(step: Step, xml: string): Seen["page"] {
+  const first = (text: string, element: string): string => texts(text, element)[0] ?? "";
+  const prefixes = blocks(xml, "CommonPrefixes").map((block) => first(block, "Prefix"));
+  const truncated = first(xml, "IsTruncated") === "true";
+  const sized = (element: string, naming: string) =>
+    blocks(xml, element).map(
+      (block) => `${first(block, naming)} ${first(block, "ETag").replaceAll('"', "")} ${first(block, "Size")}`,
+    );
+  if (step.kind === "list") {
+    return { items: sized("Contents", "Key"), prefixes, next: truncated ? [first(xml, "NextMarker")] : undefined };
+  }
+  if (step.kind === "listParts") {
+    return {
+      items: sized("Part", "PartNumber"),
+      prefixes,
+      next: truncated ? [first(xml, "NextPartNumberMarker")] : undefined,
+    };
+  }
+  return {
+    items: blocks(xml, "Upload").map((block) => `${first(block, "Key")} ${first(block, "UploadId")}`),
+    prefixes,
+    next: truncated ? [first(xml, "NextKeyMarker"), first(xml, "NextUploadIdMarker")] : undefined,
+  };
+}
+
+/**
+ * Waits for the collector and holds the rows and blobs against the model: what it names is there, once, and nothing
+ * else is.
+ */
+export async function expectExactly(
+  model: Model,
+  { metadata, blobs, store }: Engines & { readonly store: Store },
+): Promise<void> {
+  await store.collector.idle();
+  const everything = { start: Buffer.from([0]), end: Buffer.from([0xff]), limit: 1_000_000 };
+  const [rows = []] = await metadata.read([everything]);
+  const family = (name: keyof typeof FAMILY) => rows.filter(({ key }) => key[0] === FAMILY[name]);
+  const tails = (name: keyof typeof FAMILY) =>
+    family(name)
+      .map(({ key }) => key.toString("hex", 1))
+      .sort();
+
+  const bucketIds = new Map(family("bucket").map(({ value }) => [decodeBucket(value).id, decodeBucket(value).name]));
+  const inBucket = (key: Buffer): string => `${bucketIds.get(key.toString("hex", 1, 9))}/`;
+  assert.deepEqual([...bucketIds.values()].sort(), [...model.buckets.keys()].sort());
+  assert.equal(family("accountBucket").length, bucketIds.size);
+
+  assert.deepEqual(
+    family("object")
+      .map(({ key }) => inBucket(key) + key.toString("utf8", 9))
+      .sort(),
+    [...model.buckets].flatMap(([bucket, { objects }]) => [...objects.keys()].map((key) => `${bucket}/${key}`)).sort(),
+  );
+  const open = model.uploads.filter((upload) => upload.open);
+  assert.deepEqual(
+    family("upload")
+      .map(({ key }) => {
+        const { key: name, uploadId } = splitUploadKey(key.subarray(9));
+        return `${inBucket(key)}${name} ${uploadId}`;
+      })
+      .sort(),
+    open.map(({ bucket, key, id }) => `${bucket}/${key} ${id}`).sort(),
+  );
+  assert.deepEqual(
+    family("part")
+      .map(({ key }) => `${key.toString("latin1", 9, key.length - 3)} ${key.readUInt16BE(key.length - 2)}`)
+      .sort(),
+    open.flatMap(({ id, parts }) => [...parts.keys()].map((number) => `${id} ${number}`)).sort(),
+  );
+
+  const needed = {
+    inline: new Set<string>(),
+    reference: new Set<string>(),
+    manifest: new Set<string>(),
+    blob: new Set<string>(),
+  };
+  const bodies: Body[] = [
+    ...family("object").map(({ value }) => decodeObject(value).body),
+    ...family("part").map(({ value }) => decodePart(value).body),
+  ];
+  for (const { manifest, pieces } of bodies) {
+    const chunks = manifest ? family("manifest").filter(({ key }) => key.toString("hex", 1, 17) === manifest.id) : [];
+    for (const { key } of chunks) needed.manifest.add(key.toString("hex", 1));
+    for (const piece of [...chunks.flatMap(({ value }) => decodeChunk(value)), ...pieces]) {
+      if (piece.kind === "inline") {
+        assert.ok(!needed.inline.has(piece.id), "a small body belongs to one");
+        needed.inline.add(piece.id);
+      } else {
+        needed.reference.add(piece.id + piece.holder);
+        needed.blob.add(piece.id);
+      }
+    }
+  }
+  for (const name of ["inline", "reference", "manifest"] as const) {
+    assert.deepEqual(tails(name), [...needed[name]].sort(), `rows of family ${name}`);
+  }
+  assert.deepEqual(await blobs.list(undefined, 1_000_000), [...needed.blob].sort(), "blobs");
+  for (const name of ["garbage", "intent", "version"] as const) assert.deepEqual(tails(name), [], name);
+  assert.deepEqual([tails("format").length, tails("incarnation").length], [1, 1]);
+  const counted = [
+    "bucket",
+    "accountBucket",
+    "account",
+    "object",
+    "upload",
+    "part",
+    "inline",
+    "reference",
+    "manifest",
+  ] as const;
+  const known = counted.reduce((sum, name) => sum + family(name).length, 2);
+  assert.equal(rows.length, known, "rows of a family that nobody knows");
+}
