@@ -26,6 +26,7 @@ import type { Store } from "../store/store.ts";
 import { TransactionContended } from "../store/transact.ts";
 import type { Answer } from "./answer.ts";
 import { formatIsoSeconds } from "./dates.ts";
+import { answerWithin } from "./early-answer.ts";
 import type { WireRequest } from "./request.ts";
 import type { Router } from "./router.ts";
 
@@ -42,12 +43,12 @@ export type Address = (
   readonly baseUrl: string;
 };
 
-/** What a protocol brings to the path. Dialects translate and decide nothing. */
-export interface Dialect {
+/** What a protocol brings to the path. Dialects translate and decide nothing. `A` is an address as the dialect makes it. */
+export interface Dialect<A extends Address = Address> {
   readonly name: string;
-  address(request: WireRequest): Address;
+  address(request: WireRequest): A;
   /** Raises the refusals of signatures; anonymous is a caller too. */
-  authenticate(request: WireRequest, address: Address): Caller;
+  authenticate(request: WireRequest, address: A): Caller;
   /** Reads a copy source; raises InvalidCopySource. */
   locate(source: string): SourceAddress;
   /** The answer that tells a refusal; `address` is undefined when the request has none. */
@@ -56,8 +57,8 @@ export interface Dialect {
   errorDocument(error: CosError, request: WireRequest): string;
 }
 
-export interface PipelineParts {
-  readonly dialect: Dialect;
+export interface PipelineParts<A extends Address = Address> {
+  readonly dialect: Dialect<A>;
   readonly table: readonly Operation[];
   readonly router: Router;
   readonly store: Store;
@@ -160,7 +161,7 @@ class Context implements OperationContext {
 }
 
 /** The pipeline as the edge calls it. It never rejects: whatever happens becomes an answer. */
-export function pipeline(parts: PipelineParts): (request: WireRequest) => Promise<Answer> {
+export function pipeline<A extends Address>(parts: PipelineParts<A>): (request: WireRequest) => Promise<Answer> {
   const { dialect, store, clock, installation } = parts;
   const { limits } = installation;
   const readers = new Map<Operation, InputReader>(parts.table.map((operation) => [operation, inputReader(operation)]));
@@ -192,33 +193,16 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
     const context = new Context(parts, request, address, caller, operation, bucket, object);
     const working = operation.handle(context, input as never);
-    return operation.keepAlive === true
-      ? await answerWithin(working, operation, request)
-      : written(operation, await working);
-  }
-
-  /** Answers at once when the work is done soon; otherwise 200 now, blanks, and the document when it is known. */
-  async function answerWithin(
-    working: Promise<Readonly<Record<string, unknown>>>,
-    operation: Operation,
-    request: WireRequest,
-  ): Promise<Answer> {
-    const late = Symbol("late");
-    let wake: (value: typeof late) => void = () => {};
-    const timeout = new Promise<typeof late>((resolve) => {
-      wake = resolve;
-    });
-    const timer = clock.after(limits.earlyAnswerMs, () => wake(late));
-    const first = await Promise.race([working, timeout]).finally(() => timer.cancel());
-    if (first !== late) return written(operation, first as Readonly<Record<string, unknown>>);
-    const later = working
-      .then((output) => {
-        const { body } = written(operation, output);
-        if (typeof body !== "string") throw new Error(`${operation.name} keeps its client waiting for no document`);
-        return body;
-      })
-      .catch((error: unknown) => dialect.errorDocument(asRefusal(error, request), request));
-    return { status: operation.status, headers: [["Content-Type", "application/xml"]], later };
+    if (operation.keepAlive !== true) return written(operation, await working);
+    return await answerWithin(
+      working.then((output) => written(operation, output)),
+      {
+        clock,
+        earlyAnswerMs: limits.earlyAnswerMs,
+        status: operation.status,
+        errorDocument: (error) => dialect.errorDocument(asRefusal(error, request), request),
+      },
+    );
   }
 
   function asRefusal(error: unknown, request: WireRequest): CosError {

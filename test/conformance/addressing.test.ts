@@ -187,7 +187,9 @@ describe("addressing", () => {
       [`${BUCKET}.file.myqcloud.com`, "CDN domain"],
       ["gz.file.myqcloud.com", "JSON API"],
     ] as const) {
-      assertRefused(await get(host), "NotImplemented", { message: `The ${part} is not implemented yet.` });
+      assertRefused(await get(host), "NotImplemented", {
+        message: `This host belongs to a part of the service that is not implemented yet: ${part}.`,
+      });
     }
   });
 

@@ -4,14 +4,14 @@ import { describe, it } from "vitest";
 import { REGIONS } from "../../config/places.ts";
 import { CosError } from "../../errors/cos-error.ts";
 import { parseTarget } from "../../http/target.ts";
-import { type Address, addressingRules, readAddress, signedPaths } from "./address.ts";
+import { type CosAddress, addressingRules, readAddress, signedPaths } from "./address.ts";
 
 const RULES = addressingRules({ regions: [...REGIONS, "my-region"], suffixes: ["cos.local", "storage.test"] });
 const STRICT = addressingRules({ regions: REGIONS, unknownHosts: "refuse" });
 
 /** One line for an address, or the id of the refusal. */
 function read(host: string | undefined, path = "/", rules = RULES): string {
-  let address: Address;
+  let address: CosAddress;
   try {
     address = readAddress(parseTarget("GET", path, host), rules);
   } catch (error) {

@@ -42,7 +42,7 @@ export type OtherFeature =
   | "CDN domain"
   | "JSON API";
 
-export type Address =
+export type CosAddress =
   | {
       readonly kind: "service";
       /** `region`: the host names one region, and List Buckets shows that one only. */
@@ -129,7 +129,7 @@ export function addressingRules({
  *   refused by PUT Bucket alone (`bucketNameFault`), and simply not found by the others.
  * - `UserCnameInvalid`: a host that belongs to nobody, where the rules refuse those.
  */
-export function readAddress(target: Pick<Target, "authority" | "path" | "form">, rules: AddressingRules): Address {
+export function readAddress(target: Pick<Target, "authority" | "path" | "form">, rules: AddressingRules): CosAddress {
   const meaning = readHost(target.authority.host, rules);
   if (meaning.kind === "other") return meaning;
   if (target.form === "asterisk") return { kind: "service", scope: "all", region: undefined };
@@ -162,7 +162,7 @@ export function readAddress(target: Pick<Target, "authority" | "path" | "form">,
  * A plus in the path is a plus, though the live service was seen to verify it as a blank. Every official client sends
  * `%2B`, and a signature for `a b` must not open `a+b`.
  */
-export function signedPaths({ path }: Pick<Target, "path">, address: Address): readonly string[] {
+export function signedPaths({ path }: Pick<Target, "path">, address: CosAddress): readonly string[] {
   if (
     (address.kind === "bucket" || address.kind === "object") &&
     address.style === "path" &&

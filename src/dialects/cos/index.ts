@@ -5,7 +5,7 @@ import { type ErrorsMode, refuse } from "../../errors/cos-error.ts";
 import type { Address, Dialect } from "../../http/pipeline.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { type AddressingRules, type Address as CosAddress, readAddress } from "./address.ts";
+import { type AddressingRules, type CosAddress, readAddress } from "./address.ts";
 import { readCopySource } from "./copy-source.ts";
 import { errorAnswer, errorDocument } from "./error.ts";
 import { authenticateCos, signedRequestView } from "./signature.ts";
@@ -24,7 +24,7 @@ export interface CosDialectOptions {
 type CosPipelineAddress = Address & { readonly cos: CosAddress };
 
 /** Makes the dialect. */
-export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialectOptions): Dialect {
+export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialectOptions): Dialect<CosPipelineAddress> {
   const options = { skewMs: signSkewMs };
 
   /** Whether the request's authority or path names a bucket, for `Resource`; a host that cannot be read names none. */
@@ -39,10 +39,12 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
 
   return {
     name: "cos",
-    address(request): CosPipelineAddress {
+    address(request) {
       const cos = readAddress(request.target, rules);
       if (cos.kind === "other") {
-        throw refuse("NotImplemented", { message: `The ${cos.feature} is not implemented yet.` });
+        throw refuse("NotImplemented", {
+          message: `This host belongs to a part of the service that is not implemented yet: ${cos.feature}.`,
+        });
       }
       const authority = request.target.authority.text;
       const scheme = request.secure ? "https" : "http";
@@ -54,7 +56,7 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
       return { kind: cos.kind, bucket: cos.bucket, key: cos.key, region, authority, baseUrl, cos };
     },
     authenticate(request, address) {
-      const view = signedRequestView(request, (address as CosPipelineAddress).cos);
+      const view = signedRequestView(request, address.cos);
       const evidence = authenticateCos(view, keys, clock.now(), options);
       if (evidence.kind === "anonymous") return ANONYMOUS;
       const { uin, appid, secretId, published } = evidence.credential;

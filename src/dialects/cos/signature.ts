@@ -17,7 +17,7 @@ import { type CosError, refuse } from "../../errors/cos-error.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Query } from "../../http/target.ts";
-import { type Address, signedPaths } from "./address.ts";
+import { type CosAddress, signedPaths } from "./address.ts";
 import {
   joinedPairs,
   joinedRequest,
@@ -95,7 +95,7 @@ const CREDENTIAL_PARAMETERS: ReadonlySet<string> = new Set([...FIELDS, "sign", T
 /** The view of a request whose address is known. */
 export function signedRequestView(
   request: Pick<WireRequest, "method" | "target" | "headers">,
-  address: Address,
+  address: CosAddress,
 ): SignedRequestView {
   return {
     method: request.method,
