@@ -1,12 +1,17 @@
-/** What whole copies and part copies share: finding the source and holding it against its conditions. */
+/** What whole copies and part copies share: finding the source, holding it against its conditions, and its digests. */
 
 import { refuse } from "../../errors/cos-error.ts";
 import type { ErrorId } from "../../errors/catalogue.ts";
 import { header, required } from "../../operations/input-fields.ts";
 import type { OperationContext } from "../../operations/operation.ts";
-import type { SourceRow } from "../../store/bodies.ts";
-import type { BucketRecord, ObjectRecord } from "../../store/records.ts";
-import { evaluateConditions } from "../object/model.ts";
+import { BodyVanished, type SourceRow } from "../../store/bodies.ts";
+import { bodyDigests } from "../../store/digests.ts";
+import type { BucketRecord, ObjectRecord, PartRecord } from "../../store/records.ts";
+import type { Store } from "../../store/store.ts";
+import { type ByteRange, evaluateConditions } from "../object/model.ts";
+
+/** Attempts at a source that writers keep replacing. */
+const ATTEMPTS_MAX = 10;
 
 /** Input fields that name a source and its conditions. */
 export const copySourceFields = {
@@ -25,17 +30,18 @@ interface CopySourceInput {
   readonly sourceIfUnmodifiedSince: number | undefined;
 }
 
-/** The refusals of `resolveCopySource`, for the declarations of its callers. */
+/** The refusals of `withSource`, for the declarations of its callers. */
 export const COPY_SOURCE_ERRORS = [
   "AccessDenied",
   "InvalidCopySource",
   "InvalidObjectState409",
   "NoSuchCopySource",
   "NotImplemented",
+  "PathConflict",
   "PreconditionFailed",
 ] as const satisfies readonly ErrorId[];
 
-export interface ResolvedSource {
+interface ResolvedSource {
   readonly bucket: BucketRecord;
   readonly key: string;
   readonly object: ObjectRecord;
@@ -43,14 +49,33 @@ export interface ResolvedSource {
   readonly row: SourceRow;
 }
 
+type SourceContext = Pick<OperationContext, "locate" | "mayRead" | "store">;
+
+/**
+ * Finds the object a copy takes and makes the copy with `use`; from the start again whenever the source was replaced or
+ * deleted meanwhile. Raises what the source is refused with, and PathConflict when writers keep replacing it.
+ */
+export async function withSource<T>(
+  context: SourceContext,
+  input: CopySourceInput,
+  use: (source: ResolvedSource) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const source = await resolveCopySource(context, input);
+    try {
+      return await use(source);
+    } catch (error) {
+      if (!(error instanceof BodyVanished)) throw error;
+      if (attempt === ATTEMPTS_MAX) throw refuse("PathConflict", { cause: error });
+    }
+  }
+}
+
 /**
  * The object a copy takes. The caller must be allowed to read it, which is checked before anything tells whether it is
  * there. Conditions are held against the very row that is returned.
  */
-export async function resolveCopySource(
-  context: Pick<OperationContext, "locate" | "mayRead" | "store">,
-  input: CopySourceInput,
-): Promise<ResolvedSource> {
+async function resolveCopySource(context: SourceContext, input: CopySourceInput): Promise<ResolvedSource> {
   const named = context.locate(input.source);
   if (named.versionId !== undefined) {
     throw refuse("NotImplemented", { message: "A copy source with a versionId is not implemented yet." });
@@ -77,4 +102,22 @@ export async function resolveCopySource(
   // Appendable objects cannot be copied. (copy reference page)
   if (object.type === "appendable") throw refuse("InvalidObjectState409");
   return { bucket, key: named.key, object, row };
+}
+
+/**
+ * MD5, in hex, and CRC-64 of a range of a source. A whole object that was stored in one request has both in its record;
+ * one that was made of parts has an ETag of another form, and appendable ones, whose ETag is no MD5, are no sources. All
+ * other bytes are read once for them.
+ */
+export async function digestsOfSource(
+  store: Store,
+  source: ObjectRecord,
+  { start, end }: ByteRange,
+): Promise<Pick<PartRecord, "md5" | "crc64">> {
+  const whole = start === 0 && end === source.size;
+  if (whole && !source.etag.includes("-")) return { md5: source.etag, crc64: source.crc64 };
+  const digests = bodyDigests();
+  for await (const chunk of store.bodies.read(source.body, start, end)) digests.update(chunk);
+  const { md5, crc64 } = digests.finish();
+  return { md5: md5.toString("hex"), crc64 };
 }

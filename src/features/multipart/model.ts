@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { callerId } from "../../access/caller.ts";
 import { refuse } from "../../errors/cos-error.ts";
 import type { Limits } from "../../limits.ts";
-import { header, query, required } from "../../operations/input-fields.ts";
+import { header, query } from "../../operations/input-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import { isUploadId } from "../../store/uploads.ts";
 import { children, faultAt, requiredInteger, requiredText } from "../../xml/decode.ts";
@@ -36,15 +36,16 @@ export const listedUploadIdField: InputField<string> = {
   },
 };
 
-const partNumberText = required(query.text("partNumber", "1 to the greatest part number"), "InvalidArgument");
+const partNumberText = query.text("partNumber", "1 to the greatest part number");
 
 /** `partNumber`, 1 to `limits.partsMax`. Raises InvalidArgument. */
 export const partNumberField: InputField<number> = {
   ...partNumberText,
-  async read(source) {
+  required: true,
+  read(source) {
     const { limits } = source;
-    const text = await partNumberText.read(source);
-    const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+    const text = partNumberText.read(source) as string | undefined;
+    const number = text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : 0;
     if (number < 1 || number > limits.partsMax) {
       throw refuse("InvalidArgument", {
         message: `The argument partNumber must be a whole number from 1 to ${limits.partsMax}.`,
