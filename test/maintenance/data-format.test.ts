@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
 import { describe, it } from "vitest";
 import { lmdbMetadata } from "../../src/engines/metadata/lmdb.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
@@ -22,11 +23,16 @@ interface Expected {
   readonly uploadId: string;
 }
 
-/** A copy of the folder that a version with this format wrote. */
+/** The folder that a version with this format wrote, byte for byte; scripts/make-data-format.ts packed it. */
 async function copyOf(format: string): Promise<{ folder: string; data: string; expected: Expected }> {
   const folder = await freshFolder();
   const data = path.join(folder, "data");
-  cpSync(path.join(FIXTURES, format, "data"), data, { recursive: true });
+  const packed = gunzipSync(readFileSync(path.join(FIXTURES, format, "data.json.gz"))).toString();
+  for (const [name, bytes] of Object.entries(JSON.parse(packed) as Record<string, string>)) {
+    const file = path.join(data, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, Buffer.from(bytes, "base64"));
+  }
   const expected = JSON.parse(readFileSync(path.join(FIXTURES, format, "expected.json"), "utf8")) as Expected;
   return { folder, data, expected };
 }
