@@ -39,13 +39,14 @@ export const initiateMultipartUpload = operation(
   async (context, input) => {
     const { bucket, clock, key, random, store } = context;
     const initiatedMs = clock.now();
+    const uin = ownerOf(context);
     const uploadId = makeUploadId(initiatedMs, random);
     await store.transact([], async (tx) => {
       await store.buckets.requireSame(tx, bucket);
       store.uploads.create(tx, uploadName(context, uploadId), {
         initiatedMs,
-        ownerUin: bucket.ownerUin,
-        initiatorUin: ownerOf(context),
+        ownerUin: uin,
+        initiatorUin: uin,
         storageClass: input.storageClass,
         headers: storedHeaders(input.stored, key),
         metadata: input.metadata,
