@@ -115,7 +115,10 @@ export const header = {
 /** Input from the query. Names match in any case, as SDKs disagree (`versionId`, `VersionId`). */
 export const query = vocabulary("query");
 
-/** Headers with a common prefix, by the rest of their names in lower case, in the order received. */
+/**
+ * Headers with a common prefix, by the rest of their names in lower case, in the order received. A header that is the
+ * prefix alone raises InvalidArgument.
+ */
 export function headersWithPrefix(
   prefix: string,
   check: (pairs: readonly (readonly [string, string])[], limits: Limits) => void,
@@ -126,11 +129,15 @@ export function headersWithPrefix(
     name: prefix,
     required: false,
     summary: "any number of headers",
-    errors,
+    errors: [...new Set<ErrorId>([...errors, "InvalidArgument"])],
     read({ request, limits }) {
       const pairs: [string, string][] = [];
       for (const [name, value] of request.headers.entries()) {
-        if (name.length > prefix.length && name.startsWith(prefix)) pairs.push([name.slice(prefix.length), value]);
+        if (!name.startsWith(prefix)) continue;
+        if (name === prefix) {
+          throw refuse("InvalidArgument", { message: `The header ${prefix} has no name after its prefix.` });
+        }
+        pairs.push([name.slice(prefix.length), value]);
       }
       check(pairs, limits);
       return pairs;

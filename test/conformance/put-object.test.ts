@@ -194,6 +194,21 @@ describe("PutObject", () => {
       assertRefused(await put("/meta-2k1", { headers }), "InvalidArgument", { message: /2049 bytes; at most 2048/ });
       await assertAbsent("/meta-2k1");
     });
+
+    for (const value of ["1", ""]) {
+      it(`InvalidArgument: a header without a name after the prefix, valued ${JSON.stringify(value)}`, async () => {
+        const answer = await put("/meta-nameless", { headers: { "x-cos-meta-": value, "x-cos-meta-a": "1" } });
+        assertRefused(answer, "InvalidArgument", { message: "The header x-cos-meta- has no name after its prefix." });
+        await assertAbsent("/meta-nameless");
+      });
+    }
+
+    it("is not made of headers that no page knows, which are ignored", async () => {
+      const headers = { "x-cos-metadata-color": "red", "x-cos-of-tomorrow": "1" };
+      assert.equal((await put("/meta-unknown", { headers })).status, 200);
+      const names = headerNames(await get("/meta-unknown")).map((name) => name.toLowerCase());
+      for (const name of Object.keys(headers)) assert.ok(!names.includes(name), name);
+    });
   });
 
   describe("its digests", () => {

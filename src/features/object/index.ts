@@ -5,7 +5,10 @@
  * `application/octet-stream`, from a table of common files where the service's is not published; a Range that is not one
  * plain range of bytes is ignored; a HEAD ignores Range; user metadata over the bound is InvalidArgument, and an
  * empty value of it is kept, while other empty headers count as absent; a condition whose date cannot be read is ignored;
- * If-Range holds as in RFC 9110; `x-amz-decoded-content-length`, where a client tells it, must be the body's size. Headers of features that are not built answer NotImplemented by name.
+ * If-Range holds as in RFC 9110; `x-amz-decoded-content-length`, where a client tells it, must be the body's size.
+ * Headers of features that are not built answer NotImplemented by name; other `x-cos-` headers that no page knows are
+ * ignored, as the service does, but `x-cos-meta-` with no name after it is InvalidArgument. An object belongs to the
+ * account that uploaded it, whichever way it was uploaded, and to the bucket's owner where that was nobody known.
  */
 
 import type { Operation } from "../../operations/operation.ts";
