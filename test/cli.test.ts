@@ -81,9 +81,15 @@ describe("a start that cannot succeed ends with one line, and an exit code that 
   });
 
   it("an unknown flag or command, as a fault of usage", async () => {
-    const [flag, command] = await Promise.all([refusal(["serve", "--lisen", "x"]), refusal(["srve"])]);
+    const [flag, command, argument] = await Promise.all([
+      refusal(["serve", "--lisen", "x"]),
+      refusal(["srve"]),
+      refusal(["serve", "here"]),
+    ]);
     assert.deepEqual(flag, { code: 2, line: "unknown option '--lisen' (Did you mean --listen?); see cosbox help" });
     assert.deepEqual(command, { code: 2, line: 'unknown command "srve"; did you mean serve?' });
+    assert.equal(argument.code, 2);
+    assert.match(argument.line, /^too many arguments .* got 1[^.]*; see cosbox help$/);
   });
 
   it("a busy port", async () => {

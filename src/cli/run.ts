@@ -168,7 +168,7 @@ export async function run(argv: readonly string[], shell: Shell): Promise<number
     if (error instanceof CommanderError) {
       // Help that was asked for arrives here as well.
       if (error.exitCode === 0) return 0;
-      const line = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+      const line = error.message.replace(/^error: |\.$/g, "").replaceAll("\n", " ");
       shell.stderr.write(`cosbox: ${line}; see cosbox help\n`);
       return EXIT_USAGE;
     }

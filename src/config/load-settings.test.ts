@@ -279,6 +279,20 @@ describe("settings that cannot stand together", () => {
     );
   });
 
+  it("one root key of one's own with the other of the published pair", async () => {
+    const told = /: the root keys come as a pair; this one must not be the published one while the other is your own$/;
+    const ownId = { COSBOX_SECRET_ID: "AKIDmine0000", COSBOX_SECRET_KEY: DEVELOPMENT_SECRET_KEY };
+    const ownKey = { COSBOX_SECRET_ID: DEVELOPMENT_SECRET_ID, COSBOX_SECRET_KEY: "my-own-key" };
+    for (const [env, place] of [
+      [ownId, "COSBOX_SECRET_KEY"],
+      [ownKey, "COSBOX_SECRET_ID"],
+    ] as const) {
+      const line = await refusal({ env });
+      assert.match(line, told);
+      assert.ok(line.startsWith(`${place}: `), line);
+    }
+  });
+
   it("the same SecretId twice", async () => {
     const yaml = `credentials: [{secretId: ${DEVELOPMENT_SECRET_ID}, secretKey: something-else}]\n`;
     assert.match(await refusal({ yaml }), /is there twice/);

@@ -166,8 +166,12 @@ function absolute(layer: Layer, values: LayerValues): LayerValues {
   return resolved;
 }
 
-/** Throws SettingsError where settings that are right one by one cannot stand together. */
-function checkTogether(settings: Settings, placeOf: (name: SettingName) => string): void {
+/**
+ * Throws SettingsError where settings that are right one by one cannot stand together. `places` has the place of every
+ * setting that was set.
+ */
+function checkTogether(settings: Settings, places: ReadonlyMap<SettingName, string>): void {
+  const placeOf = (name: SettingName) => places.get(name) ?? name;
   const refuse = (message: string) => {
     throw new SettingsError(message);
   };
@@ -182,9 +186,13 @@ function checkTogether(settings: Settings, placeOf: (name: SettingName) => strin
     );
   }
   if ((secretId === DEVELOPMENT_SECRET_ID) !== (secretKey === DEVELOPMENT_SECRET_KEY)) {
-    const [given, missing] =
-      secretId === DEVELOPMENT_SECRET_ID ? ["secretKey", "COSBOX_SECRET_ID"] : ["secretId", "COSBOX_SECRET_KEY"];
-    refuse(`${placeOf(given as SettingName)}: the root keys come as a pair; set ${missing} as well`);
+    const [own, published] =
+      secretId === DEVELOPMENT_SECRET_ID ? (["secretKey", "secretId"] as const) : (["secretId", "secretKey"] as const);
+    const pair = "the root keys come as a pair";
+    if (places.has(published)) {
+      refuse(`${placeOf(published)}: ${pair}; this one must not be the published one while the other is your own`);
+    }
+    refuse(`${placeOf(own)}: ${pair}; set ${SETTINGS[published].env} as well`);
   }
   if (profile === "server" && secretId === DEVELOPMENT_SECRET_ID) {
     refuse("the server profile has no published keys: set your own with COSBOX_SECRET_ID and COSBOX_SECRET_KEY");
@@ -242,11 +250,10 @@ export async function loadSettings(origin: SettingsOrigin): Promise<LoadedSettin
 
   const merged: Record<string, unknown> = {};
   const sources = new Map<string, Source>();
-  const places = new Map<string, string>();
+  const places = new Map<SettingName, string>();
   for (const name of SETTING_NAMES) {
     merged[name] = origin.defaults?.[name] ?? SETTINGS[name].default;
     sources.set(name, "default");
-    places.set(name, name);
   }
   merged["data"] = path.resolve(cwd, String(merged["data"]));
 
@@ -272,6 +279,6 @@ export async function loadSettings(origin: SettingsOrigin): Promise<LoadedSettin
   }));
 
   const settings = merged as unknown as Settings;
-  checkTogether(settings, (name) => places.get(name) ?? name);
+  checkTogether(settings, places);
   return { settings, sources, warnings: misspeltVariables(env) };
 }
