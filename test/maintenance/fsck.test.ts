@@ -12,6 +12,8 @@ import { appendTo, copyTo, mixedLoad, putObject, putParts, serverOn } from "../f
 
 const TIMEOUT_MS = 60_000;
 
+const FINISHED = "leftovers: (none|\\d+ entries that wait for the collector)\n";
+
 /** A data folder with objects of all forms; `big` and `big-copy` share a blob. */
 async function filled(): Promise<{ folder: string; data: string }> {
   const folder = await freshFolder();
@@ -54,17 +56,18 @@ async function blobsOf(blobs: BlobEngine, bytes: number): Promise<string[]> {
   return found;
 }
 
-/** Turns one bit of the first occurrence of `bytes` in the files of a folder. */
-function flipIn(folder: string, bytes: Buffer): string {
+/** Turns one bit of `bytes` wherever they are in the files of a folder: a database keeps old pages beside the one in use. */
+function flipIn(folder: string, bytes: Buffer): void {
+  let turned = 0;
   for (const file of filesIn(folder)) {
     const content = readFileSync(file);
-    const at = content.indexOf(bytes);
-    if (at < 0) continue;
-    content[at + 1] = (content[at + 1] as number) ^ 4;
+    for (let at = content.indexOf(bytes); at >= 0; at = content.indexOf(bytes, at + 1)) {
+      content[at + 1] = (content[at + 1] as number) ^ 4;
+      turned += 1;
+    }
     writeFileSync(file, content);
-    return file;
   }
-  throw new Error("the bytes are in none of the files");
+  assert.ok(turned > 0, "the bytes are in one of the files");
 }
 
 describe("cosbox fsck", { timeout: TIMEOUT_MS }, () => {
@@ -74,7 +77,9 @@ describe("cosbox fsck", { timeout: TIMEOUT_MS }, () => {
     assert.equal(stderr, "");
     assert.match(
       stdout,
-      /^checked 1 bucket, 14 objects of [\d.]+ kB, 0 uploads, 0 parts, \d+ rows and \d+ blobs in .*\ndamage: none\nleftovers: none\n$/,
+      new RegExp(
+        `^checked 1 bucket, 14 objects of [\\d.]+ kB, 0 uploads, \\d+ parts, \\d+ rows and \\d+ blobs in .*\ndamage: none\n${FINISHED}$`,
+      ),
     );
     assert.equal(code, 0);
   });
@@ -133,7 +138,11 @@ describe("cosbox fsck", { timeout: TIMEOUT_MS }, () => {
 
     await onBlobs(data, (blobs) => blobs.put(body()));
     const before = await run(["fsck", "--data", "data"], folder);
-    assert.deepEqual([before.code, /leftovers: 1 blobs/.test(before.stdout)], [0, true], before.stdout);
+    assert.deepEqual(
+      [before.code, /^leftovers: .*1 blobs that no row names/m.test(before.stdout)],
+      [0, true],
+      before.stdout,
+    );
     const repaired = await run(["fsck", "--repair", "--data", "data"], folder);
     assert.equal(repaired.code, 0, repaired.stderr);
     assert.match(repaired.stdout, /^freed: /m);
