@@ -43,6 +43,7 @@ const TOLD_BY_STORAGE: ReadonlySet<string> = new Set([
   "DataFromNewerVersion",
   "MetadataUnusable",
   "RecordFromNewerVersion",
+  "RowDamaged",
   "StorageUnavailable",
 ]);
 

@@ -18,16 +18,33 @@ export async function readRows(
       return found.length === 0 ? rows : [...found, ...rows];
     } catch (error) {
       if (!(error instanceof RowDamaged)) throw error;
-      // A range is read in order, so those before this one are sound.
-      if (rest.start.compare(error.key) < 0) {
-        const [before = []] = await metadata.read([{ ...rest, end: error.key }]);
-        found = [...found, ...before];
-      }
+      const before = await rowsBefore(metadata, rest);
+      found = [...found, ...before];
       damaged(error.key);
       if (found.length >= range.limit) return found;
-      rest = { ...range, start: after(error.key), limit: range.limit - found.length };
+      // Where it is the key that is damaged it may seem to stand anywhere, and must not lead back to where we were.
+      const reached = before.at(-1)?.key ?? rest.start;
+      const past = after(error.key.compare(reached) > 0 && error.key.compare(rest.end) < 0 ? error.key : reached);
+      rest = { ...range, start: past, limit: range.limit - found.length };
     }
   }
+}
+
+/** The rows before the first damaged one of a range that has one: as many as can be read. */
+async function rowsBefore(metadata: Pick<MetadataEngine, "read">, range: Range): Promise<readonly Row[]> {
+  let sound: readonly Row[] = [];
+  for (let tooMany = range.limit; tooMany - sound.length > 1; ) {
+    const limit = Math.ceil((sound.length + tooMany) / 2);
+    try {
+      [sound = []] = await metadata.read([{ ...range, limit }]);
+      // Somebody has taken the damaged row away meanwhile.
+      if (sound.length < limit) return sound;
+    } catch (error) {
+      if (!(error instanceof RowDamaged)) throw error;
+      tooMany = limit;
+    }
+  }
+  return sound;
 }
 
 /** Every row of a range, in pages of its limit, each visited and waited for; damaged ones go to `damaged`. */
