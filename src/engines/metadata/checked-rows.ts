@@ -30,9 +30,12 @@ export function unsealed(key: Buffer, stored: Uint8Array, size: number): Buffer 
   const value = Buffer.allocUnsafe(length);
   // The database library's buffers have a `length` of their own, which Buffer's methods do not go by; this one is told.
   value.set(Uint8Array.prototype.subarray.call(stored, 0, length));
-  const sum = crc32(value, crc32(key));
-  for (let at = 0; at < SUM_BYTES; at++) {
-    if (stored[length + at] !== ((sum >>> (8 * at)) & 0xff)) throw new RowDamaged(key);
-  }
+  if (readSum(stored, length) !== crc32(value, crc32(key))) throw new RowDamaged(key);
   return value;
+}
+
+/** Little-endian, as `sealed` writes it. */
+function readSum(stored: Uint8Array, at: number): number {
+  const [a, b, c, d] = [stored[at], stored[at + 1], stored[at + 2], stored[at + 3]] as [number, number, number, number];
+  return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
 }
