@@ -84,6 +84,10 @@ export const LIMITS = {
   earlyAnswerMs: 5000,
   /** Bytes up to which a body is kept in a row of the metadata store, and not in a blob of its own. */
   inlineBytesMax: 16 * 1024,
+  /** Bytes up to which a longer body shares a file with others, 0 for a file each; on disk only. */
+  segmentBytesMax: 1024 ** 2,
+  /** Bytes per second that may be read and written to give back the space of removed bodies that shared files. */
+  packingBytesPerSecond: 32 * 1024 ** 2,
   /** On a stop, ms that requests under way get before their connections are cut. */
   stopGraceMs: 10_000,
 };
@@ -100,6 +104,8 @@ export function limitBounds(name: LimitName): { readonly min: number; readonly m
   if (name === "keyBytesMax") return { min: 1, max: 1600 };
   // Rows name a part by two bytes, and an ETag counts them in as many.
   if (name === "partsMax") return { min: 1, max: 65_535 };
+  // Such a body is held in memory until it is complete.
+  if (name === "segmentBytesMax") return { min: 0, max: 16 * 1024 ** 2 };
   if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };
   return { min: 1, max: Number.MAX_SAFE_INTEGER };

@@ -15,8 +15,8 @@ import { BlobDamaged, type BlobId } from "../../ports/blobs.ts";
 import { BUFFER_BYTES, giveBuffer, takeBuffer } from "./buffers.ts";
 import { closeFile, errorCode, fileSize, readAt, syncData, writeAt } from "./disk.ts";
 
-const BLOCK_BYTES = 64 * 1024;
-const SUM_BYTES = 4;
+export const BLOCK_BYTES = 64 * 1024;
+export const SUM_BYTES = 4;
 const TRAILER_BYTES = 64;
 const MAGIC = Buffer.from("cosboxbl", "ascii");
 const FORMAT = 1;
@@ -33,11 +33,12 @@ const SYNC_EVERY_BYTES = 8 * 1024 * 1024;
 const indexBytes = Buffer.alloc(8);
 
 /** The CRC-32 of the id's 16 bytes, with which every block's sum begins. */
-function sumOfId(id: BlobId): number {
+export function sumOfId(id: BlobId): number {
   return crc32(Buffer.from(id, "hex"));
 }
 
-function sumOfBlock(idSum: number, index: number, block: Buffer): number {
+/** The sum of a block, which continues that of its blob's id. */
+export function sumOfBlock(idSum: number, index: number, block: Buffer): number {
   indexBytes.writeUInt32LE(index, 0);
   return crc32(block, crc32(indexBytes, idSum));
 }
@@ -203,10 +204,12 @@ interface Sums {
   readonly entries: Buffer;
 }
 
-/** A blob file that is open for reading and whose trailer was found to be sound. */
+/** A blob that can be read: its file is open, and its trailer or header was found to be sound. */
 export interface OpenBlobFile {
   readonly id: BlobId;
   readonly fd: number;
+  /** Where in the file the blob's first byte lies; 0 in a file of its own. */
+  readonly base: number;
   /** Stored bytes. */
   readonly size: number;
   readonly idSum: number;
@@ -215,7 +218,7 @@ export interface OpenBlobFile {
 }
 
 /** A failing disk is damage; what the process cannot do for other reasons stays what it is. */
-async function reading<T>(id: BlobId, work: Promise<T>): Promise<T> {
+export async function reading<T>(id: BlobId, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
@@ -241,7 +244,7 @@ export async function openBlobFile(id: BlobId, fd: number): Promise<OpenBlobFile
     const held = Math.min(blocks, SUMS_HELD);
     const entries = Buffer.alloc(held * SUM_BYTES);
     buffer.copy(entries, 0, got - TRAILER_BYTES - entries.length, got - TRAILER_BYTES);
-    return { id, fd, size, idSum: sumOfId(id), sums: { first: blocks - held, entries } };
+    return { id, fd, base: 0, size, idSum: sumOfId(id), sums: { first: blocks - held, entries } };
   } finally {
     giveBuffer(buffer);
   }
@@ -259,6 +262,16 @@ async function sumsFrom(file: OpenBlobFile, first: number, count: number): Promi
   return file.sums;
 }
 
+/** Throws BlobDamaged unless `bytes`, the blob's blocks from `first` on, match `sums`. */
+export function checkBlocks(file: Pick<OpenBlobFile, "id" | "idSum">, sums: Sums, first: number, bytes: Buffer): void {
+  for (let at = 0, index = first; at < bytes.length; at += BLOCK_BYTES, index++) {
+    const block = bytes.subarray(at, Math.min(at + BLOCK_BYTES, bytes.length));
+    if (sumOfBlock(file.idSum, index, block) !== sums.entries.readUInt32LE((index - sums.first) * SUM_BYTES)) {
+      throw new BlobDamaged(file.id, `block ${index} does not match its checksum`);
+    }
+  }
+}
+
 /** A buffer on its way from the disk. */
 interface Ahead {
   readonly buffer: Buffer;
@@ -273,7 +286,9 @@ function readAhead(file: OpenBlobFile, position: number, stop: number): Ahead | 
   if (position >= stop) return undefined;
   const buffer = takeBuffer();
   const length = Math.min(BUFFER_BYTES, stop - position);
-  const outcome = reading(file.id, readAt(file.fd, buffer, length, position)).catch((error: unknown) => ({ error }));
+  const outcome = reading(file.id, readAt(file.fd, buffer, length, file.base + position)).catch((error: unknown) => ({
+    error,
+  }));
   return { buffer, position, length, outcome };
 }
 
@@ -298,12 +313,7 @@ export async function* readBlobFile(file: OpenBlobFile, start: number, end: numb
       ahead = readAhead(file, position + length, stop);
       const first = position / BLOCK_BYTES;
       const sums = await sumsFrom(file, first, Math.ceil(length / BLOCK_BYTES));
-      for (let at = 0, index = first; at < length; at += BLOCK_BYTES, index++) {
-        const block = buffer.subarray(at, Math.min(at + BLOCK_BYTES, length));
-        if (sumOfBlock(file.idSum, index, block) !== sums.entries.readUInt32LE((index - sums.first) * SUM_BYTES)) {
-          throw new BlobDamaged(file.id, `block ${index} does not match its checksum`);
-        }
-      }
+      checkBlocks(file, sums, first, buffer.subarray(0, length));
       yield buffer.subarray(Math.max(0, start - position), Math.min(length, end - position));
       held = undefined;
       giveBuffer(buffer);

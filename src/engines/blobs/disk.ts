@@ -2,7 +2,24 @@
  * The file operations of the local blob engine: positional, whole, and with the disk's own troubles put in the port's
  * words. Descriptors are plain numbers and calls take callbacks, since that is the fastest road Node has.
  */
-import { close, constants, fdatasync, fstat, fsync, mkdir, open, read, rmdir, unlink, write } from "node:fs";
+import {
+  close,
+  constants,
+  fdatasync,
+  fstat,
+  fsync,
+  ftruncate,
+  mkdir,
+  open,
+  read,
+  rename,
+  rmdir,
+  stat,
+  unlink,
+  write,
+  writev,
+} from "node:fs";
+import { opendir } from "node:fs/promises";
 import { type StorageTrouble, StorageUnavailable } from "../../ports/blobs.ts";
 
 const TROUBLES = new Map<string, readonly [StorageTrouble, string]>([
@@ -30,6 +47,9 @@ function done(resolve: () => void, reject: (error: Error) => void): (error: Erro
 export const TO_READ = constants.O_RDONLY;
 /** A file that must not be there yet: no blob is ever written over. */
 export const TO_CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+
+/** A file that is there, to change bytes that it has. */
+export const TO_CHANGE = constants.O_RDWR;
 
 export function openFile(path: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -77,6 +97,63 @@ export function writeAt(fd: number, buffer: Buffer, length: number, position: nu
       });
     };
     next();
+  });
+}
+
+/** Writes the buffers one after another, from `position` on, all of them. */
+export function writeAllAt(fd: number, buffers: readonly Buffer[], position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let left = buffers;
+    let at = position;
+    const next = (): void => {
+      writev(fd, left, at, (error, count) => {
+        if (error) return reject(inWords(error));
+        at += count;
+        left = without(left, count);
+        if (left.length === 0) return resolve();
+        next();
+      });
+    };
+    next();
+  });
+}
+
+/** The buffers without their first `count` bytes. */
+function without(buffers: readonly Buffer[], count: number): readonly Buffer[] {
+  let gone = count;
+  for (const [index, buffer] of buffers.entries()) {
+    if (gone < buffer.length) return [buffer.subarray(gone), ...buffers.slice(index + 1)];
+    gone -= buffer.length;
+  }
+  return [];
+}
+
+/** Cuts the file to `length` bytes. */
+export function cutFile(fd: number, length: number): Promise<void> {
+  return new Promise((resolve, reject) => ftruncate(fd, length, done(resolve, reject)));
+}
+
+/** Gives a file another name, in place of whatever has that name. */
+export function renameFile(from: string, to: string): Promise<void> {
+  return new Promise((resolve, reject) => rename(from, to, done(resolve, reject)));
+}
+
+/** Whether `path` still leads to the open file. */
+export async function isFileAt(path: string, fd: number): Promise<boolean> {
+  const open = await identity((done) => fstat(fd, { bigint: true }, done));
+  const named = await identity((done) => stat(path, { bigint: true }, done));
+  return named !== undefined && named === open;
+}
+
+function identity(
+  ask: (done: (error: Error | null, stats: { dev: bigint; ino: bigint }) => void) => void,
+): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    ask((error, stats) => {
+      if (!error) resolve(`${stats.dev}.${stats.ino}`);
+      else if (errorCode(error) === "ENOENT") resolve(undefined);
+      else reject(inWords(error));
+    });
   });
 }
 
@@ -135,4 +212,15 @@ export function removeFile(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     unlink(path, (error) => (error && errorCode(error) !== "ENOENT" ? reject(inWords(error)) : resolve()));
   });
+}
+
+/** The names in a folder; none when there is no such folder. */
+export async function entriesOf(path: string): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const { name } of await opendir(path, { bufferSize: 256 })) names.push(name);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT" && errorCode(error) !== "ENOTDIR") throw error;
+  }
+  return names;
 }

@@ -6,38 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { pieces, put, readAll, someBytes, throughOneBuffer } from "../../../test/contract/blobs-contract.ts";
+import { type Callback, disk, failing, systemError } from "../../../test/fixtures/faulty-disk.ts";
 import { BlobDamaged, type BlobEngine, type BlobId, StorageUnavailable } from "../../ports/blobs.ts";
 import { localBlobs } from "./local.ts";
 
-type Callback = (error: Error | null, ...rest: unknown[]) => void;
-
-/** What the disk does instead of its work, by the name of the call; it may call on to the real one. */
-const disk = vi.hoisted(() => ({
-  calls: new Map<string, (real: () => void, done: Callback, args: unknown[]) => void>(),
-}));
-
 vi.mock("node:fs", async (original) => {
-  const real = await original<typeof import("node:fs")>();
-  const names = ["open", "close", "write", "read", "fdatasync", "fsync"] as const;
-  const replaced = names.map((name) => [
-    name,
-    (...args: unknown[]): void => {
-      const call = (): void => Reflect.apply(real[name], undefined, args);
-      const instead = disk.calls.get(name);
-      if (instead) instead(call, args.at(-1) as Callback, args);
-      else call();
-    },
-  ]);
-  return { ...real, ...Object.fromEntries(replaced) };
+  const { withFaults } = await import("../../../test/fixtures/faulty-disk.ts");
+  return withFaults(await original<typeof import("node:fs")>());
 });
-
-function systemError(code: string): Error {
-  return Object.assign(new Error(code), { code });
-}
-
-function failing(code: string): (real: () => void, done: Callback) => void {
-  return (_real, done) => setImmediate(done, systemError(code));
-}
 
 function unavailable(trouble: string): (error: unknown) => boolean {
   return (error) => error instanceof StorageUnavailable && error.trouble === trouble;
@@ -49,7 +25,7 @@ let engine: BlobEngine;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "cosbox-local-"));
-  engine = await localBlobs({ folder, random, durability: "group" });
+  engine = await localBlobs({ folder, random, durability: "group", segmentBytesMax: 0 });
 });
 
 afterEach(async () => {
@@ -72,7 +48,7 @@ async function fileOf(id: BlobId): Promise<string> {
 /** Opens the folder anew, as the next start would: no descriptor is kept from before. */
 async function reopen(): Promise<void> {
   await engine.close();
-  engine = await localBlobs({ folder, random, durability: "group" });
+  engine = await localBlobs({ folder, random, durability: "group", segmentBytesMax: 0 });
 }
 
 /** Reads until the end or an error, and fails with another error at the first byte that is wrong. */
@@ -278,7 +254,7 @@ describe("local blobs: what is held", () => {
   });
 
   it("syncs nothing in the tier that promises nothing", async () => {
-    const loose = await localBlobs({ folder, random, durability: "none" });
+    const loose = await localBlobs({ folder, random, durability: "none", segmentBytesMax: 0 });
     for (const name of ["fdatasync", "fsync"]) disk.calls.set(name, () => assert.fail(`${name} was called`));
     await put(loose, someBytes(20_000_000));
     await loose.close();
@@ -390,7 +366,7 @@ describe("local blobs: what is held", () => {
   });
 
   it("removes folders that have become empty, and makes them again when they vanish", async () => {
-    const other = await localBlobs({ folder, random, durability: "group" });
+    const other = await localBlobs({ folder, random, durability: "group", segmentBytesMax: 0 });
     const theirs = await put(other, someBytes(10));
     await engine.remove([theirs.id]);
     assert.deepEqual(await readdir(join(folder, "blobs")), []);

@@ -1,18 +1,31 @@
 /**
- * Blobs on the local disk: a file each, under `blobs/<incarnation>/<counter without its last three digits>/<id>`.
+ * Blobs on the local disk: large ones in a file each, under `blobs/<incarnation>/<counter without its last three
+ * digits>/<id>`, others in segments that they share, `blobs/<incarnation>/1<number>`. The first digit of an id's counter
+ * says which: 0 or 1.
  *
- * Order is the promise: bytes written, the file synced, its folder synced, then the answer. Small blobs are to go into
- * shared segment files instead of files of their own; the first digit of an id's counter is kept 0 for that.
+ * Order is the promise: bytes written, the file synced, its folder synced when its name is new, then the answer.
  */
-import { opendir } from "node:fs/promises";
 import { join } from "node:path";
-import { BlobDamaged, type BlobEngine, type BlobId, StorageUnavailable } from "../../ports/blobs.ts";
+import { BlobDamaged, type BlobEngine, type BlobId, StorageUnavailable, type StoredBlob } from "../../ports/blobs.ts";
 import type { Random } from "../../ports/random.ts";
-import { BlobFileWriter, readBlobFile } from "./blob-file.ts";
+import { BlobFileWriter, type OpenBlobFile, openBlobFile, readBlobFile } from "./blob-file.ts";
 import { blobIds, drawIncarnation, isBlobId } from "./blob-ids.ts";
-import { errorCode, makeFolder, openFile, removeFile, removeFolder, syncFolder, TO_CREATE } from "./disk.ts";
+import { entriesOf, errorCode, makeFolder, openFile, removeFile, removeFolder, syncFolder, TO_CREATE } from "./disk.ts";
 import { groupedSync } from "./grouped-sync.ts";
 import { type Lease, OpenFiles } from "./open-files.ts";
+import {
+  locationOf,
+  PAGE_BYTES,
+  recordPages,
+  SEGMENT_BODY_MAX,
+  SEGMENT_PAGES_MAX,
+  type SegmentName,
+  segmentFile,
+  segmentPath,
+} from "./segment-format.ts";
+import { SegmentPacker } from "./segment-packer.ts";
+import { HeldBody, SegmentWriter } from "./segment-writer.ts";
+import { openSegments, segmentBlobs } from "./segments.ts";
 
 export interface LocalBlobsOptions {
   /** The data folder, which must be there. Blobs lie in its `blobs`. */
@@ -20,7 +33,34 @@ export interface LocalBlobsOptions {
   readonly random: Random;
   /** `group`: a put resolves when its bytes and its name are durable. `none`: nothing is ever synced. */
   readonly durability: "group" | "none";
+  /** Bytes up to which a blob goes into a segment: 1 MiB unless told, 16 MiB at most, 0 for none. */
+  readonly segmentBytesMax?: number;
+  /** Bytes that a segment may grow to: 64 MiB unless told. */
+  readonly segmentFileBytes?: number;
+  /** Bytes per second that giving back the space of removed blobs may read and write: 32 MiB unless told. */
+  readonly packingBytesPerSecond?: number;
+  /**
+   * Whether this process looks after what the process of that incarnation has left: true only for one that has died,
+   * and in one process of those that share a folder. Unless told, nothing of others is touched but to remove blobs and
+   * to give their space back.
+   */
+  readonly inherits?: (incarnation: string) => boolean;
+  /** Told about trouble in the background, which is tried again later. */
+  readonly report?: (error: unknown) => void;
 }
+
+/** Blobs on the local disk; beyond the port, it can be asked to give space back now. */
+export interface LocalBlobs extends BlobEngine {
+  /**
+   * Gives back all the space of removed blobs that can be given back now, and resolves then. It happens in the
+   * background anyway. Rejects with what stands in the way.
+   */
+  pack(): Promise<void>;
+}
+
+const SEGMENT_BYTES_MAX = 1024 * 1024;
+const SEGMENT_FILE_BYTES = 64 * 1024 * 1024;
+const PACKING_BYTES_PER_SECOND = 32 * 1024 * 1024;
 
 const INCARNATION_DIGITS = 16;
 /** What a folder's name leaves out of the counter: a folder holds 4,096 ids in a row. */
@@ -35,7 +75,10 @@ const INCARNATION_DRAWS = 16;
  * Opens the blobs of a data folder. The folder of this incarnation is made with the first blob, so a start that writes
  * nothing leaves nothing. Rejects with what keeps the folder from being made (StorageUnavailable among it).
  */
-export async function localBlobs({ folder, random, durability }: LocalBlobsOptions): Promise<BlobEngine> {
+export async function localBlobs(options: LocalBlobsOptions): Promise<LocalBlobs> {
+  const { folder, random, durability, inherits, report = () => {} } = options;
+  const { packingBytesPerSecond = PACKING_BYTES_PER_SECOND, segmentFileBytes = SEGMENT_FILE_BYTES } = options;
+  const segmentBytesMax = Math.min(options.segmentBytesMax ?? SEGMENT_BYTES_MAX, SEGMENT_BODY_MAX);
   const durable = durability === "group";
   const root = join(folder, "blobs");
   let stopped: StorageUnavailable | undefined;
@@ -51,7 +94,8 @@ export async function localBlobs({ folder, random, durability }: LocalBlobsOptio
 
   const incarnation = await newIncarnation(root, random);
   const nextId = blobIds(incarnation);
-  const files = new OpenFiles(pathOf);
+  const files = new OpenFiles<OpenBlobFile>({ pathOf, inspect: openBlobFile, renew: true });
+  const segmentFiles = openSegments(root);
 
   function folderOf(id: BlobId): string {
     return join(root, id.slice(0, INCARNATION_DIGITS), id.slice(INCARNATION_DIGITS, -FILE_DIGITS));
@@ -82,18 +126,29 @@ export async function localBlobs({ folder, random, durability }: LocalBlobsOptio
     await sync(parent);
   }
 
-  async function createFile(id: BlobId): Promise<number> {
-    const path = folderOf(id);
+  /** Makes an empty file, once `ready` has made its folder. */
+  async function createFile(path: string, ready: () => Promise<void>): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await folderReady(path);
-        return await withDescriptors(() => openFile(pathOf(id), TO_CREATE));
+        await ready();
+        return await withDescriptors(() => openFile(path, TO_CREATE));
       } catch (error) {
         // Another process that removes blobs may have taken the folder away while it was empty.
         if (errorCode(error) !== "ENOENT" || attempt === FOLDER_ATTEMPTS) throw error;
-        if (open?.path === path) open = undefined;
+        open = undefined;
       }
     }
+  }
+
+  async function createSegment(path: string): Promise<number> {
+    refuseIfStopped();
+    const parent = join(root, incarnation);
+    const fd = await createFile(path, async () => {
+      await makeFolder(parent);
+      await sync(root);
+    });
+    await sync(parent);
+    return fd;
   }
 
   /** Runs `work`, once more with the idle files closed when the process is out of descriptors. */
@@ -102,15 +157,19 @@ export async function localBlobs({ folder, random, durability }: LocalBlobsOptio
       return await work();
     } catch (error) {
       if (!(error instanceof StorageUnavailable) || error.trouble !== "too-many-files") throw error;
-      await files.forgetAll();
+      await Promise.all([files.forgetAll(), segmentFiles.forgetAll()]);
       return work();
     }
   }
 
-  async function leaseOf(id: BlobId): Promise<Lease> {
-    if (!isBlobId(id)) throw new BlobDamaged(id, "this is not a blob id");
+  /** Opens what the blob is in, or says BlobDamaged. */
+  async function leaseOf<File extends { readonly fd: number }>(
+    among: OpenFiles<File>,
+    name: string,
+    id: BlobId,
+  ): Promise<Lease<File>> {
     try {
-      return await withDescriptors(() => files.lease(id));
+      return await withDescriptors(() => among.lease(name));
     } catch (error) {
       const code = errorCode(error);
       if (code === "ENOENT" || code === "ENOTDIR") throw new BlobDamaged(id, "it is not there");
@@ -119,40 +178,151 @@ export async function localBlobs({ folder, random, durability }: LocalBlobsOptio
     }
   }
 
+  function noteSyncFailure(error: unknown): void {
+    if (error instanceof StorageUnavailable && error.trouble === "sync-failed") stopped ??= error;
+  }
+
+  const packer = new SegmentPacker({
+    root,
+    incarnation,
+    durable,
+    files: segmentFiles,
+    syncFolder: sync,
+    inherits,
+    refuseIfStopped,
+    bytesPerSecond: packingBytesPerSecond,
+    openSegment: () => writer.open,
+    retire: () => writer.retire(),
+    retirePages: Math.ceil(segmentFileBytes / PAGE_BYTES / 8),
+    report(error) {
+      noteSyncFailure(error);
+      report(error);
+    },
+  });
+  const leaseSegment = (segment: SegmentName, id: BlobId) => leaseOf(segmentFiles, segment, id);
+  const segments = segmentBlobs({ root, files: segmentFiles, lease: leaseSegment, packer });
+  const writer = new SegmentWriter({
+    incarnation,
+    durable,
+    segmentPages: Math.min(
+      Math.max(Math.ceil(segmentFileBytes / PAGE_BYTES), recordPages(segmentBytesMax)),
+      SEGMENT_PAGES_MAX,
+    ),
+    create: createSegment,
+    pathOf: (segment) => segmentPath(root, segment),
+    onSealed: (segment) => packer.suspect(segment),
+  });
+
+  async function putFile(begun: HeldBody | undefined, body: AsyncIterator<Buffer>): Promise<StoredBlob> {
+    const id = nextId();
+    let created = false;
+    const create = async (): Promise<number> => {
+      const fd = await createFile(pathOf(id), () => folderReady(folderOf(id)));
+      created = true;
+      return fd;
+    };
+    const file = new BlobFileWriter(id, create, durable);
+    try {
+      for (const piece of begun?.pieces() ?? []) await file.add(piece);
+      begun?.release();
+      for (let next = await body.next(); !next.done; next = await body.next()) {
+        const sent = file.add(next.value);
+        if (sent) await sent;
+      }
+      const size = await file.finish();
+      await Promise.all([file.close(), sync(folderOf(id))]);
+      // While this one waited, another sync may have failed that covered its folder or its journal.
+      refuseIfStopped();
+      return { id, size };
+    } catch (error) {
+      noteSyncFailure(error);
+      begun?.release();
+      await file.abandon();
+      // A file that cannot be removed now is one that no row names; the collector finds it.
+      if (created) await removeFile(pathOf(id)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async function putRecord(body: HeldBody): Promise<StoredBlob> {
+    const { size } = body;
+    try {
+      const id = await writer.put(body);
+      refuseIfStopped();
+      return { id, size };
+    } catch (error) {
+      noteSyncFailure(error);
+      throw error;
+    }
+  }
+
+  async function putAny(body: AsyncIterator<Buffer>, sizeHint: number | undefined): Promise<StoredBlob> {
+    if (segmentBytesMax === 0 || (sizeHint !== undefined && sizeHint > segmentBytesMax))
+      return putFile(undefined, body);
+    const held = new HeldBody();
+    try {
+      for (let next = await body.next(); !next.done; next = await body.next()) {
+        held.add(next.value);
+        if (held.size > segmentBytesMax) return await putFile(held, body);
+      }
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+    return putRecord(held);
+  }
+
+  async function removeFiles(ids: readonly BlobId[]): Promise<void> {
+    const waiting = ids.values();
+    const emptied = new Set<string>();
+    const some = async (): Promise<void> => {
+      for (const id of waiting) {
+        await removeFile(pathOf(id));
+        // After the unlink, so that nobody opens the file again in between.
+        files.forget(id);
+        emptied.add(folderOf(id));
+      }
+    };
+    await Promise.all(Array.from({ length: REMOVALS_AT_ONCE }, some));
+    // Removals are not synced: a blob that comes back with a crash is one that no row names.
+    for (const path of emptied) {
+      if (path === open?.path || !(await removeFolder(path))) continue;
+      const parent = join(path, "..");
+      if (parent !== join(root, incarnation)) await removeFolder(parent);
+    }
+  }
+
+  async function removeRecords(bySegment: ReadonlyMap<SegmentName, readonly BlobId[]>): Promise<void> {
+    const waiting = bySegment.entries();
+    const some = async (): Promise<void> => {
+      for (const [segment, ids] of waiting) await withDescriptors(() => segments.remove(segment, ids));
+    };
+    await Promise.all(Array.from({ length: REMOVALS_AT_ONCE }, some));
+  }
+
   return {
     incarnation,
 
-    async put(body) {
+    async put(body, sizeHint) {
       refuseIfStopped();
-      const id = nextId();
-      let created = false;
-      const create = async (): Promise<number> => {
-        const fd = await createFile(id);
-        created = true;
-        return fd;
-      };
-      const file = new BlobFileWriter(id, create, durable);
+      const chunks = body[Symbol.asyncIterator]();
       try {
-        for await (const chunk of body) {
-          const sent = file.add(chunk);
-          if (sent) await sent;
-        }
-        const size = await file.finish();
-        await Promise.all([file.close(), sync(folderOf(id))]);
-        // While this one waited, another sync may have failed that covered its folder or its journal.
-        refuseIfStopped();
-        return { id, size };
+        return await putAny(chunks, sizeHint);
       } catch (error) {
-        if (error instanceof StorageUnavailable && error.trouble === "sync-failed") stopped ??= error;
-        await file.abandon();
-        // A file that cannot be removed now is one that no row names; the collector finds it.
-        if (created) await removeFile(pathOf(id)).catch(() => undefined);
+        // A body that has failed itself has ended already. What it says of being left matters less than why it was.
+        await Promise.resolve(chunks.return?.()).catch(() => undefined);
         throw error;
       }
     },
 
     async *read(id, start, end) {
-      const { file, release } = await leaseOf(id);
+      if (!isBlobId(id)) throw new BlobDamaged(id, "this is not a blob id");
+      const location = locationOf(id);
+      if (location) {
+        yield* segments.read(id, location, start, end);
+        return;
+      }
+      const { file, release } = await leaseOf(files, id, id);
       try {
         if (end > file.size) throw new BlobDamaged(id, `it has ${file.size} bytes, not ${end}`);
         yield* readBlobFile(file, start, end);
@@ -162,23 +332,17 @@ export async function localBlobs({ folder, random, durability }: LocalBlobsOptio
     },
 
     async remove(ids) {
-      const waiting = ids.filter(isBlobId).values();
-      const emptied = new Set<string>();
-      const some = async (): Promise<void> => {
-        for (const id of waiting) {
-          await removeFile(pathOf(id));
-          // After the unlink, so that nobody opens the file again in between.
-          files.forget(id);
-          emptied.add(folderOf(id));
-        }
-      };
-      await Promise.all(Array.from({ length: REMOVALS_AT_ONCE }, some));
-      // Removals are not synced: a blob that comes back with a crash is one that no row names.
-      for (const path of emptied) {
-        if (path === open?.path || !(await removeFolder(path))) continue;
-        const parent = join(path, "..");
-        if (parent !== join(root, incarnation)) await removeFolder(parent);
+      const inFiles: BlobId[] = [];
+      const bySegment = new Map<SegmentName, BlobId[]>();
+      for (const id of ids) {
+        if (!isBlobId(id)) continue;
+        const location = locationOf(id);
+        if (!location) inFiles.push(id);
+        else if (bySegment.has(location.segment)) bySegment.get(location.segment)?.push(id);
+        else bySegment.set(location.segment, [id]);
       }
+      await removeFiles(inFiles);
+      await removeRecords(bySegment);
     },
 
     async list(after = "", limit) {
@@ -193,14 +357,29 @@ export async function localBlobs({ folder, random, durability }: LocalBlobsOptio
             if (id > after && id.startsWith(process + run)) found.push(id);
           }
         }
+        // The ids of segments come after those of files.
+        for (const segment of await segmentsIn(parent, process)) {
+          if (segment < after.slice(0, segment.length)) continue;
+          for await (const id of segments.ids(segment, after)) {
+            if (found.length >= limit) return found;
+            found.push(id);
+          }
+        }
       }
       return found;
     },
 
+    pack: () => packer.idle(),
+
     async close() {
-      await files.close();
+      await packer.stop();
+      const last = writer.open?.segment;
+      await writer.close();
+      if (last !== undefined) await packer.unlinkEmpty([last]);
+      await Promise.all([files.close(), segmentFiles.close()]);
       // What holds no blob is not left behind. Neither is removed while anything is in it.
-      if (open && (await removeFolder(open.path))) await removeFolder(join(root, incarnation));
+      if (open) await removeFolder(open.path);
+      await removeFolder(join(root, incarnation));
     },
   };
 }
@@ -220,13 +399,16 @@ async function newIncarnation(root: string, random: Random): Promise<string> {
  * takes is that of one folder's names: process starts that left blobs, or runs of 4,096 of one start, or one such run.
  */
 async function namesIn(path: string, digits: number, from: string): Promise<string[]> {
-  const names: string[] = [];
-  try {
-    for await (const { name } of await opendir(path, { bufferSize: 256 })) {
-      if (name.length === digits && name >= from && /^[0-9a-f]+$/.test(name)) names.push(name);
-    }
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT" && errorCode(error) !== "ENOTDIR") throw error;
+  const names = (await entriesOf(path)).filter((name) => name.length === digits && name >= from);
+  return names.filter((name) => /^[0-9a-f]+$/.test(name)).sort();
+}
+
+/** The segments in the folder of an incarnation, ascending. */
+async function segmentsIn(path: string, process: string): Promise<SegmentName[]> {
+  const found = new Set<SegmentName>();
+  for (const name of await entriesOf(path)) {
+    const file = segmentFile(process, name);
+    if (file && file.packer === undefined) found.add(file.segment);
   }
-  return names.sort();
+  return [...found].sort();
 }

@@ -1,39 +1,48 @@
-/** Blob files kept open for reading, so that a GET begins with a read and not with an open. */
+/** Files kept open for reading, so that a GET begins with a read and not with an open. */
 import { LRUCache } from "lru-cache";
-import type { BlobId } from "../../ports/blobs.ts";
-import { type OpenBlobFile, openBlobFile } from "./blob-file.ts";
 import { closeFile, openFile, TO_READ } from "./disk.ts";
 
 /** Files kept open while nobody reads them; 1,024 descriptors is what a process can count on. */
 const IDLE_MAX = 256;
-/** After this long without a reader a file is closed, since a removed file takes up the disk while it is open. */
+/** After this long a file is closed, since one that was removed takes up the disk while it is open. */
 const IDLE_MS = 15_000;
 
-interface Entry {
-  readonly file: Promise<OpenBlobFile>;
+interface Entry<File> {
+  readonly file: Promise<File>;
   readers: number;
   /** No longer in the cache: the last reader closes it. */
   dropped: boolean;
 }
 
 /** A file that the caller may read until it calls `release`, once. */
-export interface Lease {
-  readonly file: OpenBlobFile;
+export interface Lease<File> {
+  readonly file: File;
   readonly release: () => void;
 }
 
-export class OpenFiles {
-  readonly #pathOf: (id: BlobId) => string;
-  readonly #entries: LRUCache<BlobId, Entry>;
+export interface OpenFilesOptions<File> {
+  readonly pathOf: (name: string) => string;
+  /** What readers need to know of the file. The descriptor stays the caller's when this throws. */
+  readonly inspect: (name: string, fd: number) => Promise<File>;
+  /**
+   * Whether each lease begins the time anew after which an idle file is closed. Not for files that other processes
+   * replace: a busy one would be kept open for good.
+   */
+  readonly renew: boolean;
+}
+
+export class OpenFiles<File extends { readonly fd: number }> {
+  readonly #options: OpenFilesOptions<File>;
+  readonly #entries: LRUCache<string, Entry<File>>;
   readonly #closing = new Set<Promise<void>>();
   #sweep: NodeJS.Timeout | undefined;
 
-  constructor(pathOf: (id: BlobId) => string) {
-    this.#pathOf = pathOf;
+  constructor(options: OpenFilesOptions<File>) {
+    this.#options = options;
     this.#entries = new LRUCache({
       max: IDLE_MAX,
       ttl: IDLE_MS,
-      updateAgeOnGet: true,
+      updateAgeOnGet: options.renew,
       dispose: (entry) => {
         entry.dropped = true;
         this.#closeUnread(entry);
@@ -41,9 +50,9 @@ export class OpenFiles {
     });
   }
 
-  /** Opens the blob's file, or shares the open one. Rejects as openFile and openBlobFile do. */
-  async lease(id: BlobId): Promise<Lease> {
-    const entry = this.#entries.get(id) ?? this.#add(id);
+  /** Opens the file, or shares the open one. Rejects as openFile and `inspect` do. */
+  async lease(name: string): Promise<Lease<File>> {
+    const entry = this.#entries.get(name) ?? this.#add(name);
     entry.readers++;
     const release = (): void => {
       entry.readers--;
@@ -52,15 +61,15 @@ export class OpenFiles {
     try {
       return { file: await entry.file, release };
     } catch (error) {
-      if (this.#entries.peek(id) === entry) this.#entries.delete(id);
+      if (this.#entries.peek(name) === entry) this.#entries.delete(name);
       release();
       throw error;
     }
   }
 
   /** Closes the file when its readers have left; the next lease opens anew. */
-  forget(id: BlobId): void {
-    this.#entries.delete(id);
+  forget(name: string): void {
+    this.#entries.delete(name);
   }
 
   /** Closes every file that nobody reads, for want of descriptors. */
@@ -75,9 +84,9 @@ export class OpenFiles {
     await this.forgetAll();
   }
 
-  #add(id: BlobId): Entry {
-    const entry: Entry = { file: this.#open(id), readers: 0, dropped: false };
-    this.#entries.set(id, entry);
+  #add(name: string): Entry<File> {
+    const entry: Entry<File> = { file: this.#open(name), readers: 0, dropped: false };
+    this.#entries.set(name, entry);
     this.#sweep ??= setInterval(() => {
       this.#entries.purgeStale();
       if (this.#entries.size > 0) return;
@@ -87,17 +96,18 @@ export class OpenFiles {
     return entry;
   }
 
-  async #open(id: BlobId): Promise<OpenBlobFile> {
-    const fd = await openFile(this.#pathOf(id), TO_READ);
+  async #open(name: string): Promise<File> {
+    const { pathOf, inspect } = this.#options;
+    const fd = await openFile(pathOf(name), TO_READ);
     try {
-      return await openBlobFile(id, fd);
+      return await inspect(name, fd);
     } catch (error) {
       await closeFile(fd);
       throw error;
     }
   }
 
-  #closeUnread(entry: Entry): void {
+  #closeUnread(entry: Entry<File>): void {
     if (!entry.dropped || entry.readers > 0) return;
     const closing = entry.file.then(
       (file) => closeFile(file.fd),
