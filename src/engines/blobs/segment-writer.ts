@@ -24,11 +24,11 @@ import {
 const GROUP_BYTES = 8 * 1024 * 1024;
 
 /**
- * The file is filled with zeros ahead of the records by as much as it holds already, within these bounds. A sync then
- * finds no change of the file's length or of its blocks to write to the journal. Short-lived stores stay small.
+ * A sync is shorter when it finds no change of the file's length or blocks to write to the journal, and so the file is
+ * filled with zeros ahead of the records, by this much. But every byte is written twice then: groups that are larger than
+ * this do without, since for them it is the bytes that take the time. docs/decisions/0006-segments.md has the figures.
  */
-const AHEAD_PAGES_MIN = (256 * 1024) / PAGE_BYTES;
-const AHEAD_PAGES_MAX = (8 * 1024 * 1024) / PAGE_BYTES;
+const AHEAD_PAGES = (512 * 1024) / PAGE_BYTES;
 
 const ZEROS = Buffer.alloc(BUFFER_BYTES);
 
@@ -201,7 +201,10 @@ export class SegmentWriter {
     await writeAllAt(open.fd, parts, open.used * PAGE_BYTES);
     // Nothing reads them any more; when the write has failed, that is known too.
     for (const { body } of group) body.release();
-    if (page > open.filled) open.filled = await fillAhead(open.fd, page, segmentPages);
+    if (page > open.filled) {
+      const ahead = page - open.used > AHEAD_PAGES ? page : Math.min(page + AHEAD_PAGES, segmentPages);
+      open.filled = await fillUpTo(open.fd, page, ahead);
+    }
     if (durable) await syncData(open.fd);
     open.used = page;
     return ids;
@@ -244,15 +247,14 @@ function addRecord(parts: Buffer[], id: BlobId, body: HeldBody, pages: number, s
   if (rest > 0) parts.push(ZEROS.subarray(0, rest));
 }
 
-/** Writes zeros from `page` on and returns the pages that the file has then. On a full disk it does without. */
-async function fillAhead(fd: number, page: number, segmentPages: number): Promise<number> {
-  const ahead = Math.min(Math.max(page, AHEAD_PAGES_MIN), AHEAD_PAGES_MAX);
-  const end = Math.min(page + ahead, segmentPages);
+/** Writes zeros from `page` up to `end`; resolves with the pages that the file has then. A full disk does without. */
+async function fillUpTo(fd: number, page: number, end: number): Promise<number> {
   const zeros: Buffer[] = [];
   for (let left = (end - page) * PAGE_BYTES; left > 0; left -= BUFFER_BYTES) zeros.push(ZEROS.subarray(0, left));
+  if (zeros.length === 0) return page;
   try {
-    if (zeros.length > 0) await writeAllAt(fd, zeros, page * PAGE_BYTES);
-    return Math.max(page, end);
+    await writeAllAt(fd, zeros, page * PAGE_BYTES);
+    return end;
   } catch (error) {
     if (error instanceof StorageUnavailable && error.trouble === "full") return page;
     throw error;
