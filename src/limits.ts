@@ -85,7 +85,7 @@ export const LIMITS = {
   /** Bytes up to which a body is kept in a row of the metadata store, and not in a blob of its own. */
   inlineBytesMax: 16 * 1024,
   /** Bytes up to which a longer body shares a file with others, 0 for a file each; on disk only. */
-  segmentBytesMax: 1024 ** 2,
+  segmentBytesMax: 512 * 1024,
   /** Bytes per second that may be read and written to give back the space of removed bodies that shared files. */
   packingBytesPerSecond: 32 * 1024 ** 2,
   /** On a stop, ms that requests under way get before their connections are cut. */

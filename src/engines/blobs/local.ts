@@ -33,7 +33,7 @@ export interface LocalBlobsOptions {
   readonly random: Random;
   /** `group`: a put resolves when its bytes and its name are durable. `none`: nothing is ever synced. */
   readonly durability: "group" | "none";
-  /** Bytes up to which a blob goes into a segment: 1 MiB unless told, 16 MiB at most, 0 for none. */
+  /** Bytes up to which a blob goes into a segment: 512 KiB unless told, 16 MiB at most, 0 for none. */
   readonly segmentBytesMax?: number;
   /** Bytes that a segment may grow to: 64 MiB unless told. */
   readonly segmentFileBytes?: number;
@@ -58,7 +58,7 @@ export interface LocalBlobs extends BlobEngine {
   pack(): Promise<void>;
 }
 
-const SEGMENT_BYTES_MAX = 1024 * 1024;
+const SEGMENT_BYTES_MAX = 512 * 1024;
 const SEGMENT_FILE_BYTES = 64 * 1024 * 1024;
 const PACKING_BYTES_PER_SECOND = 32 * 1024 * 1024;
 
