@@ -58,7 +58,7 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
 }
 
 async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
-  const { random } = parts;
+  const { random, report } = parts;
   const keep = async (
     metadata: MetadataEngine,
     blobs: BlobEngine,
@@ -72,13 +72,22 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   };
   if (settings.memory) return await keep(memoryMetadata(), memoryBlobs({ random }));
 
-  const { data, durability } = settings;
+  const { data, durability, limits } = settings;
   const lock = await lockFolder(data);
   closers.add(() => lock.release());
   // Its library is a quarter of what there is to load, and a server in memory has no use for it.
   const { lmdbMetadata } = await import("./engines/metadata/lmdb.ts");
   const metadata = await lmdbMetadata({ folder: join(data, "metadata"), random, durability });
-  const blobs = await localBlobs({ folder: data, random, durability });
+  const blobs = await localBlobs({
+    folder: data,
+    random,
+    durability,
+    segmentBytesMax: limits.segmentBytesMax,
+    packingBytesPerSecond: limits.packingBytesPerSecond,
+    // Who has the lock is the only one who writes.
+    inherits: () => true,
+    ...(report && { report }),
+  });
   return await keep(metadata, blobs, { isHeld: () => isDataHeld(data) });
 }
 

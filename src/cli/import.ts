@@ -97,7 +97,8 @@ async function openWritable(settings: Settings, closers: (() => Promise<void>)[]
   const random = systemRandom();
   const metadata = await lmdbMetadata({ folder: metadataFolder(data), random, durability });
   closers.push(() => metadata.close());
-  const blobs = await localBlobs({ folder: data, random, durability });
+  const { segmentBytesMax } = limits;
+  const blobs = await localBlobs({ folder: data, random, durability, segmentBytesMax });
   closers.push(() => blobs.close());
   const store = await openStore({
     metadata,
