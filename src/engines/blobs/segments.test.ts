@@ -487,21 +487,49 @@ describe("segments: damage", () => {
     assert.equal((await stat(path)).size, before);
   });
 
-  it("BlobDamaged: a disk that cannot read; and nothing is packed or cut off because of it", async () => {
+  /** A disk that cannot read the record of a blob. */
+  function unreadable(id: BlobId): void {
+    const { at, length } = placeOf(id);
+    disk.calls.set("read", (real, done, args) => {
+      const [wanted, from] = [args[3] as number, args[4] as number];
+      if (from < at + length && from + wanted > at) setImmediate(done, systemError("EIO"));
+      else real();
+    });
+  }
+
+  it("BlobDamaged: a disk that cannot read; what it can read again later was not packed away meanwhile", async () => {
+    for (const which of [2, 5]) {
+      const stored = await putAll(
+        engine,
+        Array.from({ length: 6 }, () => 50_000),
+      );
+      const ids = [...stored.keys()].sort();
+      const kept = ids[which] as BlobId;
+      await reopen();
+      unreadable(kept);
+      await assert.rejects(readChecking(kept, stored.get(kept) as Buffer), BlobDamaged);
+      await engine.remove(ids.filter((id) => id !== kept));
+      await engine.pack();
+      disk.calls.clear();
+      await readChecking(kept, stored.get(kept) as Buffer);
+      await engine.remove([kept]);
+    }
+  });
+
+  it("cuts nothing off the segment of a dead process that the disk could read later", async () => {
     const stored = await putAll(
       engine,
       Array.from({ length: 6 }, () => 50_000),
     );
-    const [id] = stored.keys();
-    await engine.remove([...stored.keys()].slice(1));
-    await reopen();
-    const before = await bytesOnDisk();
-    disk.calls.set("read", failing("EIO"));
-    await assert.rejects(readChecking(id as BlobId, stored.get(id as BlobId) as Buffer), BlobDamaged);
-    await engine.pack().catch(() => undefined);
+    const last = [...stored.keys()].sort().at(-1) as BlobId;
+    const heir = await open();
+    unreadable(last);
+    await assert.rejects(heir.pack(), /cannot read/);
     disk.calls.clear();
-    assert.equal(await bytesOnDisk(), before);
-    await readChecking(id as BlobId, stored.get(id as BlobId) as Buffer);
+    await heir.pack();
+    await sameAs(heir, stored);
+    assert.ok((await everyId(heir)).includes(last));
+    await heir.close();
   });
 });
 
@@ -715,6 +743,27 @@ describe("segments: giving space back", () => {
       await engine.pack();
       assert.deepEqual(await filesIn(folder), []);
     }
+  });
+
+  it("marks again what was marked in a file that had been replaced meanwhile", async () => {
+    const stored = await putAll(
+      engine,
+      Array.from({ length: 9 }, () => 50_000),
+    );
+    const ids = [...stored.keys()].sort();
+    await reopen();
+    const other = await open({ inherits: () => false });
+    await engine.remove(ids.slice(3));
+    const held: (() => void)[] = [];
+    disk.calls.set("writev", (real) => held.push(real));
+    const removed = other.remove([ids[0] as BlobId]);
+    await vi.waitFor(() => assert.equal(held.length, 1));
+    await engine.pack();
+    disk.calls.clear();
+    for (const real of held) real();
+    await removed;
+    assert.deepEqual(await everyId(engine), ids.slice(1, 3));
+    await other.close();
   });
 
   it("ends the open segment when most of what it holds was removed, so that the space comes back", async () => {
