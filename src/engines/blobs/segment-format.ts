@@ -83,7 +83,7 @@ export interface SegmentFile {
   readonly packer: string | undefined;
 }
 
-const SEGMENT_FILE = new RegExp(`^(${KIND}[0-9a-f]{${NUMBER_DIGITS}})(?:\\.([0-9a-f]{${INCARNATION_DIGITS}}))?$`);
+const SEGMENT_FILE = /^(1[0-9a-f]{6})(?:\.([0-9a-f]{16}))?$/;
 
 export function segmentFile(incarnation: string, name: string): SegmentFile | undefined {
   const match = SEGMENT_FILE.exec(name);
