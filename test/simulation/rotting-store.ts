@@ -3,9 +3,9 @@
  * what was stored: right bytes, or an error, and never wrong ones.
  */
 
-import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { localBlobs } from "../../src/engines/blobs/local.ts";
 import { systemClock } from "../../src/engines/clock/system.ts";
 import { lmdbMetadata } from "../../src/engines/metadata/lmdb.ts";
@@ -16,8 +16,8 @@ import type { Chance } from "../fuzz/chance.ts";
 import { bytes, md5 } from "../interop/content.ts";
 import { injure, type Injury, swapFiles } from "./injuries.ts";
 
-/** Where the folder keeps an earlier copy of its rows, for pages that come back from the past. */
-const OLDER = "older.mdb";
+/** Where the folder keeps an earlier copy of its rows and blobs, for pages that come back from the past. */
+const OLDER = "older";
 
 /** Pieces of content: how many bytes, of which seed. */
 type Recipe = readonly (readonly [length: number, seed: string])[];
@@ -45,7 +45,9 @@ interface Opened {
 async function open(folder: string): Promise<Opened> {
   const random = systemRandom();
   const metadata = await lmdbMetadata({ folder: join(folder, "metadata"), random, durability: "none" });
-  const blobs = await localBlobs({ folder, random, durability: "none" });
+  // Some bodies share segments, of which there are several, and others have files of their own.
+  const sizes = { segmentBytesMax: 40_000, segmentFileBytes: 100_000 };
+  const blobs = await localBlobs({ folder, random, durability: "none", ...sizes });
   const close = async (): Promise<void> => {
     await blobs.close();
     await metadata.close();
@@ -131,7 +133,7 @@ export async function fillStore(folder: string): Promise<Contents> {
   await upload("parts/few", [70_000, 30_000, 5]);
   await opened.idle();
   await opened.close();
-  cpSync(join(folder, "metadata", "data.mdb"), join(folder, OLDER));
+  for (const part of ["metadata", "blobs"]) cpSync(join(folder, part), join(folder, OLDER, part), { recursive: true });
   opened = await open(folder);
 
   for (let n = 0; n < 40; n += 3) await put(`small/${n}`, 1 + ((n * 211) % 3_000));
@@ -269,23 +271,24 @@ function filesUnder(folder: string): string[] {
     .sort();
 }
 
-/** Files of blobs that are injured in one round. */
+/** Injuries to files of blobs in one round. */
 export const BLOBS_AT_ONCE = 10;
 
-/** Injures the folder, a fresh copy of a filled one: its rows in one place, or several of its blob files in one each. */
+/** Injures the folder, a fresh copy of a filled one: its rows in one place, or its blobs in several. */
 export function injureStore(folder: string, target: "rows" | "blobs", chance: Chance): Injury[] {
-  const rows = join(folder, "metadata", "data.mdb");
-  if (target === "rows") return [injure(rows, chance, readFileSync(join(folder, OLDER)), true)];
+  if (target === "rows") {
+    const [rows, older] = [folder, join(folder, OLDER)].map((where) => join(where, "metadata", "data.mdb"));
+    return [injure(rows as string, chance, readFileSync(older as string), true)];
+  }
   const files = filesUnder(join(folder, "blobs"));
   const injuries: Injury[] = [];
-  while (injuries.length < BLOBS_AT_ONCE && files.length > 1) {
-    const [file = ""] = files.splice(chance.below(files.length), 1);
-    if (chance.once(10)) {
-      const [other = ""] = files.splice(chance.below(files.length), 1);
-      injuries.push(swapFiles(file, other));
-    } else {
-      injuries.push(injure(file, chance, readFileSync(chance.pick(files)), false));
-    }
+  while (injuries.length < BLOBS_AT_ONCE) {
+    const [file, other] = [chance.pick(files), chance.pick(files)];
+    const past = join(folder, OLDER, relative(folder, file));
+    if (file === other || statSync(file).size === 0) continue;
+    if (chance.once(10)) injuries.push(swapFiles(file, other));
+    // What lay in its place before: an earlier state of the same file, or a file that is gone.
+    else injuries.push(injure(file, chance, readFileSync(existsSync(past) && chance.once(2) ? past : other), false));
   }
   return injuries;
 }
