@@ -12,6 +12,8 @@ export default defineConfig(({ mode }) => ({
     exclude: ["**/node_modules/**", ...APART.filter((name) => name !== mode).map((name) => `test/${name}/**`)],
     // Each file in a process of its own: LMDB keeps its environments per process, and a test may end one.
     pool: "forks",
+    // Tests that kill servers measure their time and mount disks: one after the other.
+    fileParallelism: mode !== "crash",
     testTimeout: 20_000,
     hookTimeout: 20_000,
     restoreMocks: true,

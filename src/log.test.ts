@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
 import { describe, it } from "vitest";
 import { createLog, type LogOptions } from "./log.ts";
 
@@ -36,6 +37,29 @@ describe("the log", () => {
     const silent = capture({ level: "silent" });
     silent.log.error("no");
     assert.deepEqual(silent.lines, []);
+  });
+
+  it("still says what is wrong when pino cannot be loaded, and loads it for the next line", () => {
+    const lines: string[] = [];
+    let full = true;
+    const require = createRequire(import.meta.url);
+    const log = createLog({
+      level: "info",
+      out: { write: (line: string) => lines.push(line) },
+      require: (name) => {
+        if (full) throw new Error("EMFILE: too many open files");
+        return require(name);
+      },
+    });
+    log.error("a request failed", { error: new Error("why"), secretKey: "s3cret" });
+    full = false;
+    log.info("better");
+    const [bare, whole] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.equal(bare?.["msg"], "a request failed");
+    assert.equal(bare["error"], "Error: why");
+    assert.equal(bare["logFault"], "Error: EMFILE: too many open files");
+    assert.ok(!lines.join("").includes("s3cret"));
+    assert.equal(whole?.["msg"], "better");
   });
 
   it.each([false, true])("never writes a secret (terminal: %s)", (isTTY) => {

@@ -17,6 +17,8 @@ export interface Log {
 }
 
 export interface LogOptions {
+  /** How packages are loaded; as Node does unless told. */
+  readonly require?: (name: string) => unknown;
   readonly level: "debug" | "info" | "warn" | "error" | "silent";
   /** Where lines go, such as `process.stderr`. */
   readonly out: { write(line: string): unknown; readonly isTTY?: boolean };
@@ -53,11 +55,17 @@ function printable(text: string): string {
   }).join("");
 }
 
-export function createLog({ level, out }: LogOptions): Log {
-  let pino: Pino | undefined;
+/** What can be said without pino; fields are left out, since nothing here knows which of them are secret. */
+function bareLine(level: number, msg: string, error: unknown, logFault: unknown): string {
+  const fault = error === undefined ? {} : { error: String(error) };
+  return `${JSON.stringify({ level, ...fault, msg, logFault: String(logFault) })}\n`;
+}
+
+export function createLog({ level, out, require = createRequire(import.meta.url) }: LogOptions): Log {
+  let loaded: Pino | undefined;
   function logger(): Pino {
-    if (pino !== undefined) return pino;
-    const load = createRequire(import.meta.url)("pino") as typeof import("pino").default;
+    if (loaded !== undefined) return loaded;
+    const load = require("pino") as typeof import("pino").default;
     const options: LoggerOptions = {
       level,
       base: null,
@@ -66,15 +74,24 @@ export function createLog({ level, out }: LogOptions): Log {
       serializers: { error: load.stdSerializers.err },
     };
     const write = out.isTTY === true ? (line: string) => out.write(readable(line)) : (line: string) => out.write(line);
-    pino = load(options, { write });
-    return pino;
+    loaded = load(options, { write });
+    return loaded;
   }
 
   const RANK = { debug: 20, info: 30, warn: 40, error: 50, silent: 60 };
   const at =
     (name: "debug" | "info" | "warn" | "error") =>
     (message: string, fields: LogFields = {}) => {
-      if (RANK[name] >= RANK[level]) logger()[name](fields, message);
+      if (RANK[name] < RANK[level]) return;
+      let pino: Pino;
+      try {
+        pino = logger();
+      } catch (error) {
+        // Out of descriptors, say, just when the first line is due. The line is worth more than its form.
+        out.write(bareLine(RANK[name], message, fields["error"], error));
+        return;
+      }
+      pino[name](fields, message);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

@@ -1,5 +1,6 @@
 /** `cosbox serve`: starts the server, says where it is, and stops it in order. */
 
+import { createRequire } from "node:module";
 import { formatListen, isLoopback } from "../config/listen-address.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { developmentCaPath } from "../engines/tls/ca-path.ts";
@@ -16,6 +17,16 @@ const SIGNALS = [
   ["SIGINT", 2],
   ["SIGTERM", 15],
 ] as const;
+
+/** Packages that are loaded when they are first needed, so that a start does not wait for them. */
+const LATE_PACKAGES = ["mime-types", "pino", "saxes"];
+const LOAD_AHEAD_MS = 300;
+
+/** Loads what will be needed: when a process has run out of descriptors it can load nothing any more. */
+function loadAhead(): void {
+  const require = createRequire(import.meta.url);
+  for (const name of LATE_PACKAGES) require(name);
+}
 
 /** Resolves at the first signal to stop. A second one, later than an echo, ends the process at once. */
 function firstSignal(shell: Shell): Promise<void> {
@@ -56,6 +67,8 @@ export async function serve({ settings, warnings }: LoadedSettings, shell: Shell
   const { host, port } = server;
   const caPath = settings.tls === "dev" ? developmentCaPath(settings.data) : undefined;
   shell.stdout.write(banner({ settings, host, port, caPath, version: packageVersion() }));
+
+  setTimeout(loadAhead, LOAD_AHEAD_MS).unref();
 
   await signal;
   shell.stderr.write("cosbox: stopping; what is under way is finished first (again to stop at once)\n");

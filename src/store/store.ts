@@ -19,6 +19,7 @@ import {
   encodeIncarnation,
   type IntentRecord,
 } from "./records.ts";
+import { stoppingTogether } from "./stop-together.ts";
 import { type Transact, type Transaction, type TransactOptions, transactions } from "./transact.ts";
 import { reopenIn, type Uploads, uploads } from "./uploads.ts";
 import { waiting } from "./unsettled.ts";
@@ -73,7 +74,8 @@ const INLINE_BYTES_MAX = 16 * 1024;
  * @throws DataFromNewerVersion, and an Error when the metadata is not cosbox's.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { metadata, blobs, clock, random, inlineMax = INLINE_BYTES_MAX, report = () => {} } = options;
+  const { clock, random, inlineMax = INLINE_BYTES_MAX, report = () => {} } = options;
+  const { metadata, blobs } = stoppingTogether(options);
   await checkFormat(metadata, clock);
 
   const ids = identities(blobs.incarnation);

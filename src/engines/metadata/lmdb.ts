@@ -21,6 +21,7 @@ import { access, type FileHandle, mkdir, open as openFile, stat } from "node:fs/
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
+import { StorageUnavailable } from "../../ports/blobs.ts";
 import type { MetadataEngine, Range, Row, Seen, Write } from "../../ports/metadata.ts";
 import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
@@ -237,9 +238,7 @@ function roomCheck(folder: string, freeBytes: () => number): (bytes: number, rem
       lookedAt = now;
     }
     if (free - bytes >= (removes ? DISK_RESERVE_BYTES_FOR_REMOVAL : DISK_RESERVE_BYTES)) return;
-    const error: NodeJS.ErrnoException = new Error(`the disk of ${folder} is full: ${free} bytes are left`);
-    error.code = "ENOSPC";
-    throw error;
+    throw new StorageUnavailable("full", `the disk of ${folder} is full: ${free} bytes are left`);
   };
 }
 
@@ -329,16 +328,19 @@ function submit(database: Database, { seen, writes, version }: Commit): Promise<
   return answers;
 }
 
-/** The error of a failed transaction, with the reason that the library reports on the side. */
-async function commitFailure(raised: unknown): Promise<Error> {
+/**
+ * The error of a failed transaction, with the reason that the library reports on the side. Whatever the reason, it is
+ * unknown what is on the disk.
+ */
+async function commitFailure(raised: unknown): Promise<StorageUnavailable> {
   const { commitError } = raised as { readonly commitError?: Promise<never> };
-  if (commitError === undefined) return new Error("the metadata transaction failed", { cause: raised });
   const cause: unknown = await Promise.race([
-    commitError.catch((reason: unknown) => reason),
+    (commitError ?? Promise.reject(raised)).catch((reason: unknown) => reason),
     failureWait().then(() => raised),
   ]);
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new Error(`the metadata transaction failed: ${reason}`, { cause });
+  const message = `the metadata transaction failed: ${reason}; check the disk and its file system, then start again`;
+  return new StorageUnavailable("sync-failed", message, cause);
 }
 
 function turnEnd(): Promise<void> {
