@@ -22,6 +22,8 @@ import { BUCKET, Writer } from "./writer.ts";
 
 /** Every call with which the store changes a file. */
 const CALLS = ["pwrite64", "writev", "pwritev", "fdatasync", "fsync", "mkdir", "unlink", "rename", "ftruncate"];
+/** Parts of any size, so that small uploads have many of them. */
+const FLAGS = ["--limit", "partBytesMin=1"];
 /** How long the work that follows an answer in the background may take. */
 const AFTER_MS = 150;
 /** More calls of one kind than any sequence makes on one thread. */
@@ -59,13 +61,13 @@ describe("a server that is killed at a call", () => {
       });
 
       async function start(): Promise<Writer> {
-        server = startServer({ data, flags: ["--limit", "partBytesMin=1"], env: COUNTABLE });
+        server = startServer({ data, flags: FLAGS, env: COUNTABLE });
         client = clientOf(await server.listening);
         await verify({ client, journal, crc64, reads: () => true });
         return new Writer(client, journal);
       }
 
-      server = startServer({ data, env: COUNTABLE });
+      server = startServer({ data, flags: FLAGS, env: COUNTABLE });
       client = clientOf(await server.listening);
       await client.ask({ method: "PUT", bucket: BUCKET });
       let writer = new Writer(client, journal);
