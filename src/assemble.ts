@@ -11,7 +11,7 @@ import { localBlobs } from "./engines/blobs/local.ts";
 import { memoryBlobs } from "./engines/blobs/memory.ts";
 import { systemClock } from "./engines/clock/system.ts";
 import { isDataHeld } from "./engines/data-hold.ts";
-import { lockFolder } from "./engines/folder-lock.ts";
+import { lockFolder, markWorker } from "./engines/folder-lock.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { systemRandom } from "./engines/random/system.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
@@ -22,6 +22,7 @@ import { type Log, SILENT } from "./log.ts";
 import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
+import type { Peers } from "./ports/peers.ts";
 import { openStore, type Store, type StoreOptions } from "./store/store.ts";
 
 /** A server that answers. */
@@ -30,9 +31,24 @@ export interface RunningServer {
   readonly endpoint: string;
   readonly host: string;
   readonly port: number;
-  /** Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. */
-  stop(graceMs?: number): Promise<void>;
+  /**
+   * Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. Connections that are idle
+   * are closed after `idleMs`, by default at once.
+   */
+  stop(graceMs?: number, idleMs?: number): Promise<void>;
 }
+
+export interface ServerOptions {
+  readonly log?: Log;
+  /**
+   * The other processes of this server. The first of them holds the lock of the data folder; this one only says that it
+   * works there. Without peers, this process locks the folder itself.
+   */
+  readonly peers?: Peers;
+}
+
+/** Runs of one transaction before it is given up, for each process that may be at the same rows. */
+const RUNS_MAX = 100;
 
 /** Things to be closed again, the last first. */
 class Closers {
@@ -58,7 +74,7 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
 }
 
 async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
-  const { random, report } = parts;
+  const { peers, random, report } = parts;
   const keep = async (
     metadata: MetadataEngine,
     blobs: BlobEngine,
@@ -73,7 +89,7 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   if (settings.memory) return await keep(memoryMetadata(), memoryBlobs({ random }));
 
   const { data, durability, limits } = settings;
-  const lock = await lockFolder(data);
+  const lock = peers === undefined ? await lockFolder(data) : await markWorker(data);
   closers.add(() => lock.release());
   // Its library is a quarter of what there is to load, and a server in memory has no use for it.
   const { lmdbMetadata } = await import("./engines/metadata/lmdb.ts");
@@ -95,7 +111,8 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
  * Starts a server with these settings and resolves when it listens.
  * @throws SettingsError, and the faults of the system (a busy port, a folder that cannot be used).
  */
-export async function startServer(settings: Settings, { log = SILENT }: { log?: Log } = {}): Promise<RunningServer> {
+export async function startServer(settings: Settings, options: ServerOptions = {}): Promise<RunningServer> {
+  const { log = SILENT, peers } = options;
   const closers = new Closers();
   try {
     const clock = systemClock();
@@ -107,6 +124,9 @@ export async function startServer(settings: Settings, { log = SILENT }: { log?: 
         clock,
         random,
         inlineMax: limits.inlineBytesMax,
+        ...(peers === undefined ? {} : { peers }),
+        // Within a process the writers of one row wait for each other; the processes race.
+        transactions: { runsMax: RUNS_MAX * settings.workers },
         report: (error) => log.warn("work in the background failed and is tried again", { error }),
       },
       closers,
@@ -150,8 +170,8 @@ export async function startServer(settings: Settings, { log = SILENT }: { log?: 
       endpoint: `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`,
       host,
       port,
-      async stop(graceMs = limits.stopGraceMs) {
-        await edge.stop(graceMs);
+      async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
+        await edge.stop(graceMs, idleMs);
         await closers.run();
       },
     };

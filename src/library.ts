@@ -3,7 +3,7 @@
 import { startServer } from "./assemble.ts";
 import { formatListen, type ListenAddress } from "./config/listen-address.ts";
 import { loadSettings } from "./config/load-settings.ts";
-import type { Settings } from "./config/settings.ts";
+import { type Settings, SettingsError } from "./config/settings.ts";
 import type { Limits } from "./limits.ts";
 import { createLog, type Log, SILENT } from "./log.ts";
 
@@ -73,6 +73,9 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     defaults: { memory: true, listen: { host: "127.0.0.1", port: 0 } },
     options: given,
   });
+  if (settings.workers > 1) {
+    throw new SettingsError("option workers: a library serves in its own process; several are for cosbox serve");
+  }
   const fallback = given.logLevel === undefined ? SILENT : createLog({ level: given.logLevel, out: process.stderr });
   const server = await startServer(settings, { log: log ?? fallback });
 

@@ -90,6 +90,8 @@ export const LIMITS = {
   packingBytesPerSecond: 32 * 1024 ** 2,
   /** On a stop, ms that requests under way get before their connections are cut. */
   stopGraceMs: 10_000,
+  /** With several workers, how many may end unexpectedly within a minute before the server stops. */
+  workerCrashesMax: 20,
 };
 
 export type LimitName = keyof typeof LIMITS;

@@ -1,32 +1,28 @@
 /** `cosbox serve`: starts the server, says where it is, and stops it in order. */
 
-import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { formatListen, isLoopback } from "../config/listen-address.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
+import type { Settings } from "../config/settings.ts";
+import { systemClock } from "../engines/clock/system.ts";
 import { developmentCaPath } from "../engines/tls/ca-path.ts";
-import { createLog } from "../log.ts";
+import { createLog, type Log } from "../log.ts";
 import { banner } from "./banner.ts";
-import type { Shell } from "./run.ts";
+import { loadAhead } from "./load-ahead.ts";
+import { EXIT_FAILED, type Shell } from "./run.ts";
 import { explainStartFault, prepareDataFolder } from "./start-fault.ts";
 import { packageVersion } from "./version.ts";
 
 /** npm passes on a Ctrl-C that the terminal has already sent to every process; the echo is not a second wish. */
 const ECHO_MS = 1000;
 
+const FREE_PORT_ATTEMPTS = 5;
+
 const SIGNALS = [
   ["SIGINT", 2],
   ["SIGTERM", 15],
 ] as const;
-
-/** Packages that are loaded when they are first needed, so that a start does not wait for them. */
-const LATE_PACKAGES = ["mime-types", "pino", "saxes"];
-const LOAD_AHEAD_MS = 300;
-
-/** Loads what will be needed: when a process has run out of descriptors it can load nothing any more. */
-function loadAhead(): void {
-  const require = createRequire(import.meta.url);
-  for (const name of LATE_PACKAGES) require(name);
-}
 
 /** Resolves at the first signal to stop. A second one, later than an echo, ends the process at once. */
 function firstSignal(shell: Shell): Promise<void> {
@@ -46,6 +42,66 @@ function firstSignal(shell: Shell): Promise<void> {
   });
 }
 
+/** What serves: this process, or several that it watches over. */
+interface Serving {
+  readonly host: string;
+  readonly port: number;
+  /** Resolves, with a line that says why, when it cannot go on. */
+  readonly failed?: Promise<string>;
+  /** Exchanges the processes one by one, so that no request fails. */
+  readonly roll?: (graceMs: number) => Promise<void>;
+  stop(graceMs: number): Promise<void>;
+}
+
+async function startAlone(settings: Settings, log: Log): Promise<Serving> {
+  const { startServer } = await import("../assemble.ts");
+  const server = await startServer(settings, { log });
+  loadAhead();
+  return server;
+}
+
+/** This process holds the lock and watches; what it started serves. */
+async function startWorkers(settings: Settings, log: Log): Promise<Serving> {
+  const { lockFolder } = await import("../engines/folder-lock.ts");
+  const lock = await lockFolder(settings.data);
+  try {
+    const { stop, ...processes } = await startProcesses(settings, log);
+    return {
+      ...processes,
+      async stop(graceMs) {
+        await stop(graceMs);
+        await lock.release();
+      },
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function startProcesses(settings: Settings, log: Log, attempt = 1): Promise<Serving> {
+  const { startWorkerProcesses } = await import("../engines/peers/worker-processes.ts");
+  const { freePort } = await import("../engines/peers/free-port.ts");
+  const { host, port } = settings.listen;
+  const isFree = port === 0;
+  try {
+    return await startWorkerProcesses({
+      count: settings.workers,
+      // The same file in the sources and in what is built from them.
+      script: fileURLToPath(new URL(`./worker${path.extname(import.meta.url)}`, import.meta.url)),
+      start: { ...settings, listen: { host, port: isFree ? await freePort(host) : port } },
+      clock: systemClock(),
+      crashesMax: settings.limits.workerCrashesMax,
+      onTrouble: (line) => log.error(line),
+    });
+  } catch (error) {
+    // Somebody else was given the free port in between.
+    const isTaken = isFree && (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+    if (!isTaken || attempt === FREE_PORT_ATTEMPTS) throw error;
+    return await startProcesses(settings, log, attempt + 1);
+  }
+}
+
 /** Runs until a signal; the result is the exit code. Throws SettingsError where a person has to mend something. */
 export async function serve({ settings, warnings }: LoadedSettings, shell: Shell): Promise<number> {
   for (const warning of warnings) shell.stderr.write(`cosbox: warning: ${warning}\n`);
@@ -60,18 +116,22 @@ export async function serve({ settings, warnings }: LoadedSettings, shell: Shell
   // Listened for from here on, so that a signal during the start is not lost.
   const signal = firstSignal(shell);
   const log = createLog({ level: settings.logLevel, out: shell.stderr });
-  const { startServer } = await import("../assemble.ts");
-  const server = await startServer(settings, { log }).catch((error: unknown) => {
+  const start = settings.workers > 1 ? startWorkers : startAlone;
+  const serving = await start(settings, log).catch((error: unknown) => {
     throw explainStartFault(error, settings);
   });
-  const { host, port } = server;
+  const { host, port } = serving;
+  const { stopGraceMs } = settings.limits;
+  shell.on("SIGUSR2", () => {
+    if (serving.roll) void serving.roll(stopGraceMs);
+    else shell.stderr.write("cosbox: SIGUSR2 exchanges server processes one by one, and here is only one\n");
+  });
   const caPath = settings.tls === "dev" ? developmentCaPath(settings.data) : undefined;
   shell.stdout.write(banner({ settings, host, port, caPath, version: packageVersion() }));
 
-  setTimeout(loadAhead, LOAD_AHEAD_MS).unref();
-
-  await signal;
-  shell.stderr.write("cosbox: stopping; what is under way is finished first (again to stop at once)\n");
-  await server.stop(settings.limits.stopGraceMs);
-  return 0;
+  const why = await Promise.race([signal, ...(serving.failed === undefined ? [] : [serving.failed])]);
+  if (typeof why === "string") shell.stderr.write(`cosbox: stopping: ${why}\n`);
+  else shell.stderr.write("cosbox: stopping; what is under way is finished first (again to stop at once)\n");
+  await serving.stop(stopGraceMs);
+  return typeof why === "string" ? EXIT_FAILED : 0;
 }

@@ -45,6 +45,8 @@ const TOLD_BY_STORAGE: ReadonlySet<string> = new Set([
   "RecordFromNewerVersion",
   "RowDamaged",
   "StorageUnavailable",
+  // Of another process: there it was one, here it has only its name.
+  "SettingsError",
 ]);
 
 const FILE_FAULTS: ReadonlyMap<string, string> = new Map([
@@ -71,13 +73,16 @@ export function explainFileFault(error: unknown): unknown {
   return line === undefined ? error : new SettingsError(`${(error as { path?: string }).path ?? "a file"}: ${line}`);
 }
 
+/** Calls that a listener makes; `bind` is what processes that share one are told. */
+const LISTENING: ReadonlySet<string> = new Set(["listen", "bind", "getaddrinfo"]);
+
 /** The line for a fault of `listen` or of the data folder, as a SettingsError; any other error as it is. */
 export function explainStartFault(error: unknown, { listen }: Settings): unknown {
   if (error instanceof Error && (TOLD_BY_STORAGE.has(error.name) || isPlain(error))) {
     return new SettingsError(error.message);
   }
   const fault = systemFault(error);
-  if (fault === undefined || (fault.syscall !== "listen" && fault.syscall !== "getaddrinfo")) return error;
+  if (fault === undefined || !LISTENING.has(fault.syscall)) return error;
   const { host, port } = listen;
   const next = formatListen({ host, port: port === 65_535 ? 9000 : port + 1 });
   const line = new Map([

@@ -197,6 +197,12 @@ function checkTogether(settings: Settings, places: ReadonlyMap<SettingName, stri
   if (profile === "server" && secretId === DEVELOPMENT_SECRET_ID) {
     refuse("the server profile has no published keys: set your own with COSBOX_SECRET_ID and COSBOX_SECRET_KEY");
   }
+  if (settings.memory && settings.workers > 1) {
+    refuse(
+      `${placeOf("workers")}: ${settings.workers} processes cannot share what --memory keeps in one; ` +
+        "leave out either of the two",
+    );
+  }
   const seen = new Set([secretId]);
   for (const credential of settings.credentials) {
     const published = credential.secretId === DEVELOPMENT_SECRET_ID || credential.secretKey === DEVELOPMENT_SECRET_KEY;
@@ -278,6 +284,8 @@ export async function loadSettings(origin: SettingsOrigin): Promise<LoadedSettin
     ...credential,
   }));
 
+  // Memory is not shared between processes, so whoever does not ask for several gets one.
+  if (merged["memory"] === true && sources.get("workers") === "default") merged["workers"] = 1;
   const settings = merged as unknown as Settings;
   checkTogether(settings, places);
   return { settings, sources, warnings: misspeltVariables(env) };

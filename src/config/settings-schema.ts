@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { LIMITS, type LimitName, limitBounds } from "../limits.ts";
 import { type ListenAddress, parseListen } from "./listen-address.ts";
+import { WORKERS_MAX } from "./settings.ts";
 
 function text(form: RegExp, expected: string) {
   return z.string(expected).regex(form, expected);
@@ -125,7 +126,7 @@ export const LAYER = z
         "a list of key pairs, each with secretId and secretKey",
       ),
       errors: oneOf("documented", "observed"),
-      workers: wholeNumber(1, 1, "1, until several processes can safely share one data folder"),
+      workers: wholeNumber(1, WORKERS_MAX, `a number of processes from 1 to ${WORKERS_MAX}`),
       profile: oneOf("development", "server"),
       allowPublic: yesOrNo,
       durability: oneOf("group", "none"),

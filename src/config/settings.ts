@@ -14,6 +14,9 @@ export interface ConfiguredCredential {
   readonly uin: string;
 }
 
+/** LMDB has room for 126 readers at a time; each process is one, and commands that look at the data are others. */
+export const WORKERS_MAX = 100;
+
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
 /** Everything a person can set, checked and complete. */
@@ -37,7 +40,7 @@ export interface Settings {
   readonly secretKey: string;
   readonly credentials: readonly ConfiguredCredential[];
   readonly errors: "documented" | "observed";
-  /** Always 1, until several processes can safely share one data folder. */
+  /** Processes that serve, sharing the data folder. 1 serves in the process itself; more only from the command. */
   readonly workers: number;
   readonly profile: "development" | "server";
   /** Allows a listener beyond loopback outside the server profile, where anyone who reaches it knows the keys. */
@@ -154,7 +157,7 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     form: "number",
     flag: "--workers <count>",
     env: "COSBOX_WORKERS",
-    about: "server processes; only 1 so far",
+    about: "server processes that share the data folder; 1 with --memory, otherwise one per core",
   },
   profile: {
     default: "development",

@@ -10,6 +10,8 @@
  * Whether the holder lives is told exactly by its process id, the time that process was started and the boot it
  * belongs to. Where these say nothing (another container, another machine, a system without /proc), by its heartbeat:
  * the holder touches its file every second.
+ *
+ * A server of several processes has one holder. The others leave a file `worker-<pid>` of the same form.
  */
 import { link, mkdir, readdir, readFile, readlink, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -57,6 +59,8 @@ export interface Holder {
 
 const BEAT_MS = 1_000;
 const DEAD_AFTER_MS = 5_000;
+/** Between two looks at a worker that is about to end. */
+const WORKER_LOOK_MS = 50;
 /** Attempts to make a number of one's own; each failed one means that somebody else has just made theirs. */
 const ATTEMPTS_MAX = 20;
 
@@ -85,9 +89,51 @@ export async function lockFolder(folder: string, timing: LockTiming = {}): Promi
       continue;
     }
     await forgetOlder(folder, greatest);
-    return held(folder, file, self, beatMs);
+    const lock = held(folder, file, self, beatMs);
+    try {
+      await workersGone(folder, deadAfterMs);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    return lock;
   }
   throw new Error(`the data folder ${folder} could not be locked: other servers keep starting on it`);
+}
+
+const WORKER_NAME = /^worker-[0-9]+$/;
+
+/**
+ * Says in `folder` that this process works there for the one that holds the lock, until it is released. A process that
+ * has lost its first process ends at once, but if that one died while this one was busy, somebody else could lock the
+ * folder before: whoever locks it waits for the end of every process that says so.
+ */
+export async function markWorker(folder: string, beatMs = BEAT_MS): Promise<FolderLock> {
+  const file = join(folder, `worker-${process.pid}`);
+  // One that is there is of an earlier process with this number.
+  await writeFile(file, JSON.stringify(await processHere()), { mode: 0o600 });
+  const stopBeating = beatOn(file, beatMs);
+  return {
+    async release() {
+      stopBeating();
+      await unlink(file).catch(ignoreMissing);
+    },
+  };
+}
+
+/** Waits until no worker of an earlier holder is alive, and removes what they said. */
+async function workersGone(folder: string, waitMs: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!WORKER_NAME.test(name)) continue;
+    const file = join(folder, name);
+    for (let waited = 0; ; waited += WORKER_LOOK_MS) {
+      const worker = await readProcess(file);
+      if (worker === "gone" || !(await isProcessAlive(file, worker, waitMs))) break;
+      if (waited >= waitMs && worker) throw new FolderLocked(folder, worker, file);
+      await new Promise((resolve) => setTimeout(resolve, WORKER_LOOK_MS));
+    }
+    await unlink(file).catch(ignoreMissing);
+  }
 }
 
 function lockName(number: number): string {
@@ -136,18 +182,24 @@ function draftName(folder: string): string {
   return join(folder, `.lock-draft-${process.pid}-${process.hrtime.bigint()}-${drafts++}`);
 }
 
-function held(folder: string, file: string, self: Holder, beatMs: number): FolderLock {
+/** Touches the file every so often. The result ends it. */
+function beatOn(file: string, beatMs: number): () => void {
   const beat = setInterval(() => {
     const now = new Date();
     // A beat that fails is made up for by the next; a folder that is gone has nothing left to guard.
     utimes(file, now, now).catch(() => {});
   }, beatMs);
   beat.unref();
+  return () => clearInterval(beat);
+}
+
+function held(folder: string, file: string, self: Holder, beatMs: number): FolderLock {
+  const stopBeating = beatOn(file, beatMs);
   let released: Promise<void> | undefined;
   return {
     release() {
       released ??= (async () => {
-        clearInterval(beat);
+        stopBeating();
         const draft = draftName(folder);
         await writeFile(draft, JSON.stringify({ ...self, released: true }), { mode: 0o600 });
         await rename(draft, file);

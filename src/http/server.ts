@@ -6,7 +6,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { type CosError, refuse } from "../errors/cos-error.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -43,8 +43,12 @@ export interface Edge {
   readonly port: number;
   /** The certificate for connections from now on. Throws the TLS library's error for one that cannot be used. */
   setTls(certificate: Certificate): void;
-  /** Takes no more connections, finishes the requests under way for at most `graceMs`, then cuts. May be called again. */
-  stop(graceMs: number): Promise<void>;
+  /**
+   * Takes no more connections, finishes the requests under way for at most `graceMs`, then cuts. Idle connections are
+   * closed after `idleMs`, by default at once; a request that comes over one before is answered, and closes it. May be
+   * called again.
+   */
+  stop(graceMs: number, idleMs?: number): Promise<void>;
 }
 
 /** Requests of one connection that may be under way at once; further ones wait in the kernel. */
@@ -73,6 +77,8 @@ class HttpEdge implements Edge {
   readonly #sockets = new Set<Socket>();
   readonly #connections = new Map<Socket, Connection>();
   #stopped: Promise<void> | undefined;
+  /** While it stops: whether connections without a request are still open, for one that may be on its way. */
+  #leavesIdle = false;
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -157,24 +163,35 @@ class HttpEdge implements Edge {
     this.#server.setSecureContext({ cert, key, minVersion: "TLSv1.2" });
   }
 
-  stop(graceMs: number): Promise<void> {
-    this.#stopped ??= this.#stop(graceMs);
+  stop(graceMs: number, idleMs = 0): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs, idleMs);
     return this.#stopped;
   }
 
-  async #stop(graceMs: number): Promise<void> {
+  async #stop(graceMs: number, idleMs: number): Promise<void> {
+    const { clock } = this.#options;
     this.#writer.stopping = true;
+    this.#leavesIdle = idleMs > 0;
     const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
+      // The listener's own `close`: that of an HTTP server closes idle connections as well.
+      NetServer.prototype.close.call(this.#server, () => resolve());
     });
-    for (const { socket, open, doomed } of this.#connections.values()) {
-      if (open.size === 0 && !doomed) socket.destroy();
-    }
-    const cut = this.#options.clock.after(graceMs, () => {
+    const closeIdle = (): void => {
+      this.#leavesIdle = false;
+      this.#server.close();
+      for (const { socket, open, doomed } of this.#connections.values()) {
+        if (open.size === 0 && !doomed) socket.destroy();
+      }
+    };
+    const idle = idleMs > 0 ? clock.after(idleMs, closeIdle) : undefined;
+    if (idle === undefined) closeIdle();
+    const cut = clock.after(idleMs + graceMs, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
     await closed;
+    idle?.cancel();
     cut.cancel();
+    this.#server.close();
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -259,7 +276,7 @@ class HttpEdge implements Edge {
     if (connection.open.size > 0) return;
     this.#part(connection);
     // Its head promised to keep the connection before the stop was known.
-    if (this.#stopped !== undefined && !connection.doomed) connection.socket.destroySoon();
+    if (this.#stopped !== undefined && !this.#leavesIdle && !connection.doomed) connection.socket.destroySoon();
   }
 
   #lost(connection: Connection): void {

@@ -26,7 +26,7 @@ import {
 } from "./keys.ts";
 import { type BucketRecord, type CannedAcl, decodeBucket, encodeBucket, encodeIntent } from "./records.ts";
 import type { Transact, Transaction } from "./transact.ts";
-import { underWay, Unsettled } from "./unsettled.ts";
+import { type Elsewhere, type UnderWay, Unsettled } from "./unsettled.ts";
 
 export interface NewBucket {
   readonly name: string;
@@ -86,14 +86,20 @@ export interface BucketsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly identities: Identities;
+  /** Where deletions of this process are noted. */
+  readonly underWay: UnderWay;
+  readonly elsewhere: Elsewhere;
+}
+
+function deletionNamed(token: number): string {
+  return `deletion ${token}`;
 }
 
 /** Names read at a time when buckets are listed. */
 const NAMES_MAX = 1_000;
 
-export function buckets({ metadata, transact, clock, random, identities }: BucketsOptions): Buckets {
-  /** Deletions of this process. Whatever else is marked was begun by one that has died, or could not be ended. */
-  const deletions = underWay<number>();
+export function buckets(options: BucketsOptions): Buckets {
+  const { metadata, transact, clock, random, identities, underWay, elsewhere } = options;
 
   async function findMany(names: readonly string[]): Promise<readonly (BucketRecord | undefined)[]> {
     if (names.length === 0) return [];
@@ -112,7 +118,12 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
     const bucket = decodeBucket(value);
     if (bucket.state.kind === "normal") return bucket;
     const { incarnation, token } = bucket.state;
-    const ended = incarnation === identities.incarnation ? deletions.ended(token) : undefined;
+    const work = deletionNamed(token);
+    // What nobody is at any more was begun by a process that has died, or could not be ended.
+    const ended =
+      incarnation === identities.incarnation
+        ? underWay.ended(work)
+        : await elsewhere.ended({ key: bucketKey(name), value, incarnation, work });
     if (ended) throw new Unsettled(`bucket ${name}`, ended, "NoSuchBucket");
     const reverted: BucketRecord = { ...bucket, state: { kind: "normal" } };
     put(tx, reverted);
@@ -156,7 +167,7 @@ export function buckets({ metadata, transact, clock, random, identities }: Bucke
   async function remove(name: string, check: (bucket: BucketRecord) => void = () => {}): Promise<BucketDeletion> {
     const token = identities.number();
     const intent = intentKey(identities.incarnation, token);
-    return deletions.during(token, async () => {
+    return underWay.during(deletionNamed(token), async () => {
       const marked = await transact([bucketKey(name)], async (tx) => {
         const bucket = await require(tx, name);
         if (!bucket) return undefined;

@@ -12,7 +12,8 @@
 import type { BlobEngine } from "../ports/blobs.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { MetadataEngine, Row, Write } from "../ports/metadata.ts";
-import type { BodyPins } from "./body-pins.ts";
+import type { Peers } from "../ports/peers.ts";
+import { type BodyPins, namesOf } from "./body-pins.ts";
 import { RecordDamaged } from "./bytes.ts";
 import {
   after,
@@ -54,9 +55,11 @@ export interface CollectorOptions {
   readonly metadata: MetadataEngine;
   readonly blobs: BlobEngine;
   readonly clock: Clock;
-  readonly pins: BodyPins;
+  readonly pins: Pick<BodyPins, "hold" | "letGo">;
+  /** Readers in other processes. */
+  readonly peers: Pick<Peers, "hold" | "letGo">;
   /** Whether the process with this incarnation (16 hex digits) may still be writing. */
-  readonly isAlive: (incarnation: string) => boolean;
+  readonly isAlive: (incarnation: string) => Promise<boolean>;
   /** Whether somebody copies the blobs just now, so that none may be removed. */
   readonly isHeld: () => Promise<boolean>;
   /** Told about what goes wrong; the work is tried again later. */
@@ -74,17 +77,17 @@ const BLOBS_PER_PAGE = 1_000;
 const GATHER_MS = 20;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 60_000;
-/** How soon the work is tried again while the blobs are held. */
+/** How soon the work is tried again while the blobs are held, or another process does not answer. */
 const HELD_RETRY_MS = 1_000;
 
 /** Raised inside when a reader needs what is to be freed: the row stays for later. */
 class StillRead extends Error {}
 
-/** Raised inside when the blobs are held: everything stays for later. */
+/** Raised inside when the blobs are held, or nobody knows what is being read: everything stays for later. */
 class StillHeld extends Error {}
 
 export function collector(options: CollectorOptions): Collector {
-  const { metadata, blobs, clock, pins, isAlive, isHeld, report } = options;
+  const { metadata, blobs, clock, pins, peers, isAlive, isHeld, report } = options;
   const state = { queueWanted: false, sweepWanted: false, held: false, stopping: false };
   let timer: Timer | undefined;
   let running: Promise<void> | undefined;
@@ -132,34 +135,61 @@ export function collector(options: CollectorOptions): Collector {
     }
   }
 
-  async function freeBody({ manifest, pieces }: Body): Promise<void> {
-    if (pins.isPinned(manifest?.id, pieces)) throw new StillRead();
-    pins.freeing(manifest?.id, pieces);
+  /** Which of the names are being read, in any process. No reader comes to the others until they are let go. */
+  async function hold(names: readonly string[]): Promise<ReadonlySet<string>> {
+    const readHere = pins.hold(names);
+    const readElsewhere = await peers.hold(names);
+    if (readElsewhere === undefined) {
+      pins.letGo(names);
+      throw new StillHeld();
+    }
+    return new Set([...readHere, ...readElsewhere]);
+  }
+
+  function letGo(names: readonly string[]): void {
+    pins.letGo(names);
+    peers.letGo(names);
+  }
+
+  /** Runs `work` while nobody reads any of these, nor begins to. */
+  async function whileUnread(names: readonly string[], work: () => Promise<void>): Promise<void> {
+    if (names.length === 0) return work();
+    const read = await hold(names);
     try {
+      if (read.size > 0) throw new StillRead();
+      await work();
+    } finally {
+      letGo(names);
+    }
+  }
+
+  async function freeBody({ manifest, pieces }: Body): Promise<void> {
+    await whileUnread([...namesOf(manifest?.id, pieces)], async () => {
       if (manifest) {
-        await consumeManifest(manifest.id, async (chunk) => {
-          // Pieces that were in the record itself when their reader came, and were moved since.
-          if (pins.isPinned(undefined, chunk)) throw new StillRead();
-          await freePieces(chunk);
-        });
+        await consumeManifest(manifest.id, (chunk) =>
+          // Among them may be pieces that were in the record itself when their reader came, and were moved since.
+          whileUnread([...namesOf(undefined, chunk)], () => freePieces(chunk)),
+        );
       }
       await freePieces(pieces);
-    } finally {
-      pins.freed(manifest?.id, pieces);
-    }
+    });
   }
 
   async function freeParts(bucketId: string, uploadId: string, taken: readonly PartRange[]): Promise<void> {
     for (;;) {
       const [rows = []] = await metadata.read([prefixRange(partsPrefix(bucketId, uploadId), ROWS_MAX)]);
       if (rows.length === 0) return;
+      const loose: Piece[] = [];
       for (const { key, value } of rows) {
         const number = partNumberOf(key);
         const { body } = decodePart(value);
-        if (!taken.some(({ first, last }) => first <= number && number <= last)) await freeBody(body);
+        const isTaken = taken.some(({ first, last }) => first <= number && number <= last);
+        if (!isTaken && body.manifest) await freeBody(body);
+        else if (!isTaken) loose.push(...body.pieces);
         // The object lists the pieces of a part it took over in its own manifest, so the part's is left over.
         else if (body.manifest) await consumeManifest(body.manifest.id, async () => {});
       }
+      await whileUnread([...namesOf(undefined, loose)], () => freePieces(loose));
       await write(rows.map(({ key }) => ({ key, value: undefined })));
     }
   }
@@ -177,22 +207,22 @@ export function collector(options: CollectorOptions): Collector {
 
   /** Most of the queue is bodies of a few pieces: they share commits. */
   async function freePage(rows: readonly Row[]): Promise<void> {
-    const simple: Piece[] = [];
-    const done: Write[] = [];
-    try {
-      for (const { key, value } of rows) {
-        const garbage = decoded(value);
-        if (garbage?.kind !== "body" || garbage.body.manifest !== undefined) continue;
-        const { pieces } = garbage.body;
-        if (pins.isPinned(undefined, pieces)) continue;
-        pins.freeing(undefined, pieces);
-        simple.push(...pieces);
-        done.push({ key, value: undefined });
+    const simple: { readonly key: Buffer; readonly pieces: readonly Piece[] }[] = [];
+    for (const { key, value } of rows) {
+      const garbage = decoded(value);
+      if (garbage?.kind !== "body" || garbage.body.manifest !== undefined) continue;
+      simple.push({ key, pieces: garbage.body.pieces });
+    }
+    if (simple.length > 0) {
+      const names = simple.flatMap(({ pieces }) => [...namesOf(undefined, pieces)]);
+      const read = await hold(names);
+      try {
+        const unread = simple.filter(({ pieces }) => ![...namesOf(undefined, pieces)].some((name) => read.has(name)));
+        await freePieces(unread.flatMap(({ pieces }) => pieces));
+        await write(unread.map(({ key }) => ({ key, value: undefined })));
+      } finally {
+        letGo(names);
       }
-      await freePieces(simple);
-      await write(done);
-    } finally {
-      pins.freed(undefined, simple);
     }
     for (const { key, value } of rows) {
       if (state.stopping) return;
@@ -237,9 +267,13 @@ export function collector(options: CollectorOptions): Collector {
       const ids: readonly string[] = await blobs.list(at, BLOBS_PER_PAGE);
       const last = ids.at(-1);
       if (last === undefined) return;
-      await removeUnreferenced(ids.filter((id) => !isAlive(incarnationOfBlob(id))));
+      const living = new Set<string>();
+      for (const incarnation of new Set(ids.map(incarnationOfBlob))) {
+        if (await isAlive(incarnation)) living.add(incarnation);
+      }
+      await removeUnreferenced(ids.filter((id) => !living.has(incarnationOfBlob(id))));
       // What a living process writes is left alone, however much of it there is.
-      at = isAlive(incarnationOfBlob(last)) ? incarnationOfBlob(last) + "f".repeat(16) : last;
+      at = living.has(incarnationOfBlob(last)) ? incarnationOfBlob(last) + "f".repeat(16) : last;
     }
   }
 

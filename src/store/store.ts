@@ -1,7 +1,11 @@
-/** The store: everything above the engines that keeps buckets, objects and uploads. One per process. */
+/**
+ * The store: everything above the engines that keeps buckets, objects and uploads. One per process; several processes
+ * may have one each on the same engines when they know each other (`peers`).
+ */
 import type { BlobEngine } from "../ports/blobs.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type MetadataEngine, pointRange, type Row } from "../ports/metadata.ts";
+import type { Here, Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
 import { type Bodies, bodies } from "./bodies.ts";
 import { bodyPins } from "./body-pins.ts";
@@ -22,7 +26,7 @@ import {
 import { stoppingTogether } from "./stop-together.ts";
 import { type Transact, type Transaction, type TransactOptions, transactions } from "./transact.ts";
 import { reopenIn, type Uploads, uploads } from "./uploads.ts";
-import { waiting } from "./unsettled.ts";
+import { elsewhere, underWay, waiting } from "./unsettled.ts";
 
 /** The number of the format that this version writes. */
 export const DATA_FORMAT = 1;
@@ -45,12 +49,24 @@ export interface StoreOptions {
   readonly random: Random;
   /** Most bytes of a body that is stored as a row beside its object; 16 KiB unless told. */
   readonly inlineMax?: number;
+  /** The other processes that use the engines; by default there are none. */
+  readonly peers?: Peers;
   /** Whether somebody copies the blobs just now, so that none may be removed; by default nobody does. */
   readonly isHeld?: () => Promise<boolean>;
   /** Told about trouble in the background, which is tried again later; by default nobody is. */
   readonly report?: (error: unknown) => void;
   readonly transactions?: TransactOptions;
 }
+
+/** Nobody else. */
+const ALONE: Peers = {
+  register: async () => {},
+  isAlive: async () => false,
+  isUnderWay: async () => false,
+  hold: async () => [],
+  letGo() {},
+  wake() {},
+};
 
 export interface Store {
   /** 16 hex digits, new for each start. */
@@ -70,20 +86,28 @@ const INLINE_BYTES_MAX = 16 * 1024;
 
 /**
  * Opens the store on two engines: makes it when they are empty, undoes what a crash left half done, and begins to
- * collect what it left behind. No other store may be open on the same engines (the data folder's lock sees to it).
+ * collect what it left behind; among several processes, one of them does. No store but those of `peers` may be open on
+ * the same engines (the data folder's lock sees to it).
  * @throws DataFromNewerVersion, and an Error when the metadata is not cosbox's.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { clock, random, inlineMax = INLINE_BYTES_MAX, report = () => {} } = options;
+  const { clock, random, inlineMax = INLINE_BYTES_MAX, peers = ALONE, report = () => {} } = options;
   const { metadata, blobs } = stoppingTogether(options);
   await checkFormat(metadata, clock);
 
   const ids = identities(blobs.incarnation);
-  const pins = bodyPins(() => collecting.nudge());
-  // One process uses the store, so every other incarnation is dead.
-  const isAlive = (incarnation: string): boolean => incarnation === ids.incarnation;
+  /** Whether this process collects for all. */
+  let tending = false;
+  let closing = false;
+  /** What this process undoes of others' work; it does not reject. */
+  let tended: Promise<void> = Promise.resolve();
+  const nudge = (): void => (tending ? collecting.nudge() : peers.wake());
+  const pins = bodyPins(nudge);
+  const work = underWay();
+  const isAlive = async (incarnation: string): Promise<boolean> =>
+    incarnation === ids.incarnation || (await peers.isAlive(incarnation));
   const isHeld = options.isHeld ?? (async () => false);
-  const collecting = collector({ metadata, blobs, clock, pins, isAlive, isHeld, report });
+  const collecting = collector({ metadata, blobs, clock, pins, peers, isAlive, isHeld, report });
 
   const settle = waiting(transactions(metadata, clock, options.transactions));
   /** Transactions leave work behind only in these runs; the collector is told when one has been stored. */
@@ -95,7 +119,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       left = leaving.has(tx);
       return result;
     });
-    if (left) collecting.nudge();
+    if (left) nudge();
     return value;
   };
 
@@ -111,27 +135,46 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       stored.leave(tx, garbage);
     },
   };
+  const others = elsewhere({ metadata, clock, peers });
+  const settling = { metadata, transact, identities: ids, underWay: work, elsewhere: others };
   const store: Store = {
     incarnation: ids.incarnation,
     transact,
     bodies: noting,
-    buckets: buckets({ metadata, transact, clock, random, identities: ids }),
+    buckets: buckets({ ...settling, clock, random }),
     objects: objects({ metadata, clock, bodies: noting }),
-    uploads: uploads({ metadata, transact, identities: ids, bodies: noting }),
+    uploads: uploads({ ...settling, bodies: noting }),
     collector: collecting,
     async close() {
+      closing = true;
+      await tended;
       await collecting.stop();
       await metadata.commit([], [{ key: incarnationKey(ids.incarnation), value: undefined }]);
     },
   };
 
+  async function tend(): Promise<void> {
+    tending = true;
+    await recover(metadata, store, isAlive);
+    collecting.nudge();
+    collecting.sweep();
+  }
+  const here: Here = {
+    isUnderWay: (name) => work.ended(name) !== undefined,
+    hold: (names) => pins.hold(names),
+    letGo: (names) => pins.letGo(names),
+    wake: () => collecting.nudge(),
+    tend() {
+      // What cannot be undone now is met by whoever needs it, and waits for the next time.
+      tended = tended.then(async () => (closing ? undefined : await tend())).catch(report);
+    },
+  };
+  await peers.register(ids.incarnation, here);
   await metadata.commit(
     [],
     [{ key: incarnationKey(ids.incarnation), value: encodeIncarnation({ startedMs: clock.now() }) }],
   );
-  await recover(metadata, store, isAlive);
-  collecting.nudge();
-  collecting.sweep();
+  if (options.peers === undefined) await tend();
   return store;
 }
 
@@ -152,14 +195,18 @@ async function checkFormat(metadata: MetadataEngine, clock: Clock): Promise<void
 
 const ROWS_MAX = 100;
 
-/** Undoes the work that dead processes left half done. A crash in here leaves the rest to the next start. */
-async function recover(metadata: MetadataEngine, store: Store, isAlive: (incarnation: string) => boolean) {
+/** Undoes the work that dead processes left half done. A crash in here leaves the rest to the next time. */
+async function recover(
+  metadata: MetadataEngine,
+  store: Store,
+  isAlive: (incarnation: string) => Promise<boolean>,
+): Promise<void> {
   await eachRow(metadata, "intent", async ({ key, value }) => {
-    if (isAlive(incarnationOf(key))) return;
+    if (await isAlive(incarnationOf(key))) return;
     await undo(store, key, decodeIntent(value));
   });
   await eachRow(metadata, "incarnation", async ({ key }) => {
-    if (!isAlive(incarnationOf(key))) await metadata.commit([], [{ key, value: undefined }]);
+    if (!(await isAlive(incarnationOf(key)))) await metadata.commit([], [{ key, value: undefined }]);
   });
 }
 

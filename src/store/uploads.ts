@@ -35,7 +35,7 @@ import {
   type UploadRecord,
 } from "./records.ts";
 import type { Transact, Transaction } from "./transact.ts";
-import { underWay, Unsettled } from "./unsettled.ts";
+import { type Elsewhere, type UnderWay, Unsettled } from "./unsettled.ts";
 
 /** Which upload is meant. */
 export interface UploadName {
@@ -136,10 +136,17 @@ export interface UploadsOptions {
   readonly transact: Transact;
   readonly identities: Identities;
   readonly bodies: Bodies;
+  /** Where completions of this process are noted. */
+  readonly underWay: UnderWay;
+  readonly elsewhere: Elsewhere;
 }
 
-export function uploads({ metadata, transact, identities, bodies }: UploadsOptions): Uploads {
-  const completions = underWay<string>();
+function completionNamed(manifestId: string): string {
+  return `completion ${manifestId}`;
+}
+
+export function uploads(options: UploadsOptions): Uploads {
+  const { metadata, transact, identities, bodies, underWay, elsewhere } = options;
 
   function rowOf({ bucketId, key, uploadId }: UploadName): Buffer {
     if (!isUploadId(uploadId)) throw new RangeError("not an upload id");
@@ -154,9 +161,13 @@ export function uploads({ metadata, transact, identities, bodies }: UploadsOptio
     const upload = decodeUpload(value);
     if (upload.state.kind === "open") return upload;
     const { incarnation, token } = upload.state;
-    const ended = incarnation === identities.incarnation ? completions.ended(token) : undefined;
+    const work = completionNamed(token);
+    const ended =
+      incarnation === identities.incarnation
+        ? underWay.ended(work)
+        : await elsewhere.ended({ key: row, value, incarnation, work });
     if (ended) throw new Unsettled(`upload ${name.uploadId}`, ended, "NoSuchUpload");
-    // Nobody is at it any more; its manifest is left to the intent, which the next start finds.
+    // Nobody is at it any more; its manifest is left to the intent, which whoever undoes the work of the dead finds.
     const reopened: UploadRecord = { ...upload, state: { kind: "open" } };
     tx.set(row, encodeUpload(reopened));
     return reopened;
@@ -246,7 +257,7 @@ export function uploads({ metadata, transact, identities, bodies }: UploadsOptio
       const manifestId = identities.next();
       const intent = intentKey(identities.incarnation, identities.number());
       const row = rowOf(name);
-      return completions.during(manifestId, async () => {
+      return underWay.during(completionNamed(manifestId), async () => {
         const upload = await transact([row], async (tx) => {
           const found = await require(tx, name);
           if (!found) return undefined;

@@ -1,0 +1,82 @@
+/** A worker's part: its questions to the others, and its answers to theirs. */
+import type { Clock } from "../../ports/clock.ts";
+import type { Here, Peers } from "../../ports/peers.ts";
+import type { Answer, Question, Said } from "./messages.ts";
+
+export interface WorkerPeers extends Peers {
+  /** Takes what the first process says. */
+  hear(message: Said): void;
+}
+
+/** How long several calls of `wake` are gathered into one message. */
+const WAKE_MS = 20;
+
+/** `send` speaks to the first process. When that is gone, this process has to end: nothing is answered any more. */
+export function workerPeers(send: (message: Said) => void, clock: Clock): WorkerPeers {
+  const asked = new Map<number, (answer: Answer) => void>();
+  let lastId = 0;
+  let here: Here | undefined;
+  let isWaking = false;
+
+  function ask(question: Question): Promise<Answer> {
+    lastId += 1;
+    const id = lastId;
+    return new Promise((resolve) => {
+      asked.set(id, resolve);
+      send({ kind: "ask", id, question });
+    });
+  }
+
+  function answerTo(question: Question): Answer {
+    switch (question.kind) {
+      case "under-way":
+        return here?.isUnderWay(question.work) ?? false;
+      case "hold":
+        return here?.hold(question.names) ?? [];
+      case "alive":
+      case "register":
+        throw new Error(`a worker cannot tell who is alive`);
+    }
+  }
+
+  return {
+    async register(incarnation, toBeAsked) {
+      here = toBeAsked;
+      await ask({ kind: "register", incarnation });
+    },
+    isAlive: async (incarnation) => (await ask({ kind: "alive", incarnation })) === true,
+    isUnderWay: async (incarnation, work) => (await ask({ kind: "under-way", incarnation, work })) === true,
+    async hold(names) {
+      const answer = await ask({ kind: "hold", names });
+      return Array.isArray(answer) ? (answer as readonly string[]) : undefined;
+    },
+    letGo(names) {
+      send({ kind: "let-go", names });
+    },
+    wake() {
+      if (isWaking) return;
+      isWaking = true;
+      clock.after(WAKE_MS, () => {
+        isWaking = false;
+        send({ kind: "wake" });
+      });
+    },
+    hear(message) {
+      switch (message.kind) {
+        case "ask":
+          return send({ kind: "answer", id: message.id, answer: answerTo(message.question) });
+        case "answer": {
+          const resolve = asked.get(message.id);
+          asked.delete(message.id);
+          return resolve?.(message.answer);
+        }
+        case "let-go":
+          return here?.letGo(message.names);
+        case "wake":
+          return here?.wake();
+        case "tend":
+          return here?.tend();
+      }
+    },
+  };
+}

@@ -1,0 +1,385 @@
+/** `cosbox serve --workers` as a person runs it: several processes on one data folder, some of which are killed. */
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { Agent, request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { signCos } from "../src/dialects/cos/sign.ts";
+import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../src/config/settings.ts";
+import { lmdbMetadata } from "../src/engines/metadata/lmdb.ts";
+import { systemRandom } from "../src/engines/random/system.ts";
+
+const MAIN = path.resolve(import.meta.dirname, "../src/cli/main.ts");
+const TSX = import.meta.resolve("tsx");
+const HOST = "demo-1250000000.cos.ap-guangzhou.myqcloud.com";
+
+const folders: string[] = [];
+const groups = new Set<number>();
+afterAll(() => {
+  for (const group of groups) {
+    try {
+      process.kill(-group, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function freshFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "cosbox-workers-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** The command, in a process group of its own so that nothing of it is left over. */
+function cosbox(data: string, ...flags: readonly string[]) {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("COSBOX_")));
+  const child = spawn(
+    process.execPath,
+    ["--import", TSX, MAIN, "--data", data, "--listen", "127.0.0.1:0", ...flags],
+    { cwd: data, env, detached: true, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const pid = child.pid as number;
+  groups.add(pid);
+  const output = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
+  const exited = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  return {
+    pid,
+    output,
+    exited,
+    ended,
+    /** The port, once it is printed. */
+    async port(): Promise<number> {
+      let isOver = false;
+      void ended.then(() => {
+        isOver = true;
+      });
+      for (;;) {
+        const found = /listens on http:\/\/127\.0\.0\.1:(\d+)\n/.exec(output.stdout);
+        if (found) return Number(found[1]);
+        if (isOver) throw new Error(`ended without listening: ${output.stderr}`);
+        await pause(20);
+      }
+    },
+    /** Process ids of those that serve, by what they say in the data folder. */
+    workers(): number[] {
+      const names = readdirSync(data).filter((name) => /^worker-\d+$/.test(name));
+      return names.map((name) => Number(name.slice(7))).filter(isRunning);
+    },
+    signal(name: NodeJS.Signals): void {
+      process.kill(pid, name);
+    },
+  };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
+  for (const end = Date.now() + ms; Date.now() < end; await pause(20)) if (await isSo()) return;
+  assert.fail(`never so: ${what}`);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: Buffer;
+}
+
+/** A client of one connection pool. Rejects when the connection breaks, also in the middle of an answer. */
+function client(port: number) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  return {
+    ask(method: string, key: string, body?: Buffer): Promise<Answer> {
+      const now = Math.floor(Date.now() / 1000);
+      const { authorization } = signCos({
+        secretId: DEVELOPMENT_SECRET_ID,
+        secretKey: DEVELOPMENT_SECRET_KEY,
+        method,
+        path: `/${key}`,
+        query: [],
+        headers: [["host", HOST]],
+        signTime: `${now - 60};${now + 600}`,
+      });
+      const headers = { host: HOST, authorization, "content-length": body?.length ?? 0 };
+      return new Promise((resolve, reject) => {
+        const sent = httpRequest({ host: "127.0.0.1", port, method, path: `/${key}`, agent, headers });
+        sent.on("error", reject);
+        sent.on("response", (received) => {
+          const chunks: Buffer[] = [];
+          received.on("data", (chunk: Buffer) => chunks.push(chunk));
+          received.on("error", reject);
+          received.on("close", () => {
+            if (!received.complete) reject(new Error("the answer was cut"));
+            const { statusCode = 0, headers } = received;
+            resolve({ status: statusCode, headers, body: Buffer.concat(chunks) });
+          });
+        });
+        sent.end(body);
+      });
+    },
+    end: () => agent.destroy(),
+  };
+}
+
+async function makeBucket(ask: ReturnType<typeof client>["ask"]): Promise<void> {
+  const { status, body } = await ask("PUT", "");
+  assert.equal(status, 200, body.toString());
+}
+
+/** A body that says which it is: its first bytes are the SHA-256 of the others. */
+function sealed(size: number): Buffer {
+  const content = randomBytes(size - 32);
+  return Buffer.concat([createHash("sha256").update(content).digest(), content]);
+}
+
+function isWhole(body: Buffer): boolean {
+  return createHash("sha256").update(body.subarray(32)).digest().equals(body.subarray(0, 32));
+}
+
+/** Keys of intents and of processes that the data folder still names. */
+async function leftovers(data: string): Promise<string[]> {
+  const metadata = await lmdbMetadata({ folder: path.join(data, "metadata"), random: systemRandom() });
+  try {
+    const found = await metadata.read(
+      ["n", "x", "g"].map((family) => ({
+        start: Buffer.from(family),
+        end: Buffer.from([family.charCodeAt(0) + 1]),
+        limit: 1_000,
+      })),
+    );
+    return found.flat().map(({ key }) => `${key.toString("latin1", 0, 1)} ${key.toString("hex", 1)}`);
+  } finally {
+    await metadata.close();
+  }
+}
+
+/** Numbers of bytes that are neither in a row nor in a blob that a row needs are hard to see; files are not. */
+function blobFiles(data: string): number {
+  const out = execFileSync("find", [path.join(data, "blobs"), "-type", "f"], { encoding: "utf8" });
+  return out.split("\n").filter((line) => line !== "").length;
+}
+
+describe("several server processes on one data folder", { timeout: 60_000 }, () => {
+  const data = freshFolder();
+  const server = cosbox(data, "--workers", "2");
+  let port: number;
+  beforeAll(async () => {
+    port = await server.port();
+    await until("all have begun", () => server.workers().length === 2);
+    const { ask, end } = client(port);
+    await makeBucket(ask);
+    end();
+  });
+
+  it("serve one store: what one stores the others find, and one key has one value at a time", async () => {
+    const { ask, end } = client(port);
+    const sizes = [100, 3_000, 40_000, 700_000];
+    const problems: string[] = [];
+    const writers = Array.from({ length: 8 }, async (_, at) => {
+      for (let times = 0; times < 12; times++) {
+        const { status, body } = await ask("PUT", "one", sealed(sizes[(at + times) % sizes.length] as number));
+        if (status !== 200) problems.push(`PUT ${status} ${body}`);
+      }
+    });
+    let isOver = false;
+    const readers = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        const { status, body } = await ask("GET", "one").catch(() => ({ status: 0, body: Buffer.alloc(0) }));
+        // A cut connection says that it is one; bytes that came whole have to be right.
+        if (status === 200 && !isWhole(body)) problems.push("GET: wrong bytes");
+        if (status !== 200 && status !== 404 && status !== 0) problems.push(`GET ${status} ${body}`);
+      }
+    });
+    await Promise.all(writers);
+    isOver = true;
+    await Promise.all(readers);
+    assert.deepEqual(problems, []);
+
+    // Fresh connections go to the processes in turn.
+    const last = await ask("GET", "one");
+    for (let times = 0; times < 6; times++) {
+      const other = client(port);
+      assert.ok((await other.ask("GET", "one")).body.equals(last.body));
+      other.end();
+    }
+    end();
+  });
+
+  it("are exchanged one by one on SIGUSR2, and no request fails", async () => {
+    const { ask, end } = client(port);
+    const before = server.workers();
+
+    let isOver = false;
+    let answered = 0;
+    const problems: string[] = [];
+    const clients = Array.from({ length: 6 }, async (_, at) => {
+      const body = sealed(20_000);
+      while (!isOver) {
+        for (const [method, sent] of [
+          ["PUT", body],
+          ["GET", undefined],
+        ] as const) {
+          try {
+            const { status } = await ask(method, `k${at}`, sent);
+            if (status === 200) answered += 1;
+            else problems.push(`${method} ${status}`);
+          } catch (error) {
+            problems.push(`${method} ${String(error)}`);
+          }
+        }
+        await pause(at * 5);
+      }
+    });
+    server.signal("SIGUSR2");
+    await until("others serve", () => {
+      const now = server.workers();
+      return now.length === 2 && now.every((pid) => !before.includes(pid));
+    }, 30_000);
+    await pause(200);
+    isOver = true;
+    await Promise.all(clients);
+    assert.deepEqual(problems, []);
+    assert.ok(answered > 50, `${answered} requests`);
+    end();
+  });
+
+  it("stop with the first of them, and leave nothing behind", async () => {
+    server.signal("SIGTERM");
+    assert.equal(await server.exited, 0);
+    assert.equal((server.output.stdout.match(/listens on/g) ?? []).length, 1, "the banner is printed once");
+    assert.equal(server.output.stderr, "cosbox: stopping; what is under way is finished first (again to stop at once)\n");
+    assert.deepEqual(
+      readdirSync(data).filter((name) => name.startsWith("worker-")),
+      [],
+    );
+    assert.deepEqual(await leftovers(data), []);
+  });
+
+  it("lose nothing acknowledged when processes are killed under load, undo what they left, and go on", async () => {
+    const data = freshFolder();
+    const server = cosbox(data, "--workers", "2", "--limit", "workerCrashesMax=1000");
+    const port = await server.port();
+    await until("all have begun", () => server.workers().length === 2);
+    const { ask, end } = client(port);
+    await makeBucket(ask);
+
+    const acknowledged = new Map<string, Buffer>();
+    /** What a key may hold besides: its outcome is unknown. */
+    const perhaps = new Map<string, Buffer[]>();
+    let isOver = false;
+    const writers = Array.from({ length: 8 }, async (_, at) => {
+      for (let times = 0; !isOver; times++) {
+        const key = `k${at}-${times % 20}`;
+        const body = sealed([200, 30_000, 150_000][times % 3] as number);
+        try {
+          const { status } = await ask("PUT", key, body);
+          if (status === 200) {
+            acknowledged.set(key, body);
+            perhaps.delete(key);
+            continue;
+          }
+        } catch {
+          await pause(20);
+        }
+        perhaps.set(key, [...(perhaps.get(key) ?? []), body]);
+      }
+    });
+    for (let kills = 0; kills < 4; kills++) {
+      await pause(700);
+      await until("somebody serves", () => server.workers().length > 0);
+      const [victim] = server.workers().sort(() => Math.random() - 0.5);
+      process.kill(victim as number, "SIGKILL");
+    }
+    await pause(300);
+    isOver = true;
+    await Promise.all(writers);
+    await until("all are back", () => server.workers().length === 2);
+    await until("somebody listens", () =>
+      ask("HEAD", "").then(
+        () => true,
+        () => false,
+      ),
+    );
+
+    assert.ok(acknowledged.size > 20, `${acknowledged.size} keys were stored`);
+    const wrong: string[] = [];
+    for (const [key, body] of acknowledged) {
+      const { status, body: read } = await ask("GET", key);
+      if (status !== 200 || ![body, ...(perhaps.get(key) ?? [])].some((one) => one.equals(read))) wrong.push(key);
+    }
+    assert.deepEqual(wrong, []);
+    for (const key of new Set([...acknowledged.keys(), ...perhaps.keys()])) await ask("DELETE", key);
+    await until("every byte is given back", () => blobFiles(data) === 0);
+    end();
+    server.signal("SIGTERM");
+    assert.equal(await server.exited, 0);
+    assert.match(server.output.stderr, /server process \d+ ended by SIGKILL/);
+    assert.deepEqual(await leftovers(data), []);
+  });
+
+  it("keep every other server off the folder, also when the first process has died before one of them", async () => {
+    const data = freshFolder();
+    const server = cosbox(data, "--workers", "2");
+    await server.port();
+    await until("all have begun", () => server.workers().length === 2);
+    const second = cosbox(data, "--workers", "2");
+    assert.equal(await second.ended, 1);
+    assert.match(second.output.stderr, new RegExp(`^cosbox: the data folder .* is in use .*process ${server.pid} `));
+    assert.equal(second.output.stdout, "");
+
+    const [busy, other] = server.workers() as [number, number];
+    // A process that does not come to hear that the first one has gone.
+    process.kill(busy, "SIGSTOP");
+    server.signal("SIGKILL");
+    await until("the other one has ended by itself", () => !isRunning(other));
+    const third = cosbox(data, "--workers", "1");
+    assert.equal(await third.ended, 1);
+    assert.match(third.output.stderr, new RegExp(`^cosbox: the data folder .* is in use .*process ${busy} `));
+    process.kill(busy, "SIGCONT");
+    await until("it has ended as well", () => !isRunning(busy));
+
+    const fourth = cosbox(data, "--workers", "2", "--limit", "workerCrashesMax=1");
+    await fourth.port();
+    await until("all have begun", () => fourth.workers().length === 2);
+    // And it gives up, with one line, when its processes keep dying.
+    for (const pid of fourth.workers()) process.kill(pid, "SIGKILL");
+    assert.equal(await fourth.exited, 1);
+    assert.match(
+      fourth.output.stderr,
+      /\ncosbox: stopping: server processes ended unexpectedly 2 times within a minute; the log says why\n$/,
+    );
+  });
+
+  it("tell a start that cannot succeed once, in one line", async () => {
+    const data = freshFolder();
+    const busy = cosbox(freshFolder(), "--memory");
+    const port = await busy.port();
+    const [taken, memory] = [
+      cosbox(data, "--workers", "2", "--listen", `127.0.0.1:${port}`),
+      cosbox(data, "--workers", "2", "--memory"),
+    ];
+    assert.equal(await taken.ended, 1);
+    assert.match(taken.output.stderr, new RegExp(`^cosbox: port ${port} on 127\\.0\\.0\\.1 is in use; [^\\n]*\\n$`));
+    assert.equal(await memory.ended, 1);
+    assert.match(memory.output.stderr, /^cosbox: --workers: 2 processes cannot share what --memory keeps in one; [^\n]*\n$/);
+    busy.signal("SIGTERM");
+    assert.equal(await busy.exited, 0);
+  });
+});
