@@ -54,5 +54,9 @@ describe("startCosbox", () => {
       name: "SettingsError",
       message: /^option limits\.partsMax: /,
     });
+    await assert.rejects(startCosbox({ memory: false, data: "/nowhere", workers: 2 }), {
+      name: "SettingsError",
+      message: /^option workers: /,
+    });
   });
 });

@@ -39,11 +39,12 @@ function freshFolder(): string {
 /** The command, in a process group of its own so that nothing of it is left over. */
 function cosbox(data: string, ...flags: readonly string[]) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("COSBOX_")));
-  const child = spawn(
-    process.execPath,
-    ["--import", TSX, MAIN, "--data", data, "--listen", "127.0.0.1:0", ...flags],
-    { cwd: data, env, detached: true, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const child = spawn(process.execPath, ["--import", TSX, MAIN, "--data", data, "--listen", "127.0.0.1:0", ...flags], {
+    cwd: data,
+    env,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const pid = child.pid as number;
   groups.add(pid);
   const output = { stdout: "", stderr: "" };
@@ -98,7 +99,6 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 
 
 interface Answer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, unknown>>;
   readonly body: Buffer;
 }
 
@@ -106,7 +106,7 @@ interface Answer {
 function client(port: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
   return {
-    ask(method: string, key: string, body?: Buffer): Promise<Answer> {
+    ask: (method: string, key: string, body?: Buffer): Promise<Answer> => {
       const now = Math.floor(Date.now() / 1000);
       const { authorization } = signCos({
         secretId: DEVELOPMENT_SECRET_ID,
@@ -126,9 +126,9 @@ function client(port: number) {
           received.on("data", (chunk: Buffer) => chunks.push(chunk));
           received.on("error", reject);
           received.on("close", () => {
-            if (!received.complete) reject(new Error("the answer was cut"));
-            const { statusCode = 0, headers } = received;
-            resolve({ status: statusCode, headers, body: Buffer.concat(chunks) });
+            const { complete, statusCode = 0 } = received;
+            if (complete) resolve({ status: statusCode, body: Buffer.concat(chunks) });
+            else reject(new Error("the answer was cut"));
           });
         });
         sent.end(body);
@@ -153,7 +153,7 @@ function isWhole(body: Buffer): boolean {
   return createHash("sha256").update(body.subarray(32)).digest().equals(body.subarray(0, 32));
 }
 
-/** Keys of intents and of processes that the data folder still names. */
+/** Intents, processes and garbage that the data folder still names, of a server that has stopped. */
 async function leftovers(data: string): Promise<string[]> {
   const metadata = await lmdbMetadata({ folder: path.join(data, "metadata"), random: systemRandom() });
   try {
@@ -170,7 +170,7 @@ async function leftovers(data: string): Promise<string[]> {
   }
 }
 
-/** Numbers of bytes that are neither in a row nor in a blob that a row needs are hard to see; files are not. */
+/** How many blobs lie in the data folder. */
 function blobFiles(data: string): number {
   const out = execFileSync("find", [path.join(data, "blobs"), "-type", "f"], { encoding: "utf8" });
   return out.split("\n").filter((line) => line !== "").length;
@@ -195,7 +195,7 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
     const writers = Array.from({ length: 8 }, async (_, at) => {
       for (let times = 0; times < 12; times++) {
         const { status, body } = await ask("PUT", "one", sealed(sizes[(at + times) % sizes.length] as number));
-        if (status !== 200) problems.push(`PUT ${status} ${body}`);
+        if (status !== 200) problems.push(`PUT ${status} ${body.toString()}`);
       }
     });
     let isOver = false;
@@ -204,7 +204,7 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
         const { status, body } = await ask("GET", "one").catch(() => ({ status: 0, body: Buffer.alloc(0) }));
         // A cut connection says that it is one; bytes that came whole have to be right.
         if (status === 200 && !isWhole(body)) problems.push("GET: wrong bytes");
-        if (status !== 200 && status !== 404 && status !== 0) problems.push(`GET ${status} ${body}`);
+        if (status !== 200 && status !== 404 && status !== 0) problems.push(`GET ${status} ${body.toString()}`);
       }
     });
     await Promise.all(writers);
@@ -248,10 +248,14 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
       }
     });
     server.signal("SIGUSR2");
-    await until("others serve", () => {
-      const now = server.workers();
-      return now.length === 2 && now.every((pid) => !before.includes(pid));
-    }, 30_000);
+    await until(
+      "others serve",
+      () => {
+        const now = server.workers();
+        return now.length === 2 && now.every((pid) => !before.includes(pid));
+      },
+      30_000,
+    );
     await pause(200);
     isOver = true;
     await Promise.all(clients);
@@ -264,7 +268,10 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
     server.signal("SIGTERM");
     assert.equal(await server.exited, 0);
     assert.equal((server.output.stdout.match(/listens on/g) ?? []).length, 1, "the banner is printed once");
-    assert.equal(server.output.stderr, "cosbox: stopping; what is under way is finished first (again to stop at once)\n");
+    assert.equal(
+      server.output.stderr,
+      "cosbox: stopping; what is under way is finished first (again to stop at once)\n",
+    );
     assert.deepEqual(
       readdirSync(data).filter((name) => name.startsWith("worker-")),
       [],
@@ -378,7 +385,10 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
     assert.equal(await taken.ended, 1);
     assert.match(taken.output.stderr, new RegExp(`^cosbox: port ${port} on 127\\.0\\.0\\.1 is in use; [^\\n]*\\n$`));
     assert.equal(await memory.ended, 1);
-    assert.match(memory.output.stderr, /^cosbox: --workers: 2 processes cannot share what --memory keeps in one; [^\n]*\n$/);
+    assert.match(
+      memory.output.stderr,
+      /^cosbox: --workers: 2 processes cannot share what --memory keeps in one; [^\n]*\n$/,
+    );
     busy.signal("SIGTERM");
     assert.equal(await busy.exited, 0);
   });

@@ -1,7 +1,6 @@
 /** `cosbox serve`: starts the server, says where it is, and stops it in order. */
 
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { formatListen, isLoopback } from "../config/listen-address.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
 import type { Settings } from "../config/settings.ts";
@@ -65,11 +64,11 @@ async function startWorkers(settings: Settings, log: Log): Promise<Serving> {
   const { lockFolder } = await import("../engines/folder-lock.ts");
   const lock = await lockFolder(settings.data);
   try {
-    const { stop, ...processes } = await startProcesses(settings, log);
+    const processes = await startProcesses(settings, log);
     return {
       ...processes,
       async stop(graceMs) {
-        await stop(graceMs);
+        await processes.stop(graceMs);
         await lock.release();
       },
     };
@@ -88,7 +87,7 @@ async function startProcesses(settings: Settings, log: Log, attempt = 1): Promis
     return await startWorkerProcesses({
       count: settings.workers,
       // The same file in the sources and in what is built from them.
-      script: fileURLToPath(new URL(`./worker${path.extname(import.meta.url)}`, import.meta.url)),
+      script: path.join(import.meta.dirname, `worker${path.extname(import.meta.filename)}`),
       start: { ...settings, listen: { host, port: isFree ? await freePort(host) : port } },
       clock: systemClock(),
       crashesMax: settings.limits.workerCrashesMax,

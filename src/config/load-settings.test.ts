@@ -161,10 +161,7 @@ describe("a setting that cannot stand", () => {
       "listen: 9000\n",
       "cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found 9000",
     ],
-    [
-      "\n\nworkers: 4\n",
-      "cosbox.yaml:3: workers: expected 1, until several processes can safely share one data folder, found 4",
-    ],
+    ["\n\nworkers: 0\n", "cosbox.yaml:3: workers: expected a number of processes from 1 to 100, found 0"],
     ["appid: abc\n", 'cosbox.yaml:1: appid: expected 5 to 20 digits, such as 1250000000, found "abc"'],
     ["memory: maybe\n", 'cosbox.yaml:1: memory: expected true or false, found "maybe"'],
     ["errors: strict\n", 'cosbox.yaml:1: errors: expected documented or observed, found "strict"'],
@@ -191,7 +188,7 @@ describe("a setting that cannot stand", () => {
     ["__proto__: { listen: 1 }\n", 'cosbox.yaml:1: __proto__: unknown setting "__proto__"'],
     ["- a\n", 'cosbox.yaml: expected settings, each as name: value, found ["a"]'],
     [
-      "listen: x\nworkers: 2\nerrors: y\n",
+      "listen: x\nworkers: two\nerrors: y\n",
       'cosbox.yaml:1: listen: expected host:port with a port from 0 to 65535, such as 127.0.0.1:9000 or [::1]:9000, found "x" (and 2 more)',
     ],
   ])("in cosbox.yaml is named with its line: %j", async (yaml, message) => {
@@ -307,6 +304,24 @@ describe("settings that cannot stand together", () => {
     assert.match(await refusal({ flags: { tlsCert: "c.pem" } }), /^--tls-cert: .* give --tls-key as well$/);
     assert.match(await refusal({ env: { COSBOX_TLS_KEY: "k.pem" } }), /^COSBOX_TLS_KEY: .* give --tls-cert as well$/);
     assert.match(await refusal({ flags: { tlsCert: "c.pem", tlsKey: "k.pem", tls: "dev" } }), /^--tls: /);
+  });
+});
+
+describe("the number of processes", () => {
+  const defaults = { workers: 4 };
+
+  it("is what the caller takes for the default, but one where everything is kept in memory", async () => {
+    assert.equal((await load({ defaults })).settings.workers, 4);
+    assert.equal((await load({ defaults, flags: { memory: true } })).settings.workers, 1);
+    assert.equal((await load({})).settings.workers, 1);
+  });
+
+  it("cannot be more than one in memory", async () => {
+    assert.equal(
+      await refusal({ flags: { memory: true, workers: "2" } }),
+      "--workers: 2 processes cannot share what --memory keeps in one; leave out either of the two",
+    );
+    assert.equal((await load({ flags: { memory: true, workers: "1" } })).settings.workers, 1);
   });
 });
 

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "vitest";
-import { FolderLocked, lockFolder } from "./folder-lock.ts";
+import { FolderLocked, lockFolder, markWorker } from "./folder-lock.ts";
 
 const FAST = { beatMs: 20, deadAfterMs: 300 };
 
@@ -115,5 +115,23 @@ describe("the lock of a data folder", () => {
     const lock = await lockFolder(folder, FAST);
     await assert.rejects(lockFolder(folder, FAST), FolderLocked);
     await lock.release();
+  });
+
+  it("waits for workers that an earlier holder has left, and is refused while one of them lives", async () => {
+    const mark = await markWorker(folder);
+    await assert.rejects(lockFolder(folder, FAST), { name: "FolderLocked", pid: process.pid });
+    setTimeout(() => void mark.release(), 100);
+    await (await lockFolder(folder, FAST)).release();
+
+    const dead = {
+      ...JSON.parse(await readFile(join(folder, (await readdir(folder))[0] as string), "utf8")),
+      pid: 2 ** 22,
+    };
+    await writeFile(join(folder, `worker-${dead.pid}`), JSON.stringify({ ...dead, released: false }));
+    await (await lockFolder(folder, FAST)).release();
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.startsWith("worker-")),
+      [],
+    );
   });
 });

@@ -72,7 +72,10 @@ async function joined(count = 2) {
     const blobs = await localBlobs({ folder, random, durability: "none" });
     const store = await openStore({
       // A process that has died commits nothing.
-      metadata: { ...metadata, commit: (seen, writes) => (isAlive ? metadata.commit(seen, writes) : new Promise(() => {})) },
+      metadata: {
+        ...metadata,
+        commit: (seen, writes) => (isAlive ? metadata.commit(seen, writes) : new Promise(() => {})),
+      },
       blobs,
       clock,
       random,
@@ -263,35 +266,41 @@ describe("two processes on one store", () => {
     assert.deepEqual(await one.blobs.list(undefined, 10), []);
   });
 
-  it.each([0, 1])("undo at once what a process leaves that dies, also when it was the one that collects (%i)", async (at) => {
-    const { metadata, bucket, members } = await joined();
-    const dying = members[at] as Member;
-    const living = members[1 - at] as Member;
-    const name = await startUpload(dying.store, bucket.id, "k");
-    await putPart(dying.store, name, 1, pattern(10));
-    const begun = gate();
-    void dying.store.uploads.complete(name, async () => {
-      begun.go();
-      await new Promise(() => {});
-    });
-    await begun.opened;
-    // Bytes that no row names yet.
-    await dying.blobs.put(
-      (async function* () {
-        yield pattern(5_000);
-      })(),
-    );
-    const adding = putPart(living.store, name, 2, pattern(20));
-    dying.die();
-    await adding;
-    await until("its intent and its process row are gone", async () => {
-      const [rows = []] = await metadata.read([{ start: Buffer.from("n"), end: Buffer.from("y"), limit: 100 }]);
-      return rows.filter(({ key }) => key[0] === 0x78 || key.toString("hex").includes(dying.store.incarnation)).length === 0;
-    });
-    await until("its bytes are gone", async () => (await living.blobs.list(undefined, 10)).length === 0);
-    assert.ok(await complete(living.store, BUCKET, name));
-    assert.ok((await get(living.store, bucket.id, "k")).equals(Buffer.concat([pattern(10), pattern(20)])));
-  });
+  it.each([0, 1])(
+    "undo at once what a process leaves that dies, also when it was the one that collects (%i)",
+    async (at) => {
+      const { metadata, bucket, members } = await joined();
+      const dying = members[at] as Member;
+      const living = members[1 - at] as Member;
+      const name = await startUpload(dying.store, bucket.id, "k");
+      await putPart(dying.store, name, 1, pattern(10));
+      const begun = gate();
+      void dying.store.uploads.complete(name, async () => {
+        begun.go();
+        await new Promise(() => {});
+      });
+      await begun.opened;
+      // Bytes that no row names yet.
+      await dying.blobs.put(
+        (async function* () {
+          yield pattern(5_000);
+        })(),
+      );
+      const adding = putPart(living.store, name, 2, pattern(20));
+      dying.die();
+      await adding;
+      await until("its intent and its process row are gone", async () => {
+        const [rows = []] = await metadata.read([{ start: Buffer.from("n"), end: Buffer.from("y"), limit: 100 }]);
+        return (
+          rows.filter(({ key }) => key[0] === 0x78 || key.toString("hex").includes(dying.store.incarnation)).length ===
+          0
+        );
+      });
+      await until("its bytes are gone", async () => (await living.blobs.list(undefined, 10)).length === 0);
+      assert.ok(await complete(living.store, BUCKET, name));
+      assert.ok((await get(living.store, bucket.id, "k")).equals(Buffer.concat([pattern(10), pattern(20)])));
+    },
+  );
 
   it("leave the blobs of the living alone when one dies", async () => {
     const { one, two, join1, members } = await joined();

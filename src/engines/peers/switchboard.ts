@@ -153,8 +153,8 @@ export function switchboard(clock: Clock): Switchboard {
         },
         leave() {
           if (!members.delete(member)) return;
-          for (const { waitingFor, end } of [...passed.values()]) {
-            if (waitingFor.delete(member) && waitingFor.size === 0) end(true);
+          for (const question of [...passed.values()]) {
+            if (question.waitingFor.delete(member) && question.waitingFor.size === 0) question.end(true);
           }
           if (member === collecting) {
             for (const other of members) other.send({ kind: "let-go" });
