@@ -1,7 +1,7 @@
 /** `cosbox serve --workers` as a person runs it: several processes on one data folder, some of which are killed. */
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { Agent, request as httpRequest } from "node:http";
@@ -70,10 +70,10 @@ function cosbox(data: string, ...flags: readonly string[]) {
         await pause(20);
       }
     },
-    /** Process ids of those that serve, by what they say in the data folder. */
+    /** Process ids of those that serve, or are about to. */
     workers(): number[] {
-      const names = readdirSync(data).filter((name) => /^worker-\d+$/.test(name));
-      return names.map((name) => Number(name.slice(7))).filter(isRunning);
+      const { stdout } = spawnSync("pgrep", ["-P", String(pid), "-f", "cli/worker"], { encoding: "utf8" });
+      return stdout.split("\n").filter(Boolean).map(Number);
     },
     signal(name: NodeJS.Signals): void {
       process.kill(pid, name);
@@ -121,6 +121,7 @@ function client(port: number) {
       return new Promise((resolve, reject) => {
         const sent = httpRequest({ host: "127.0.0.1", port, method, path: `/${key}`, agent, headers });
         sent.on("error", reject);
+        sent.setTimeout(20_000, () => sent.destroy(new Error("no answer")));
         sent.on("response", (received) => {
           const chunks: Buffer[] = [];
           received.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -51,6 +51,35 @@ const ROLL_IDLE_MS = 3_000;
 /** Beyond its grace, a process that does not end is killed. */
 const KILL_AFTER_MS = 5_000;
 
+/** After the end of a process, how long its last words are waited for. */
+const LAST_WORDS_MS = 1_000;
+
+/**
+ * node:cluster accepts a connection, hands it to a process and keeps its own end until the process has taken it. When
+ * the process dies first, that end would stay open for good, and the client wait for an answer. So what has not been
+ * taken is closed with the process.
+ */
+function closeUntaken(child: Worker["process"]): void {
+  const untaken = new Map<unknown, { close(): void }>();
+  let isOver = false;
+  const send = child.send.bind(child) as (...all: unknown[]) => boolean;
+  child.send = (message: unknown, handle?: unknown, ...more: unknown[]): boolean => {
+    const { act, seq } = message as { act?: unknown; seq?: unknown };
+    if (act === "newconn" && seq !== undefined && handle) {
+      const connection = handle as { close(): void };
+      if (isOver) connection.close();
+      else untaken.set(seq, connection);
+    }
+    return send(message, handle, ...more);
+  };
+  child.on("internalMessage", ({ ack }: { ack?: unknown }) => untaken.delete(ack));
+  child.once("exit", () => {
+    isOver = true;
+    for (const connection of untaken.values()) connection.close();
+    untaken.clear();
+  });
+}
+
 class Process {
   readonly worker: Worker;
   readonly startedAt: number;
@@ -60,12 +89,20 @@ class Process {
   /** It was told to start; before, it has touched nothing. */
   started = false;
 
-  constructor(worker: Worker, startedAt: number) {
+  constructor(worker: Worker, clock: Clock) {
     this.worker = worker;
-    this.startedAt = startedAt;
+    this.startedAt = clock.monotonic();
+    closeUntaken(worker.process);
     // What it said last may arrive after the news of its end; the channel is closed behind it.
-    const gone = ["exit", "disconnect"].map((event) => new Promise((resolve) => worker.once(event, resolve)));
-    this.ended = Promise.all(gone).then(() => undefined);
+    this.ended = new Promise((resolve) => {
+      worker.once("exit", () => {
+        if (!worker.isConnected()) return resolve();
+        worker.once("disconnect", () => resolve());
+        clock.after(LAST_WORDS_MS, resolve);
+      });
+    });
+    // One that can no longer be told anything must not go on.
+    worker.once("disconnect", () => worker.process.kill("SIGKILL"));
   }
 }
 
@@ -98,7 +135,7 @@ export async function startWorkerProcesses<Start>(options: WorkerProcessesOption
 
   /** Starts a process. The promise resolves when it listens, and rejects when it ends before. */
   function begin(): { readonly one: Process; readonly ready: Promise<void> } {
-    const one = new Process(cluster.fork(env), clock.monotonic());
+    const one = new Process(cluster.fork(env), clock);
     processes.add(one);
     const seat = board.join((message) => tell(one, message));
     let fault: StartFault | undefined;
