@@ -78,7 +78,7 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   const keep = async (
     metadata: MetadataEngine,
     blobs: BlobEngine,
-    extras: Pick<StoreOptions, "isHeld"> = {},
+    extras: Pick<StoreOptions, "isHeld" | "peers"> = {},
   ): Promise<Store> => {
     closers.add(() => blobs.close());
     closers.add(() => metadata.close());
@@ -94,17 +94,35 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   // Its library is a quarter of what there is to load, and a server in memory has no use for it.
   const { lmdbMetadata } = await import("./engines/metadata/lmdb.ts");
   const metadata = await lmdbMetadata({ folder: join(data, "metadata"), random, durability });
+  /** Whether this process, among several, is the one that collects. */
+  let isTending = false;
   const blobs = await localBlobs({
     folder: data,
     random,
     durability,
     segmentBytesMax: limits.segmentBytesMax,
     packingBytesPerSecond: limits.packingBytesPerSecond,
-    // Who has the lock is the only one who writes.
-    inherits: () => true,
+    // Who has the lock is the only one who writes. Among several, the one that collects looks after the dead.
+    inherits:
+      peers === undefined ? () => true : async (incarnation) => isTending && !(await peers.isAlive(incarnation)),
+    looksAround: peers === undefined,
     ...(report && { report }),
   });
-  return await keep(metadata, blobs, { isHeld: () => isDataHeld(data) });
+  const isHeld = () => isDataHeld(data);
+  if (peers === undefined) return await keep(metadata, blobs, { isHeld });
+  const inheriting: Peers = {
+    ...peers,
+    register: (incarnation, here) =>
+      peers.register(incarnation, {
+        ...here,
+        tend() {
+          isTending = true;
+          blobs.inherit();
+          here.tend();
+        },
+      }),
+  };
+  return await keep(metadata, blobs, { isHeld, peers: inheriting });
 }
 
 /**

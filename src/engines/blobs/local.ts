@@ -44,7 +44,9 @@ export interface LocalBlobsOptions {
    * and in one process of those that share a folder. Unless told, nothing of others is touched but to remove blobs and
    * to give their space back.
    */
-  readonly inherits?: (incarnation: string) => boolean;
+  readonly inherits?: (incarnation: string) => boolean | Promise<boolean>;
+  /** Whether it begins with looking for what it inherits, which is what it does unless told; or waits for `inherit`. */
+  readonly looksAround?: boolean;
   /** Told about trouble in the background, which is tried again later. */
   readonly report?: (error: unknown) => void;
 }
@@ -56,6 +58,8 @@ export interface LocalBlobs extends BlobEngine {
    * background anyway. Rejects with what stands in the way.
    */
   pack(): Promise<void>;
+  /** Says that there may be more to inherit: another process has died. Returns at once. */
+  inherit(): void;
 }
 
 const SEGMENT_BYTES_MAX = 512 * 1024;
@@ -189,6 +193,7 @@ export async function localBlobs(options: LocalBlobsOptions): Promise<LocalBlobs
     files: segmentFiles,
     syncFolder: sync,
     inherits,
+    looksAround: options.looksAround ?? inherits !== undefined,
     refuseIfStopped,
     bytesPerSecond: packingBytesPerSecond,
     openSegment: () => writer.open,
@@ -370,6 +375,7 @@ export async function localBlobs(options: LocalBlobsOptions): Promise<LocalBlobs
     },
 
     pack: () => packer.idle(),
+    inherit: () => packer.lookAround(),
 
     async close() {
       await packer.stop();

@@ -42,7 +42,7 @@ import {
   segmentPath,
 } from "./segment-format.ts";
 
-/** How long after the start it looks through the segments that are there, ms. */
+/** How long after the start, or after another process has died, it looks through the segments that are there, ms. */
 const FIRST_LOOK_MS = 2_000;
 /** After trouble with the disk, the next attempt, ms. */
 const RETRY_MS = 30_000;
@@ -57,7 +57,9 @@ export interface SegmentPackerOptions {
   /** Makes the names in a folder durable, to the engine's tier. */
   readonly syncFolder: (path: string) => Promise<void>;
   /** Whether what the process of this incarnation has left is looked after here; it has died then. */
-  readonly inherits: ((incarnation: string) => boolean) | undefined;
+  readonly inherits: ((incarnation: string) => boolean | Promise<boolean>) | undefined;
+  /** Whether it looks for what the dead have left without being told to. */
+  readonly looksAround: boolean;
   /** Throws when the engine takes no more writes. */
   readonly refuseIfStopped: () => void;
   readonly bytesPerSecond: number;
@@ -89,7 +91,7 @@ export class SegmentPacker {
   /** Segments to look through. */
   readonly #suspects = new Set<SegmentName>();
   #removedFromOpen = { segment: "", pages: 0 };
-  #lookedAround = false;
+  #lookedAround = true;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -100,8 +102,13 @@ export class SegmentPacker {
 
   constructor(options: SegmentPackerOptions) {
     this.#options = options;
-    this.#lookedAround = options.inherits === undefined;
-    if (options.inherits !== undefined) this.#startLater(FIRST_LOOK_MS);
+    if (options.looksAround) this.lookAround();
+  }
+
+  /** Says that there may be processes that have died whose segments are to be looked after here. */
+  lookAround(): void {
+    this.#lookedAround = false;
+    this.#startLater(FIRST_LOOK_MS);
   }
 
   /** Says that blobs that took `pages` pages have been removed from a segment. */
@@ -157,7 +164,7 @@ export class SegmentPacker {
     clearTimeout(this.#timer);
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
-      if (this.#suspects.size > 0 && !this.#trouble) this.#startLater(0);
+      if ((this.#suspects.size > 0 || !this.#lookedAround) && !this.#trouble) this.#startLater(0);
     });
     await this.#running;
     return this.#trouble;
@@ -168,8 +175,14 @@ export class SegmentPacker {
     // Those that could not be packed now are looked at again later.
     const later: SegmentName[] = [];
     try {
-      if (!this.#lookedAround) await this.#lookAround();
-      this.#lookedAround = true;
+      if (!this.#lookedAround) {
+        // Before the look: who dies while it goes on is looked for in another.
+        this.#lookedAround = true;
+        await this.#findLeft().catch((error: unknown) => {
+          this.#lookedAround = false;
+          throw error;
+        });
+      }
       for (let segment = this.#emptiest(); segment !== undefined && !this.#stopping; segment = this.#emptiest()) {
         this.#suspects.delete(segment);
         try {
@@ -210,7 +223,7 @@ export class SegmentPacker {
   }
 
   /** Finds the segments that others have left, and what they were packing. */
-  async #lookAround(): Promise<void> {
+  async #findLeft(): Promise<void> {
     const { root, incarnation } = this.#options;
     for (const folder of await entriesOf(root)) {
       if (!/^[0-9a-f]{16}$/.test(folder)) continue;
@@ -220,20 +233,21 @@ export class SegmentPacker {
         if (!file) continue;
         const { segment, packer } = file;
         if (packer === undefined) this.#suspects.add(segment);
-        else if (packer !== incarnation && this.#isInherited(packer)) await removeFile(join(root, folder, name));
+        else if (packer !== incarnation && (await this.#isInherited(packer)))
+          await removeFile(join(root, folder, name));
       }
     }
   }
 
-  #isInherited(incarnation: string): boolean {
+  async #isInherited(incarnation: string): Promise<boolean> {
     const { inherits, incarnation: own } = this.#options;
-    return incarnation !== own && inherits !== undefined && inherits(incarnation);
+    return incarnation !== own && inherits !== undefined && (await inherits(incarnation));
   }
 
   /** Seals a segment that its process could not seal. Resolves with false when it may still be at work. */
   async #adopt(file: OpenSegment, path: string): Promise<boolean> {
     const { segment } = file;
-    if (!this.#isInherited(segment.slice(0, this.#options.incarnation.length))) return false;
+    if (!(await this.#isInherited(segment.slice(0, this.#options.incarnation.length)))) return false;
     let end = 0;
     let settled = 0;
     for await (const found of walk(file)) {
