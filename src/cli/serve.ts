@@ -54,9 +54,7 @@ interface Serving {
 
 async function startAlone(settings: Settings, log: Log): Promise<Serving> {
   const { startServer } = await import("../assemble.ts");
-  const server = await startServer(settings, { log });
-  loadAhead();
-  return server;
+  return await startServer(settings, { log });
 }
 
 /** This process holds the lock and watches; what it started serves. */
@@ -127,6 +125,7 @@ export async function serve({ settings, warnings }: LoadedSettings, shell: Shell
   });
   const caPath = settings.tls === "dev" ? developmentCaPath(settings.data) : undefined;
   shell.stdout.write(banner({ settings, host, port, caPath, version: packageVersion() }));
+  loadAhead();
 
   const why = await Promise.race([signal, ...(serving.failed === undefined ? [] : [serving.failed])]);
   if (typeof why === "string") shell.stderr.write(`cosbox: stopping: ${why}\n`);

@@ -10,6 +10,7 @@ import type { FromWorker, ToWorker } from "../engines/peers/messages.ts";
 import { workerPeers } from "../engines/peers/peers.ts";
 import { startFault } from "../engines/peers/start-fault.ts";
 import { createLog } from "../log.ts";
+import { loadAhead } from "./load-ahead.ts";
 
 /** Speaks to the first process; resolves when the message is on its way. */
 function say(message: FromWorker): Promise<void> {
@@ -35,6 +36,7 @@ async function serve(settings: Settings, stopped: Promise<{ graceMs: number; idl
   });
   const server = await startServer(settings, { log, peers });
   await say({ kind: "listening", host: server.host, port: server.port });
+  loadAhead();
   const { graceMs, idleMs } = await stopped;
   await server.stop(graceMs, idleMs);
 }

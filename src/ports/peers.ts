@@ -14,6 +14,11 @@ export interface Peers {
    */
   hold(names: readonly string[]): Promise<readonly string[] | undefined>;
   letGo(names: readonly string[]): void;
+  /**
+   * Tells every other process, and those that begin later, that a sync has failed: `why` is what each of them says when
+   * it is asked to write.
+   */
+  stopWriting(why: string): void;
   /** Tells the process that collects that there may be something to release. May be called as often as one likes. */
   wake(): void;
 }
@@ -30,6 +35,8 @@ export interface Here {
    * process at a time is told so.
    */
   tend(): void;
+  /** A sync has failed in another process. */
+  stopWriting(why: string): void;
   /** There may be something to release. Only for the process that collects. */
   wake(): void;
 }

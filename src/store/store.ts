@@ -65,6 +65,7 @@ const ALONE: Peers = {
   isUnderWay: async () => false,
   hold: async () => [],
   letGo() {},
+  stopWriting() {},
   wake() {},
 };
 
@@ -92,7 +93,8 @@ const INLINE_BYTES_MAX = 16 * 1024;
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { clock, random, inlineMax = INLINE_BYTES_MAX, peers = ALONE, report = () => {} } = options;
-  const { metadata, blobs } = stoppingTogether(options);
+  const engines = stoppingTogether(options, (why) => peers.stopWriting(why));
+  const { metadata, blobs } = engines;
   await checkFormat(metadata, clock);
 
   const ids = identities(blobs.incarnation);
@@ -149,10 +151,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       closing = true;
       await tended;
       await collecting.stop();
-      await metadata.commit([], [{ key: incarnationKey(ids.incarnation), value: undefined }]);
+      await note(undefined);
     },
   };
 
+  /** Stores the row of this process, or removes it. One that may not write needs none: it has nothing to undo. */
+  async function note(value: Buffer | undefined): Promise<void> {
+    if (!engines.haveStopped()) await metadata.commit([], [{ key: incarnationKey(ids.incarnation), value }]);
+  }
   async function tend(): Promise<void> {
     tending = true;
     await recover(metadata, store, isAlive);
@@ -163,6 +169,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     isUnderWay: (name) => work.ended(name) !== undefined,
     hold: (names) => pins.hold(names),
     letGo: (names) => pins.letGo(names),
+    stopWriting: (why) => engines.stop(why),
     wake: () => collecting.nudge(),
     tend() {
       // What cannot be undone now is met by whoever needs it, and waits for the next time.
@@ -170,10 +177,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
   };
   await peers.register(ids.incarnation, here);
-  await metadata.commit(
-    [],
-    [{ key: incarnationKey(ids.incarnation), value: encodeIncarnation({ startedMs: clock.now() }) }],
-  );
+  await note(encodeIncarnation({ startedMs: clock.now() }));
   if (options.peers === undefined) await tend();
   return store;
 }

@@ -16,7 +16,7 @@ import { workerPeers } from "../../src/engines/peers/peers.ts";
 import { type Seat, switchboard } from "../../src/engines/peers/switchboard.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
 import { CosError } from "../../src/errors/cos-error.ts";
-import type { BlobEngine } from "../../src/ports/blobs.ts";
+import { type BlobEngine, StorageUnavailable } from "../../src/ports/blobs.ts";
 import type { MetadataEngine } from "../../src/ports/metadata.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
 import {
@@ -54,6 +54,7 @@ async function joined(count = 2) {
   const metadata = await lmdbMetadata({ folder: join(folder, "metadata"), random, durability: "none" });
   const board = switchboard(clock);
   const faults: unknown[] = [];
+  let areSyncsFailing = false;
 
   async function join1(): Promise<Member> {
     let isHearing = true;
@@ -74,7 +75,11 @@ async function joined(count = 2) {
       // A process that has died commits nothing.
       metadata: {
         ...metadata,
-        commit: (seen, writes) => (isAlive ? metadata.commit(seen, writes) : new Promise(() => {})),
+        commit: (seen, writes) => {
+          if (!isAlive) return new Promise(() => {});
+          if (areSyncsFailing) return Promise.reject(new StorageUnavailable("sync-failed", "on purpose"));
+          return metadata.commit(seen, writes);
+        },
       },
       blobs,
       clock,
@@ -110,7 +115,10 @@ async function joined(count = 2) {
   });
   const [one, two] = members as [Member, Member];
   const bucket = await makeBucket(one.store);
-  return { one, two, metadata, bucket, join1, members };
+  const failSyncs = (whether = true) => {
+    areSyncsFailing = whether;
+  };
+  return { one, two, metadata, bucket, join1, members, failSyncs };
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
@@ -124,7 +132,7 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
 const noRows = (metadata: MetadataEngine) => async () => (await rowsOf(metadata)).length === 0;
 const code = (error: unknown): string => (error instanceof CosError ? error.id : String(error));
 
-/** The metadata engine of a store whose second commit waits until `go` is called. */
+/** What waits until `go` is called. */
 function gate() {
   let open: () => void = () => {};
   const opened = new Promise<void>((resolve) => {
@@ -301,6 +309,25 @@ describe("two processes on one store", () => {
       assert.ok((await get(living.store, bucket.id, "k")).equals(Buffer.concat([pattern(10), pattern(20)])));
     },
   );
+
+  it("stop writing together when a sync fails in one of them, and go on reading", async () => {
+    const { one, two, bucket, join1, members, failSyncs } = await joined();
+    await put(one.store, BUCKET, "k", pattern(50));
+    failSyncs();
+    await assert.rejects(put(one.store, BUCKET, "k", pattern(60)), { trouble: "sync-failed" });
+    // A sync that succeeds later proves nothing.
+    failSyncs(false);
+    const isStopped = ({ store }: Member) =>
+      put(store, BUCKET, "k", pattern(70)).then(
+        () => false,
+        (error: unknown) => error instanceof StorageUnavailable && error.trouble === "sync-failed",
+      );
+    await until("the other writes no more", () => isStopped(two));
+    const third = await join1();
+    members.push(third);
+    assert.ok(await isStopped(third), "nor does one that begins later");
+    for (const { store } of members) assert.ok((await get(store, bucket.id, "k")).length >= 50);
+  });
 
   it("leave the blobs of the living alone when one dies", async () => {
     const { one, two, join1, members } = await joined();

@@ -38,7 +38,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const FLAGS = ["--listen", "127.0.0.1:0", "--log-level", "warn"];
+/** One process unless a test says otherwise: what is killed, starved or traced is then the one that serves. */
+const FLAGS = ["--listen", "127.0.0.1:0", "--log-level", "warn", "--workers", "1"];
 
 function watched(child: ChildProcess): ServerProcess {
   let log = "";

@@ -21,6 +21,8 @@ export type Said =
   /** From the first process without names: everything that others hold. */
   | { readonly kind: "let-go"; readonly names?: readonly string[] }
   | { readonly kind: "wake" }
+  /** A sync has failed. */
+  | { readonly kind: "stop-writing"; readonly why: string }
   /** From the first process: collect for all, and look for what the dead have left. */
   | { readonly kind: "tend" };
 

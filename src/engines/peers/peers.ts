@@ -53,6 +53,9 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
     letGo(names) {
       send({ kind: "let-go", names });
     },
+    stopWriting(why) {
+      send({ kind: "stop-writing", why });
+    },
     wake() {
       if (isWaking) return;
       isWaking = true;
@@ -72,6 +75,8 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
         }
         case "let-go":
           return here?.letGo(message.names);
+        case "stop-writing":
+          return here?.stopWriting(message.why);
         case "wake":
           return here?.wake();
         case "tend":

@@ -37,6 +37,8 @@ export function switchboard(clock: Clock): Switchboard {
   const members = new Set<Member>();
   const passed = new Map<number, Passed>();
   let collecting: Member | undefined;
+  /** Why nobody may write any more, until the server is started again. */
+  let stopped: Said | undefined;
   let lastId = 0;
 
   /** Asks `others`, and calls `end` once: when all have answered or ended, or when the time is over. */
@@ -86,6 +88,7 @@ export function switchboard(clock: Clock): Switchboard {
     switch (question.kind) {
       case "register": {
         asker.incarnation = question.incarnation;
+        if (stopped !== undefined) asker.send(stopped);
         answer(true);
         const before = collecting;
         elect();
@@ -143,6 +146,10 @@ export function switchboard(clock: Clock): Switchboard {
             case "answer":
               return passed.get(message.id)?.take(member, message.answer);
             case "let-go":
+              for (const other of othersThan(member)) other.send(message);
+              return;
+            case "stop-writing":
+              stopped ??= message;
               for (const other of othersThan(member)) other.send(message);
               return;
             case "wake":
