@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { formatListen } from "../config/listen-address.ts";
-import { SETTING_NAMES, SETTINGS, type SettingName, SettingsError, WORKERS_MAX } from "../config/settings.ts";
+import { SETTING_NAMES, SETTINGS, type SettingName, SettingsError } from "../config/settings.ts";
 
 /** What a command may touch of the process. */
 export interface Shell {
@@ -43,11 +43,8 @@ function withSettings(command: Command, names: readonly SettingName[] = SETTING_
 
 async function load(flags: Record<string, unknown>, shell: Shell) {
   const { loadSettings } = await import("../config/load-settings.ts");
-  const { availableParallelism } = await import("node:os");
   const file = (flags["config"] as string | undefined) ?? (shell.env["COSBOX_CONFIG"] || undefined);
-  // Where there is no number of its own, a server that keeps its data on the disk takes every core.
-  const defaults = { workers: Math.min(availableParallelism(), WORKERS_MAX) };
-  return loadSettings({ defaults, flags, env: shell.env, cwd: shell.cwd(), ...(file === undefined ? {} : { file }) });
+  return loadSettings({ flags, env: shell.env, cwd: shell.cwd(), ...(file === undefined ? {} : { file }) });
 }
 
 /** What a command of `addMaintenance` came to. */

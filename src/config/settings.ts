@@ -157,7 +157,7 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     form: "number",
     flag: "--workers <count>",
     env: "COSBOX_WORKERS",
-    about: "server processes that share the data folder; 1 with --memory, otherwise one per core",
+    about: "server processes that share the data folder; always 1 with --memory",
   },
   profile: {
     default: "development",
