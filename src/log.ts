@@ -57,7 +57,7 @@ function printable(text: string): string {
 
 /** What can be said without pino; fields are left out, since nothing here knows which of them are secret. */
 function bareLine(level: number, msg: string, error: unknown, logFault: unknown): string {
-  const fault = error === undefined ? {} : { error: String(error) };
+  const fault = error === undefined ? {} : { error: error instanceof Error ? String(error) : typeof error };
   return `${JSON.stringify({ level, ...fault, msg, logFault: String(logFault) })}\n`;
 }
 

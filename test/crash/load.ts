@@ -60,7 +60,9 @@ export async function runClient(options: LoadOptions): Promise<void> {
 
 function steps({ client, journal, chance, number, pool, bytesMax = BYTES_MAX }: LoadOptions): () => Promise<void> {
   const writer = new Writer(client, journal);
-  const { below, once, pick } = chance;
+  const below = (count: number): number => chance.below(count);
+  const once = (of: number): boolean => chance.once(of);
+  const pick = <T>(items: readonly T[]): T => chance.pick(items);
   const own = (): string => `client-${number}/own+${below(OWN_KEYS)}`;
   const shared = (): string => `shared/key ${below(SHARED_KEYS)}`;
 

@@ -96,7 +96,7 @@ function watched(child: ChildProcess): ServerProcess {
 
 /** Starts `cosbox serve`. */
 export function startServer({ data, flags = [], node = [], under = [], env = {} }: ServerOptions): ServerProcess {
-  const [program = "", ...rest] = [...under, process.execPath];
+  const [program, ...rest] = [...under, process.execPath];
   const args = [...rest, ...node, COMMAND, "serve", "--data", data, ...FLAGS, ...flags];
   return watched(
     spawn(program, args, {
