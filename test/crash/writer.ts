@@ -195,7 +195,8 @@ export function difference(state: State, answer: Answered): string | undefined {
   if (state === undefined) return answer.code === "NoSuchKey" ? undefined : `${answer.code} in place of nothing`;
   if (answer.status !== 200) return `${answer.code} in place of ${state.bytes.length} bytes (${state.tag})`;
   const { headers, body } = answer;
-  if (headers["x-cos-meta-tag"] !== state.tag) return `the object of ${String(headers["x-cos-meta-tag"])}, not ${state.tag}`;
+  if (headers["x-cos-meta-tag"] !== state.tag)
+    return `the object of ${String(headers["x-cos-meta-tag"])}, not ${state.tag}`;
   if (headers["content-type"] !== state.type) return `type ${headers["content-type"]}, not ${state.type}`;
   if (body.length !== state.bytes.length) return `${body.length} bytes, not ${state.bytes.length}`;
   if (!body.equals(state.bytes)) return `other bytes than those of ${state.tag}`;
