@@ -1,7 +1,7 @@
 /** The only place that chooses engines for ports and joins the parts to a server. */
 
 import { join } from "node:path";
-import type { Credential } from "./access/caller.ts";
+import { type Credential, rootCredential } from "./access/caller.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
 import { formatListen, reachableHost } from "./config/listen-address.ts";
 import { DEVELOPMENT_SECRET_KEY, type Settings } from "./config/settings.ts";
@@ -69,7 +69,7 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
   const { secretId, secretKey, uin, appid } = settings;
   const all = [{ secretId, secretKey, uin, appid }, ...settings.credentials];
   return new Map(
-    all.map((one) => [one.secretId, { ...one, published: one.secretKey === DEVELOPMENT_SECRET_KEY }] as const),
+    all.map((one) => [one.secretId, rootCredential(one, one.secretKey === DEVELOPMENT_SECRET_KEY)] as const),
   );
 }
 

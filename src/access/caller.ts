@@ -1,32 +1,64 @@
 /** Who makes a request, once the signature has been checked. */
 
-/** An account's key pair. */
+import type { Policy } from "./policy/policy.ts";
+
+/** What a key pair stands for. */
 export interface Credential {
   readonly secretId: string;
   readonly secretKey: string;
   /** UIN of the root account, decimal digits. */
   readonly uin: string;
-  /** APPID of the account, decimal digits; the suffix of its buckets' names. */
+  /** UIN of who holds the key: the root account's own, or that of one of its sub-users or roles. */
+  readonly user: string;
+  /** APPID of the root account, decimal digits; the suffix of its buckets' names. */
   readonly appid: string;
   /** True for the published development pair, which any web page knows. */
   readonly published: boolean;
+  /** What is attached to the sub-user, its groups or its role. A root account needs none. */
+  readonly policies: readonly Policy[];
+  /** Set for a temporary pair. */
+  readonly session?: Session;
 }
 
-export type Caller =
-  | { readonly kind: "anonymous" }
-  | {
-      readonly kind: "account";
-      readonly uin: string;
-      readonly appid: string;
-      readonly secretId: string;
-      readonly published: boolean;
-      /** Where the signature came from. */
-      readonly via: "header" | "query";
-    };
+/** What bounds a temporary pair. */
+export interface Session {
+  /** Allows no more than what it says, within what its issuer may do; undefined where it was made without one. */
+  readonly policy: Policy | undefined;
+  /** Milliseconds since 1970. */
+  readonly expiresMs: number;
+}
+
+/** Where a signature came from: a header, the query or the fields of a form. */
+export type SignedVia = "header" | "query" | "form";
+
+export interface AccountCaller extends Omit<Credential, "secretKey"> {
+  readonly kind: "account";
+  readonly via: SignedVia;
+}
+
+export type Caller = { readonly kind: "anonymous" } | AccountCaller;
 
 export const ANONYMOUS: Caller = { kind: "anonymous" };
 
-/** The id under which the wire names an account: `qcs::cam::uin/<uin>:uin/<uin>` for a root account. */
-export function callerId(uin: string): string {
-  return `qcs::cam::uin/${uin}:uin/${uin}`;
+/** A permanent pair of a root account. */
+export function rootCredential(
+  { secretId, secretKey, uin, appid }: Pick<Credential, "secretId" | "secretKey" | "uin" | "appid">,
+  published = false,
+): Credential {
+  return { secretId, secretKey, uin, user: uin, appid, published, policies: [] };
+}
+
+/** A caller who has signed with this pair. */
+export function callerWith({ secretKey: _secret, ...known }: Credential, via: SignedVia): AccountCaller {
+  return { kind: "account", via, ...known };
+}
+
+/** Whether this is a root account itself, by permanent or by temporary keys. */
+export function isRoot(caller: AccountCaller): boolean {
+  return caller.user === caller.uin;
+}
+
+/** The id under which the wire names somebody: `qcs::cam::uin/<root>:uin/<user>`; a root account is its own user. */
+export function callerId(uin: string, user: string = uin): string {
+  return `qcs::cam::uin/${uin}:uin/${user}`;
 }

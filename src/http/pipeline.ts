@@ -14,6 +14,7 @@ import type {
   OperationContext,
   OutputField,
   SourceAddress,
+  Wanted,
 } from "../operations/operation.ts";
 import { type InputReader, inputReader } from "../operations/read-input.ts";
 import { keyFault } from "../operations/name-rules.ts";
@@ -48,7 +49,7 @@ export interface Dialect<A extends Address = Address> {
   readonly name: string;
   address(request: WireRequest): A;
   /** Raises the refusals of signatures; anonymous is a caller too. */
-  authenticate(request: WireRequest, address: A): Caller;
+  authenticate(request: WireRequest, address: A): Caller | Promise<Caller>;
   /** Reads a copy source; raises InvalidCopySource. */
   locate(source: string): SourceAddress;
   /** The answer that tells a refusal; `address` is undefined when the request has none. */
@@ -157,7 +158,7 @@ class Context implements OperationContext {
 
   // Handlers take these out of the context, so they are bound to it.
   readonly locate = (source: string): SourceAddress => this.#parts.dialect.locate(source);
-  readonly mayRead = (other: BucketRecord): boolean => authorise(this.caller, "read", other).allowed;
+  readonly may = async (wanted: Wanted): Promise<boolean> => authorise({ ...wanted, caller: this.caller }).allowed;
 }
 
 /** The pipeline as the edge calls it. It never rejects: whatever happens becomes an answer. */
@@ -170,7 +171,8 @@ export function pipeline<A extends Address>(parts: PipelineParts<A>): (request: 
     const address = dialect.address(request);
     const operation = parts.router.find(request, address.kind);
     progress.operation = operation;
-    const caller = dialect.authenticate(request, address);
+    const authenticated = dialect.authenticate(request, address);
+    const caller = authenticated instanceof Promise ? await authenticated : authenticated;
     progress.caller = caller;
     refuseMode(operation, caller, clock.now());
     if (parts.publishedKeys === true) refuseForeignPage(request, caller);
@@ -184,12 +186,14 @@ export function pipeline<A extends Address>(parts: PipelineParts<A>): (request: 
         throw refuse("NoSuchBucket");
       }
     }
-    if (!authorise(caller, operation.permission, bucket).allowed) throw refuse("AccessDenied");
-
+    const key = address.kind === "object" ? address.key : undefined;
     let object: ObjectRecord | undefined;
-    if (operation.loads === "object" && bucket !== undefined && address.kind === "object") {
-      object = (await store.objects.find(bucket.id, address.key))?.record;
+    if (operation.loads === "object" && bucket !== undefined && key !== undefined) {
+      object = (await store.objects.find(bucket.id, key))?.record;
     }
+    const { action, permission } = operation;
+    if (!authorise({ caller, action, permission, bucket, key, object }).allowed) throw refuse("AccessDenied");
+
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
     const context = new Context(parts, request, address, caller, operation, bucket, object);
     const working = operation.handle(context, input as never);

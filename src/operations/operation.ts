@@ -4,8 +4,8 @@
  * and the reference pages derive from it.
  */
 
-import type { Permission } from "../access/authorise.ts";
-import type { Caller } from "../access/caller.ts";
+import type { AccessQuestion, Permission } from "../access/authorise.ts";
+import type { Caller, SignedVia } from "../access/caller.ts";
 import type { ErrorId } from "../errors/catalogue.ts";
 import type { Refuse } from "../errors/cos-error.ts";
 import type { StreamedBody } from "../http/answer.ts";
@@ -33,7 +33,7 @@ export interface Route {
 }
 
 /** Ways to prove who asks. An operation that lists none answers nobody. */
-export type AuthenticationMode = "header" | "query" | "anonymous";
+export type AuthenticationMode = SignedVia | "anonymous";
 
 /** What fields read from. */
 export interface InputSource {
@@ -122,6 +122,9 @@ export interface SourceAddress {
   readonly versionId: string | undefined;
 }
 
+/** What a handler asks for in the name of its caller. */
+export type Wanted = Omit<AccessQuestion, "caller">;
+
 /** What a handler may touch. */
 export interface OperationContext<E extends ErrorId = ErrorId> {
   readonly request: WireRequest;
@@ -149,8 +152,11 @@ export interface OperationContext<E extends ErrorId = ErrorId> {
   readonly refuse: Refuse<E>;
   /** Reads the text of a copy source as the request's dialect spells it. Raises InvalidCopySource. */
   locate(source: string): SourceAddress;
-  /** True when the caller may read in this bucket; for copy sources. */
-  mayRead(bucket: BucketRecord): boolean;
+  /**
+   * Whether the caller may do something else besides what the operation was authorised for: read the source of a copy,
+   * delete one of several objects. Conditions that speak of the request are held against this request.
+   */
+  may(wanted: Wanted): Promise<boolean>;
 }
 
 /** An operation as the table holds it; `handle` is absent for one that is recognised but not built yet. */

@@ -20,11 +20,19 @@ import {
   bucketKey,
   bucketPrefix,
   canName,
+  configurationKey,
   intentKey,
   prefixEnd,
   prefixRange,
 } from "./keys.ts";
-import { type BucketRecord, type CannedAcl, decodeBucket, encodeBucket, encodeIntent } from "./records.ts";
+import {
+  type BucketRecord,
+  type CannedAcl,
+  decodeBucket,
+  encodeBucket,
+  encodeIntent,
+  NO_CONFIGURATIONS,
+} from "./records.ts";
 import type { Transact, Transaction } from "./transact.ts";
 import { type Elsewhere, type UnderWay, Unsettled } from "./unsettled.ts";
 
@@ -155,6 +163,7 @@ export function buckets(options: BucketsOptions): Buckets {
         id: random.bytes(BUCKET_ID_BYTES).toString("hex"),
         createdMs: clock.now(),
         state: { kind: "normal" },
+        configurations: NO_CONFIGURATIONS,
         sections: [],
       };
       put(tx, created);
@@ -187,6 +196,9 @@ export function buckets(options: BucketsOptions): Buckets {
         tx.delete(intent);
         if (empty) {
           tx.delete(bucketKey(name));
+          for (const configured of bucket.configurations.revisions.keys()) {
+            tx.delete(configurationKey(bucket.id, configured));
+          }
           tx.delete(accountBucketKey(bucket.ownerUin, name));
         } else {
           put(tx, { ...bucket, state: { kind: "normal" } });

@@ -16,6 +16,7 @@ import {
   accountBucketKey,
   after,
   BUCKET_FAMILY_BYTES,
+  configurationKey,
   FAMILY,
   type Family,
   familyRange,
@@ -34,6 +35,7 @@ import { eachRowIn, readRows } from "./read-rows.ts";
 import {
   type Body,
   decodeBucket,
+  decodeConfiguration,
   decodeChunk,
   decodeFormat,
   decodeGarbage,
@@ -446,6 +448,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
 
   async function checkBuckets(): Promise<void> {
     const listed = new Set<string>();
+    const configured = new Map<string, number>();
     await eachRow("accountBucket", ({ key }) => void listed.add(key.toString("latin1")));
     await eachRow("account", () => {});
     await eachRow("bucket", ({ key, value }) => {
@@ -460,6 +463,9 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
       const other = bucketNames.get(bucket.id);
       if (other !== undefined) find("shared", `bucket ${name}`, `its id is that of bucket ${other}`);
       bucketNames.set(bucket.id, name);
+      for (const [kind, revision] of bucket.configurations.revisions) {
+        configured.set(configurationKey(bucket.id, kind).toString("latin1"), revision);
+      }
       if (!listed.delete(accountBucketKey(bucket.ownerUin, name).toString("latin1"))) {
         find("bucket-unlisted", `bucket ${name}`, `account ${bucket.ownerUin} does not list it`);
       }
@@ -468,6 +474,30 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
       const key = Buffer.from(text, "latin1");
       find("account-row-unneeded", nameOf(key));
       await onStray?.(pointRange(key));
+    }
+    await checkConfigurations(configured);
+  }
+
+  /** `named`: the revision of each configuration that a bucket names, by the text of its row's key. */
+  async function checkConfigurations(named: Map<string, number>): Promise<void> {
+    await eachRow("configuration", async ({ key, value }) => {
+      const label = (): string => `configuration ${key.toString("utf8", BUCKET_FAMILY_BYTES)} of ${inBucket(key)}`;
+      const text = key.toString("latin1");
+      const revision = named.get(text);
+      named.delete(text);
+      if (revision === undefined) {
+        find("configuration-unneeded", label());
+        await onStray?.(pointRange(key));
+        return;
+      }
+      const record = decoded(() => decodeConfiguration(value), label);
+      if (record && record.revision !== revision) {
+        find("row-unreadable", label(), `its revision is ${record.revision} where ${revision} belongs`);
+      }
+    });
+    for (const text of named.keys()) {
+      const key = Buffer.from(text, "latin1");
+      find("configuration-missing", `configuration ${key.toString("utf8", BUCKET_FAMILY_BYTES)} of ${inBucket(key)}`);
     }
   }
 

@@ -26,6 +26,7 @@ export const FINDINGS = {
   "row-unknown": damage("rows of no known kind"),
   "bucket-unlisted": damage("buckets that their account does not list"),
   "bucket-missing": damage("objects and uploads of no bucket"),
+  "configuration-missing": damage("configurations that their bucket names and that are missing"),
   "upload-missing": damage("parts of no upload"),
   "bytes-missing": damage("small bodies that are missing"),
   "bytes-short": damage("small bodies that are cut short"),
@@ -40,6 +41,7 @@ export const FINDINGS = {
   "reference-unneeded": leftover("references that nobody needs"),
   "bytes-unneeded": leftover("small bodies that nobody needs"),
   "manifest-unneeded": leftover("lists of pieces that nobody needs"),
+  "configuration-unneeded": leftover("configurations that no bucket names"),
   "account-row-unneeded": leftover("listed buckets that do not exist"),
 } as const satisfies Readonly<Record<string, Kind>>;
 

@@ -15,6 +15,8 @@ export const FAMILY = {
   format: 0x66, // f
   /** `b<bucket name>`: the bucket's record. Names are unique, since they end in the account's APPID. */
   bucket: 0x62, // b
+  /** `c<bucket id 8><name>`: a configuration of a bucket. The bucket's record names it, and its revision. */
+  configuration: 0x63, // c
   /** `A<uin>`: rewritten whenever the account creates a bucket, so that two creations cannot both be the last allowed. */
   account: 0x41, // A
   /** `a<uin>\0<bucket name>`: an account's buckets in order of name; the value is empty. */
@@ -98,6 +100,10 @@ export function formatKey(): Buffer {
 
 export function bucketKey(name: string): Buffer {
   return named("bucket", name);
+}
+
+export function configurationKey(bucketId: string, name: string): Buffer {
+  return withKey("configuration", bucketId, name);
 }
 
 export function accountKey(uin: string): Buffer {

@@ -31,6 +31,7 @@ import {
   type Piece,
   RecordFromNewerVersion,
   type UploadRecord,
+  NO_CONFIGURATIONS,
 } from "./records.ts";
 
 /** Plain objects: the records are, and deepEqual tells the difference. */
@@ -82,6 +83,13 @@ const bucket: fc.Arbitrary<BucketRecord> = record({
   state: fc.oneof(
     fc.constant({ kind: "normal" as const }),
     record({ kind: fc.constant("deleting" as const), incarnation: hex(8), token: fc.maxSafeNat() }),
+  ),
+  configurations: fc.oneof(
+    fc.constant(NO_CONFIGURATIONS),
+    record({
+      last: fc.integer({ min: 1, max: 2 ** 40 }),
+      revisions: fc.array(fc.tuple(text, fc.integer({ min: 1, max: 2 ** 40 }))).map((pairs) => new Map(pairs)),
+    }),
   ),
   sections,
 });

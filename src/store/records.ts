@@ -109,8 +109,19 @@ export interface BucketRecord {
   readonly createdMs: number;
   readonly acl: CannedAcl;
   readonly state: BucketState;
+  /** What is configured for it; the documents themselves are rows of their own. */
+  readonly configurations: BucketConfigurations;
   readonly sections: readonly Section[];
 }
+
+/** Which configurations a bucket has, and the revision of each, so that nobody reads a row to learn there is none. */
+export interface BucketConfigurations {
+  /** The last revision given in this bucket. None is given twice, also where its configuration has been removed. */
+  readonly last: number;
+  readonly revisions: ReadonlyMap<string, number>;
+}
+
+export const NO_CONFIGURATIONS: BucketConfigurations = { last: 0, revisions: new Map() };
 
 /** What LIST and HEAD show; it stands at fixed places, so that LIST reads nothing else of a record. */
 export interface ObjectHead {
@@ -214,19 +225,23 @@ function choice<T>(values: readonly T[], at: number, what: string): T {
 
 const CRITICAL_TAGS_FROM = 128;
 
+/** Sections that a bucket's record has fields for. One that is not understood would leave open what a policy closes. */
+const BUCKET_CONFIGURATIONS_TAG = 128;
+
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
   writer.varint(sections.length);
   for (const { tag, bytes } of sections) writer.u8(tag).bytes(bytes);
 }
 
-function readSections(reader: ByteReader, what: string): readonly Section[] {
+/** `known` are the critical tags that the caller takes out and reads. */
+function readSections(reader: ByteReader, what: string, known: readonly number[] = []): readonly Section[] {
   const count = reader.varint();
   if (count === 0) return [];
   const sections: Section[] = [];
   for (let at = 0; at < count; at++) {
     const tag = reader.u8();
     const bytes = reader.bytes();
-    if (tag >= CRITICAL_TAGS_FROM) throw new RecordFromNewerVersion(what);
+    if (tag >= CRITICAL_TAGS_FROM && !known.includes(tag)) throw new RecordFromNewerVersion(what);
     sections.push({ tag, bytes });
   }
   return sections;
@@ -344,13 +359,21 @@ export function encodeBucket(bucket: BucketRecord): Buffer {
     .u8(CANNED_ACLS.indexOf(bucket.acl));
   if (bucket.state.kind === "deleting") writer.u8(1).hex(bucket.state.incarnation).u64(bucket.state.token);
   else writer.u8(0);
-  writeSections(writer, bucket.sections);
+  const { configurations, sections } = bucket;
+  writeSections(
+    writer,
+    configurations.last === 0
+      ? sections
+      : [...sections, { tag: BUCKET_CONFIGURATIONS_TAG, bytes: encodeConfigurations(configurations) }],
+  );
   return writer.finish();
 }
 
+const BUCKET_TAGS = [BUCKET_CONFIGURATIONS_TAG];
+
 export function decodeBucket(value: Buffer): BucketRecord {
   const reader = begin(value, "a bucket");
-  const record = {
+  const fields = {
     id: reader.hex(8),
     name: reader.text(),
     ownerUin: reader.text(),
@@ -359,10 +382,31 @@ export function decodeBucket(value: Buffer): BucketRecord {
     createdMs: reader.u48(),
     acl: choice(CANNED_ACLS, reader.u8(), "a bucket"),
     state: readBucketState(reader),
-    sections: readSections(reader, "a bucket"),
   };
+  const sections = readSections(reader, "a bucket", BUCKET_TAGS);
   reader.end();
-  return record;
+  if (sections.length === 0) return { ...fields, configurations: NO_CONFIGURATIONS, sections };
+  const configured = sections.find(({ tag }) => tag === BUCKET_CONFIGURATIONS_TAG);
+  return {
+    ...fields,
+    configurations: configured === undefined ? NO_CONFIGURATIONS : decodeConfigurations(configured.bytes),
+    sections: sections.filter((section) => section !== configured),
+  };
+}
+
+function encodeConfigurations({ last, revisions }: BucketConfigurations): Buffer {
+  const writer = new ByteWriter(64).varint(last).varint(revisions.size);
+  for (const [name, revision] of revisions) writer.text(name).varint(revision);
+  return writer.finish();
+}
+
+function decodeConfigurations(bytes: Buffer): BucketConfigurations {
+  const reader = new ByteReader(bytes);
+  const last = reader.varint();
+  const revisions = new Map<string, number>();
+  for (let left = reader.varint(); left > 0; left--) revisions.set(reader.text(), reader.varint());
+  reader.end();
+  return { last, revisions };
 }
 
 function readBucketState(reader: ByteReader): BucketState {
@@ -615,6 +659,23 @@ export function encodeIncarnation({ startedMs }: IncarnationRecord): Buffer {
 export function decodeIncarnation(value: Buffer): IncarnationRecord {
   const reader = begin(value, "a process");
   const record = { startedMs: reader.u48() };
+  reader.end();
+  return record;
+}
+
+/** A configuration of a bucket, such as its policy; the feature that owns it knows what the document means. */
+export interface ConfigurationRecord {
+  readonly revision: number;
+  readonly document: Buffer;
+}
+
+export function encodeConfiguration({ revision, document }: ConfigurationRecord): Buffer {
+  return new ByteWriter(document.length + 16).u8(FORMAT).varint(revision).bytes(document).finish();
+}
+
+export function decodeConfiguration(value: Buffer): ConfigurationRecord {
+  const reader = begin(value, "a configuration");
+  const record = { revision: reader.varint(), document: reader.bytes() };
   reader.end();
   return record;
 }

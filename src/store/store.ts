@@ -11,6 +11,7 @@ import { type Bodies, bodies } from "./bodies.ts";
 import { bodyPins } from "./body-pins.ts";
 import { type Buckets, buckets } from "./buckets.ts";
 import { type Collector, collector } from "./collector.ts";
+import { type Configurations, configurations } from "./configurations.ts";
 import { identities } from "./identities.ts";
 import { after, bucketKey, familyRange, formatKey, incarnationKey, incarnationOf, uploadKey } from "./keys.ts";
 import { type Objects, objects } from "./objects.ts";
@@ -75,6 +76,7 @@ export interface Store {
   /** Runs a transaction, waiting for a bucket's deletion or an upload's completion that it meets. */
   readonly transact: Transact;
   readonly buckets: Buckets;
+  readonly configurations: Configurations;
   readonly objects: Objects;
   readonly uploads: Uploads;
   readonly bodies: Bodies;
@@ -139,11 +141,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
   const others = elsewhere({ metadata, clock, peers });
   const settling = { metadata, transact, identities: ids, underWay: work, elsewhere: others };
+  const named = buckets({ ...settling, clock, random });
   const store: Store = {
     incarnation: ids.incarnation,
     transact,
     bodies: noting,
-    buckets: buckets({ ...settling, clock, random }),
+    buckets: named,
+    configurations: configurations({ metadata, transact, buckets: named }),
     objects: objects({ metadata, clock, bodies: noting }),
     uploads: uploads({ ...settling, bodies: noting }),
     collector: collecting,

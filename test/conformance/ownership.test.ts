@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "vitest";
+import { rootCredential } from "../../src/access/caller.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { memoryDisk, openOn } from "../contract/store-fixture.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
@@ -39,7 +40,7 @@ const WAYS: readonly (readonly [name: string, upload: (send: Send) => Promise<un
 /** The server of one test, with an object to copy. */
 async function fixture() {
   const store = await openOn(await memoryDisk().open());
-  const server = await inProcess(store, {}, [{ ...STRANGER, published: false }]);
+  const server = await inProcess(store, {}, [rootCredential(STRANGER)]);
   const send = async (asked: Asked): Promise<Told> => {
     const told = await server.ask(asked);
     assert.equal(told.code, "ok", told.text);

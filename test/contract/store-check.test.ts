@@ -5,6 +5,7 @@ import { type CheckOptions, type CheckReport, checkStore, removeStrays } from ".
 import { type Finding, FINDINGS, type FindingKind } from "../../src/store/findings.ts";
 import {
   bucketKey,
+  type Family,
   familyRange,
   formatKey,
   inlineKey,
@@ -36,6 +37,12 @@ import {
 const BUCKET = "demo-1250000000";
 const ID = "0123456789abcdef0000000000000001";
 const OTHER = "0123456789abcdef0000000000000002";
+/** What the store knows of any configuration. */
+const TEXT = {
+  name: "policy",
+  decode: (bytes: Buffer) => bytes.toString(),
+  encode: (text: string) => Buffer.from(text),
+};
 const UNNAMED = "0123456789abcdef0000000000000003";
 
 /** A store with every kind of row in it, and nobody at work. */
@@ -45,6 +52,7 @@ async function mixed(make: () => Promise<Disk>): Promise<{ disk: Disk; engines: 
   const store = await openOn(engines, { inlineMax: 1_000 });
   const bucket = await makeBucket(store, BUCKET);
   await makeBucket(store, "empty-1250000000");
+  await store.configurations.put(bucket, TEXT, "a policy");
   await put(store, BUCKET, "empty", Buffer.alloc(0));
   for (let at = 0; at < 12; at++) await put(store, BUCKET, `key${at}`, pattern(at * 250, at));
   for (let at = 0; at < 6; at++) await copy(store, BUCKET, bucket.id, `key${at * 2}`, `copy${at}`);
@@ -71,7 +79,7 @@ async function check(engines: Engines, options: CheckOptions = {}): Promise<Chec
   return { ...report, findings };
 }
 
-async function firstRow(engines: Engines, family: "inline" | "manifest" | "reference" | "upload" | "accountBucket") {
+async function firstRow(engines: Engines, family: Family) {
   const [rows = []] = await engines.metadata.read([familyRange(family, 1)]);
   assert.ok(rows[0], `a row of the family ${family}`);
   return rows[0];
@@ -134,6 +142,19 @@ const PLANTS: Record<FindingKind, { plant: (engines: Engines) => Promise<unknown
   "bucket-missing": {
     plant: (engines) => set(engines, bucketKey(BUCKET), undefined),
     names: /^(object|upload) .*\(bucket id [0-9a-f]{16}\)\//,
+  },
+  "configuration-missing": {
+    async plant(engines) {
+      await set(engines, (await firstRow(engines, "configuration")).key, undefined);
+    },
+    names: /^configuration policy of demo-1250000000\/$/,
+  },
+  "configuration-unneeded": {
+    async plant(engines) {
+      const { key, value } = await firstRow(engines, "configuration");
+      await set(engines, Buffer.concat([key, Buffer.from("-twin")]), value);
+    },
+    names: /^configuration policy-twin of demo-1250000000\/$/,
   },
   "upload-missing": {
     async plant(engines) {
@@ -252,7 +273,7 @@ describe.each(DISKS)("a check of a store on %s", (_, make) => {
       if (FINDINGS[name as FindingKind].severity === "leftover") await plant(engines);
     }
     const removed = await removeStrays({ rows: engines.metadata, blobs: engines.blobs, inUse: false });
-    assert.equal(removed, 4, "a reference, a small body, a manifest and an account's row");
+    assert.equal(removed, 5, "a reference, a small body, a manifest, an account's row and a configuration");
     // The rest is what every start does.
     const next = await openOn(await disk.open(), { inlineMax: 1_000 });
     await next.collector.idle();

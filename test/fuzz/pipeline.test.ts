@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
+import { rootCredential } from "../../src/access/caller.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { CosError } from "../../src/errors/cos-error.ts";
 import { parseTarget } from "../../src/http/target.ts";
@@ -25,7 +26,7 @@ const ROOT = {
   appid: "1250000000",
   published: false,
 };
-const STRANGER_KEYS = { ...STRANGER, published: false };
+const STRANGER_KEYS = rootCredential(STRANGER);
 
 /** Values that a client may put anywhere. */
 // biome-ignore format: a table of short texts
@@ -273,7 +274,7 @@ function check({ method }: Asked, told: Told): void {
 
 async function fixtureOf(): Promise<Fixture> {
   const store = await openOn(await memoryDisk().open());
-  const server = await inProcess(store, { partBytesMin: 1, inlineBytesMax: 32 }, [ROOT, STRANGER_KEYS]);
+  const server = await inProcess(store, { partBytesMin: 1, inlineBytesMax: 32 }, [rootCredential(ROOT), STRANGER_KEYS]);
   const ask = async (asked: Asked): Promise<Told> => {
     const told = await server.ask(asked);
     assert.ok(told.status < 300, told.text);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { rootCredential } from "../../src/access/caller.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { FAMILY, splitUploadKey } from "../../src/store/keys.ts";
 import { type Body, decodeBucket, decodeChunk, decodeObject, decodePart } from "../../src/store/records.ts";
@@ -52,7 +53,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
   async function open(): Promise<void> {
     engines = await disk.open();
     store = await openOn(engines, { inlineMax: INLINE_MAX }, cleanup);
-    server = await inProcess(store, { partBytesMin: PART_BYTES_MIN }, [ACCOUNT]);
+    server = await inProcess(store, { partBytesMin: PART_BYTES_MIN }, [rootCredential(ACCOUNT)]);
   }
 
   function ask(bucket: string, request: Omit<Asked, "host">): Promise<Told> {

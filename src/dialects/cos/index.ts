@@ -1,6 +1,6 @@
 /** The dialect `cos`: the COS XML API v5 as its official clients speak it. It translates and decides nothing. */
 
-import { ANONYMOUS, type Credential } from "../../access/caller.ts";
+import { ANONYMOUS, callerWith, type Credential } from "../../access/caller.ts";
 import { type ErrorsMode, refuse } from "../../errors/cos-error.ts";
 import type { Address, Dialect } from "../../http/pipeline.ts";
 import type { WireRequest } from "../../http/request.ts";
@@ -59,8 +59,7 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
       const view = signedRequestView(request, address.cos);
       const evidence = authenticateCos(view, keys, clock.now(), options);
       if (evidence.kind === "anonymous") return ANONYMOUS;
-      const { uin, appid, secretId, published } = evidence.credential;
-      return { kind: "account", uin, appid, secretId, published, via: evidence.via };
+      return callerWith(evidence.credential, evidence.via);
     },
     locate: (source) => readCopySource(source, rules),
     writeError: (error, request) => errorAnswer(error, request, errors, namesBucket(request)),

@@ -49,7 +49,7 @@ interface ResolvedSource {
   readonly row: SourceRow;
 }
 
-type SourceContext = Pick<OperationContext, "locate" | "mayRead" | "store">;
+type SourceContext = Pick<OperationContext, "locate" | "may" | "store">;
 
 /**
  * Finds the object a copy takes and makes the copy with `use`; from the start again whenever the source was replaced or
@@ -84,8 +84,15 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   if (bucket === undefined || (named.region !== undefined && named.region !== bucket.region)) {
     throw refuse("NoSuchCopySource");
   }
-  if (!context.mayRead(bucket)) throw refuse("AccessDenied");
   const found = await context.store.objects.find(bucket.id, named.key);
+  const wanted = {
+    action: "name/cos:GetObject",
+    permission: "read",
+    bucket,
+    key: named.key,
+    object: found?.record,
+  } as const;
+  if (!(await context.may(wanted))) throw refuse("AccessDenied");
   if (found === undefined) throw refuse("NoSuchCopySource");
   const { record: object, source: row } = found;
 
