@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,6 +86,27 @@ describe("the lock of a data folder", () => {
       await locks[0]?.release();
     }
     assert.ok((await readdir(folder)).length <= 2);
+  });
+
+  it("is taken over from a process that has ended and that nobody has asked about yet", async () => {
+    if (process.platform !== "linux") return;
+    // The shell starts a process that ends at once, and becomes a program that never asks after it.
+    const parent = spawn("sh", ["-c", 'sh -c "exit 0" & echo $!; exec sleep 100'], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    children.push(parent);
+    const [said] = (await once(parent.stdout, "data")) as [Buffer];
+    const pid = Number(said.toString());
+    const stat = () => readFile(`/proc/${pid}/stat`, "utf8");
+    while (!(await stat()).includes(") Z ")) await new Promise((resolve) => setTimeout(resolve, 5));
+    const mark = await markWorker(folder);
+    const file = join(folder, (await readdir(folder))[0] as string);
+    const holder = JSON.parse(await readFile(file, "utf8"));
+    await mark.release();
+    const started = (await stat()).split(") ")[1]?.split(" ")[19];
+    await writeFile(join(folder, "lock-1"), JSON.stringify({ ...holder, pid, started }));
+    const lock = await lockFolder(folder, FAST);
+    await lock.release();
   });
 
   it("is taken over when another process has the dead one's number", async () => {

@@ -244,7 +244,10 @@ async function isAlive(file: string, holder: Holder, self: Holder, deadAfterMs: 
   const sameMachine = holder.host === self.host && holder.boot === self.boot;
   if (sameMachine && holder.pidSpace === self.pidSpace) {
     if (!processExists(holder.pid)) return false;
-    if (holder.started !== "") return (await startOf(holder.pid)) === holder.started;
+    if (holder.started !== "") {
+      const { started, isOver } = await lifeOf(holder.pid);
+      return started === holder.started && !isOver;
+    }
   }
   return beats(file, deadAfterMs);
 }
@@ -287,16 +290,27 @@ export async function processHere(): Promise<Holder> {
     host: hostname(),
     boot: (await readOr("/proc/sys/kernel/random/boot_id")).trim(),
     pidSpace: await readlink("/proc/self/ns/pid").catch(() => ""),
-    started: await startOf(process.pid),
+    started: (await lifeOf(process.pid)).started,
     released: false,
   };
 }
 
-/** When a process was started, in ticks since boot; empty where the system does not tell. */
-async function startOf(pid: number): Promise<string> {
+interface Life {
+  /** When the process was started, in ticks since boot; empty where the system does not tell. */
+  readonly started: string;
+  /** It has ended, and only waits for its parent to hear of it; an init that listens rarely lets it wait for seconds. */
+  readonly isOver: boolean;
+}
+
+async function lifeOf(pid: number): Promise<Life> {
   const text = await readOr(`/proc/${pid}/stat`);
-  // The program's name stands in parentheses and may hold anything; the 20th field behind it is the start.
-  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  // The program's name stands in parentheses and may hold anything. Behind it the first field is the state, the 18th
+  // the number of threads, the 20th the start. While a thread is left, it may be in the middle of a write.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return {
+    started: fields[19] ?? "",
+    isOver: (fields[0] === "Z" || fields[0] === "X") && Number(fields[17]) <= 1,
+  };
 }
 
 async function readOr(file: string): Promise<string> {
