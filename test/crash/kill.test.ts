@@ -1,24 +1,29 @@
 /**
- * SIGKILL to the whole process group at any time, under everything that clients do; then what every client was told
- * must be true. The data folder is one for all rounds, so that what a crash leaves behind meets the next.
+ * SIGKILL at any time, under everything that clients do, to the whole process group or to one of several processes; then
+ * what every client was told must be true. The data folder is one for all rounds, so that what a crash leaves behind
+ * meets the next.
  */
+import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { describe, it, onTestFinished } from "vitest";
 import { clientOf } from "./client.ts";
 import { crc64Of, Journal } from "./journal.ts";
 import { poolOf, runClient } from "./load.ts";
 import { assertSound } from "./offline.ts";
 import { chanceOf, rounds, say } from "./plan.ts";
-import { type ServerProcess, standby } from "./server-process.ts";
+import { type ServerProcess, standby, startServer } from "./server-process.ts";
 import { verify } from "./verify.ts";
 import { BUCKET } from "./writer.ts";
 
 const CLIENTS = 6;
 /** Parts of any size, so that uploads have many of them. */
 const FLAGS = ["--limit", "partBytesMin=1"];
+/** The same with two processes, which may die as often as the test likes. */
+const SEVERAL = ["--workers", "2", "--limit", "partBytesMin=1", "--limit", "workerCrashesMax=100000"];
 /** A server is killed after so many acknowledged changes, and some milliseconds so that it is in the middle of some. */
 const CHANGES_MAX = 80;
 const LOAD_MS_MAX = 600;
@@ -26,67 +31,170 @@ const LAST_MS_MAX = 12;
 const START_MS_MAX = 250;
 /** Rounds after which every key is read and nothing may be left over. */
 const WHOLE_EVERY = 10;
+const PLANT = join(dirname(fileURLToPath(import.meta.url)), "power", "plant.mjs");
+/** A planted bug that survives so many kills has not been found. */
+const PLANTED_ROUNDS_MAX = 25;
+
+/** Resolves when somebody takes connections. */
+async function untilListening(port: number): Promise<void> {
+  for (const end = performance.now() + 10_000; ; await sleep(5)) {
+    const client = clientOf(port);
+    const there = await client.ask({ method: "HEAD", bucket: BUCKET }).then(
+      () => true,
+      () => false,
+    );
+    client.close();
+    if (there) return;
+    assert.ok(performance.now() < end, "nobody listens any more");
+  }
+}
+
+/** What the rounds of one test share. */
+async function scene(name: string) {
+  const data = await mkdtemp(join(tmpdir(), "cosbox-crash-"));
+  onTestFinished(() => rm(data, { recursive: true }));
+  const chance = chanceOf(name);
+  const pool = poolOf(chance);
+  const journal = new Journal();
+  const crc64 = await crc64Of();
+  const chances = Array.from({ length: CLIENTS }, (_, number) => chanceOf(`${name}, client ${number}`));
+
+  async function check(port: number, whole: boolean): Promise<void> {
+    const client = clientOf(port);
+    await verify({ client, journal, crc64, reads: () => whole || chance.once(4) });
+    client.close();
+  }
+
+  /** Runs all clients, and `kill` in the middle of something. Those that the kill does not cut off stop after it. */
+  async function load(port: number, kill: () => Promise<void>): Promise<void> {
+    const clients = chances.map(() => clientOf(port));
+    let killed = false;
+    const work = clients.map((client, number) =>
+      runClient({ client, journal, chance: chances[number] as never, number, pool, stopped: () => killed }),
+    );
+    const all = Promise.all(work);
+    const enough = journal.acknowledged + chance.below(CHANGES_MAX);
+    const until = performance.now() + LOAD_MS_MAX;
+    while (journal.acknowledged < enough && performance.now() < until) await Promise.race([all, sleep(1)]);
+    await Promise.race([all, sleep(chance.below(LAST_MS_MAX))]);
+    await kill();
+    killed = true;
+    await all;
+    for (const client of clients) client.close();
+  }
+
+  async function makeBucket(port: number): Promise<void> {
+    const client = clientOf(port);
+    assert.equal((await client.ask({ method: "PUT", bucket: BUCKET })).status, 200);
+    client.close();
+  }
+
+  return { chance, check, data, journal, load, makeBucket };
+}
+
+/** Rounds that end with the death of every process; `bug` plants one. */
+async function killRounds(name: string, bug?: string) {
+  const { chance, check, data, journal, load, makeBucket } = await scene(name);
+  const planted = bug === undefined ? {} : { node: ["--import", PLANT], env: { PLANTED_BUG: bug } };
+  let next = standby(planted);
+  let server: ServerProcess | undefined;
+  onTestFinished(async () => {
+    await next.discard();
+    await server?.kill();
+  });
+  const totals = { killedAtStart: 0, several: 0 };
+
+  function begin(): ServerProcess {
+    if (bug === undefined && chance.once(6)) {
+      totals.several += 1;
+      server = startServer({ data, flags: SEVERAL });
+    } else {
+      server = next.begin({ data, flags: FLAGS });
+      next = standby(planted);
+    }
+    return server;
+  }
+
+  async function round(number: number): Promise<void> {
+    if (number > 0 && chance.once(8)) {
+      // A crash while the crash before is being cleared up.
+      const starting = begin();
+      await sleep(chance.below(START_MS_MAX));
+      await starting.kill();
+      totals.killedAtStart += 1;
+    }
+    const whole = number % WHOLE_EVERY === WHOLE_EVERY - 1;
+    if (number > 0) await assertSound(data, { collect: whole && chance.once(2) });
+    const running = begin();
+    const port = await running.listening;
+    if (number === 0) await makeBucket(port);
+    await check(port, whole);
+    await load(port, () => running.kill());
+  }
+  return { data, journal, round, totals };
+}
 
 describe("a server that is killed", () => {
-  const plan = rounds("kill -9", 300, 4);
+  const plan = rounds("kill -9", 300, 6);
 
   it(
     "has kept every change it acknowledged, and every other one wholly or not at all",
     async () => {
-      const data = await mkdtemp(join(tmpdir(), "cosbox-crash-"));
-      const chance = chanceOf("kill");
-      const pool = poolOf(chance);
-      const journal = new Journal();
-      const crc64 = await crc64Of();
-      const loads = Array.from({ length: CLIENTS }, (_, number) => chanceOf(`client ${number}`));
-      let next = standby();
-      let server: ServerProcess | undefined;
-      onTestFinished(async () => {
-        await next.discard();
-        await server?.kill();
-        await rm(data, { recursive: true });
-      });
-      const begin = (): ServerProcess => {
-        server = next.begin({ data, flags: FLAGS });
-        next = standby();
-        return server;
-      };
-      let killedAtStart = 0;
-
-      await plan.run(async (round) => {
-        if (round > 0 && chance.once(8)) {
-          // A crash while the crash before is being cleared up.
-          const starting = begin();
-          await sleep(chance.below(START_MS_MAX));
-          await starting.kill();
-          killedAtStart += 1;
-        }
-        const whole = round % WHOLE_EVERY === WHOLE_EVERY - 1;
-        await assertSound(data, { collect: whole && chance.once(2) }).catch((error: Error) => {
-          if (round > 0) throw error;
-        });
-        const running = begin();
-        const port = await running.listening;
-        const client = clientOf(port);
-        if (round === 0) await client.ask({ method: "PUT", bucket: BUCKET });
-        await verify({ client, journal, crc64, reads: () => whole || chance.once(4) });
-        client.close();
-
-        const clients = loads.map(() => clientOf(port));
-        const work = clients.map((one, number) =>
-          runClient({ client: one, journal, chance: loads[number] as never, number, pool }),
-        );
-        const all = Promise.all(work);
-        const enough = journal.acknowledged + chance.below(CHANGES_MAX);
-        const until = performance.now() + LOAD_MS_MAX;
-        while (journal.acknowledged < enough && performance.now() < until) await Promise.race([all, sleep(1)]);
-        await Promise.race([all, sleep(chance.below(LAST_MS_MAX))]);
-        await running.kill();
-        await all;
-        for (const one of clients) one.close();
-      });
+      const { data, journal, round, totals } = await killRounds("kill");
+      await plan.run(round);
       await assertSound(data, { collect: true });
-      say(`kill -9: ${journal.acknowledged} changes acknowledged, ${killedAtStart} starts killed as well`);
+      say(
+        `kill -9: ${journal.acknowledged} changes acknowledged; ${totals.killedAtStart} starts killed as well; ` +
+          `${totals.several} times two processes`,
+      );
+    },
+    plan.timeoutMs,
+  );
+
+  it("is found out when it holds back what it has acknowledged", async () => {
+    const { round } = await killRounds("late", "late-writes");
+    let found: Error | undefined;
+    let number = 0;
+    while (found === undefined && number < PLANTED_ROUNDS_MAX) {
+      found = await round(number++).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+    }
+    assert.ok(found instanceof assert.AssertionError, `nothing found in ${number} rounds, or ${found}`);
+    say(`kill -9: late-writes found in round ${number}: ${found.message.split("\n").slice(0, 6).join(" ")}`);
+  }, 120_000);
+});
+
+describe("one of several processes that is killed", () => {
+  const plan = rounds("kill -9 of one process", 60, 2);
+
+  it(
+    "takes nothing with it that was acknowledged, and the others go on",
+    async (context) => {
+      if (process.platform !== "linux") context.skip("its processes are found in /proc");
+      const { chance, check, data, journal, load, makeBucket } = await scene("one process");
+      const server = startServer({ data, flags: SEVERAL });
+      onTestFinished(() => server.kill());
+      const port = await server.listening;
+      await makeBucket(port);
+      await plan.run(async (number) => {
+        let victims = await server.workers();
+        for (const end = performance.now() + 10_000; victims.length < 2; victims = await server.workers()) {
+          assert.ok(performance.now() < end, `a dead process is not replaced: ${server.log()}`);
+          await sleep(5);
+        }
+        await load(port, async () => {
+          process.kill(chance.pick(victims), "SIGKILL");
+        });
+        assert.equal(server.ended(), false, server.log());
+        // The other one may have been killed in the round before, and not be back yet: then nobody listens for a moment.
+        await untilListening(port);
+        await check(port, number % WHOLE_EVERY === WHOLE_EVERY - 1);
+      });
+      assert.equal(await server.stop(), 0);
+      await assertSound(data, { collect: true });
+      say(`kill -9 of one process: ${journal.acknowledged} changes acknowledged`);
     },
     plan.timeoutMs,
   );

@@ -7,8 +7,8 @@ import type { Journal } from "./journal.ts";
 import type { Chance } from "./plan.ts";
 import { Writer } from "./writer.ts";
 
-/** Sizes around every bound of the store (inline, block, buffer, blob of its own) besides the plain ones. */
-const EDGES = [0, 1, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 262_144, 1_048_576, 1_048_577];
+/** Sizes around every bound of the store (inline, block, buffer, segment, file of its own) besides the plain ones. */
+const EDGES = [0, 1, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 262_144, 524_288, 524_289, 1_048_577];
 const BYTES_MAX = 2 * 1024 * 1024;
 const OWN_KEYS = 8;
 const SHARED_KEYS = 10;
@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly pool: Buffer;
   /** The most bytes of a body; 2 MiB by default. */
   readonly bytesMax?: number;
+  /** Whether to stop before the next request; never by default. */
+  readonly stopped?: () => boolean;
 }
 
 /** Bytes of which any stretch is different from any other. */
@@ -43,12 +45,13 @@ export function poolOf(chance: Chance): Buffer {
 }
 
 /**
- * Runs one client until it is cut off.
+ * Runs one client until it is cut off, or told to stop.
  * @throws Failed, and an AssertionError for what the server should not have answered.
  */
 export async function runClient(options: LoadOptions): Promise<void> {
   const step = steps(options);
-  for (;;) {
+  const { stopped = () => false } = options;
+  while (!stopped()) {
     try {
       await step();
     } catch (error) {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,6 +20,8 @@ export interface ServerProcess {
   readonly ended: () => boolean;
   /** All it has written to standard error. */
   readonly log: () => string;
+  /** The processes that serve, where there are several. */
+  workers(): Promise<readonly number[]>;
   /** SIGKILL to the whole group; resolves when it is dead. */
   kill(): Promise<void>;
   /** SIGTERM, as a service is stopped; resolves with its exit code. */
@@ -77,6 +80,7 @@ function watched(child: ChildProcess): ServerProcess {
     exit,
     ended: () => ended,
     log: () => log,
+    workers: () => childrenOf(pid),
     async kill() {
       try {
         process.kill(-pid, "SIGKILL");
@@ -92,6 +96,19 @@ function watched(child: ChildProcess): ServerProcess {
       return typeof how === "number" ? how : null;
     },
   };
+}
+
+/** Processes that are alive and were started by this one. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const found: number[] = [];
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = await readFile(`/proc/${name}/stat`, "utf8").catch(() => "");
+    // The program's name stands in parentheses and may hold anything; its state and its parent follow.
+    const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (Number(parent) === pid && state !== "Z") found.push(Number(name));
+  }
+  return found;
 }
 
 /** Starts `cosbox serve`. */

@@ -4,7 +4,9 @@ import { once } from "node:events";
 // Addresses, not names: the checks of imports run in clones that have no dist yet.
 const built = new URL("../../dist/src/", import.meta.url);
 const [{ run }] = await Promise.all(
-  ["cli/run.js", "cli/serve.js", "assemble.js"].map((file) => import(new URL(file, built).href)),
+  ["cli/run.js", "cli/serve.js", "assemble.js", "config/settings-schema.js", "engines/metadata/lmdb.js"].map(
+    (file) => import(new URL(file, built).href),
+  ),
 );
 const [line] = await once(process.stdin, "data");
 process.stdin.destroy();
