@@ -1,5 +1,5 @@
 /** What the service tells about a body, computed while it passes: MD5, CRC-64, its size and, when asked for, SHA-1. */
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { crc64Continue, crc64Of } from "./crc64.ts";
 
 export { crc64Combine, crc64Continue, crc64Of } from "./crc64.ts";
@@ -50,7 +50,7 @@ export function bodyDigests(
 
 /** Digests of a body that lies in one piece, without a stream's bookkeeping. Made for bodies up to about 64 KiB. */
 export function digestsOf(body: Uint8Array, options: { readonly sha1?: boolean } = {}): Digests {
-  const md5 = createHash("md5").update(body).digest();
-  const sha1 = options.sha1 ? { sha1: createHash("sha1").update(body).digest() } : undefined;
+  const md5 = hash("md5", body, "buffer");
+  const sha1 = options.sha1 ? { sha1: hash("sha1", body, "buffer") } : undefined;
   return { md5, crc64: crc64Of(body), size: body.length, ...sha1 };
 }
