@@ -90,6 +90,9 @@ export class SegmentPacker {
   readonly #usage = new Map<SegmentName, Usage>();
   /** Segments to look through. */
   readonly #suspects = new Set<SegmentName>();
+  /** Segments that another process was packing when they were to be packed here. They become suspects again. */
+  readonly #busy = new Set<SegmentName>();
+  #busyTimer: NodeJS.Timeout | undefined;
   #removedFromOpen = { segment: "", pages: 0 };
   #lookedAround = true;
   #running: Promise<void> | undefined;
@@ -145,6 +148,7 @@ export class SegmentPacker {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#busyTimer);
     this.#wake();
     await this.#running;
   }
@@ -329,6 +333,33 @@ export class SegmentPacker {
     if (!segment.startsWith(incarnation)) await removeFolder(dirname(path));
   }
 
+  /**
+   * Looks at a segment again that another process was packing. Two that met each other there must not come back at the
+   * same moment, so each has a time of its own.
+   */
+  #lookAgain(segment: SegmentName): void {
+    this.#busy.add(segment);
+    const ms = RETRY_MS / 2 + (Number.parseInt(this.#options.incarnation.slice(0, 8), 16) % RETRY_MS);
+    this.#busyTimer ??= setTimeout(() => {
+      this.#busyTimer = undefined;
+      for (const one of this.#busy) this.suspect(one);
+      this.#busy.clear();
+    }, ms).unref();
+  }
+
+  /** Whether another process that may be alive is packing the segment. */
+  async #isPackedElsewhere(segment: SegmentName, path: string): Promise<boolean> {
+    const { incarnation } = this.#options;
+    const folder = dirname(path);
+    for (const name of await entriesOf(folder)) {
+      const file = segmentFile(segment.slice(0, incarnation.length), name);
+      if (file?.segment !== segment || file.packer === undefined || file.packer === incarnation) continue;
+      if (!(await this.#isInherited(file.packer))) return true;
+      await removeFile(join(folder, name));
+    }
+    return false;
+  }
+
   /** Resolves with false when another process was quicker. */
   async #pack(file: OpenSegment, path: string, wanted: readonly FoundRecord[], inUse: number): Promise<boolean> {
     const { durable, files, incarnation, refuseIfStopped, syncFolder } = this.#options;
@@ -339,6 +370,13 @@ export class SegmentPacker {
     const packed = await openFile(packedPath, TO_CREATE);
     try {
       try {
+        // Of two that pack one segment the slower would put its file over the other's, and with it undo the marks made
+        // there in between. Each says first that it packs and looks then, so that one of them at least sees the other.
+        if (await this.#isPackedElsewhere(segment, path)) {
+          await removeFile(packedPath);
+          this.#lookAgain(segment);
+          return false;
+        }
         const directory = encodeDirectory(
           segment,
           wanted.map(({ location }) => location),

@@ -766,6 +766,30 @@ describe("segments: giving space back", () => {
     await other.close();
   });
 
+  it("is not packed by two processes at once: the slower would undo the marks made in the file of the other", async () => {
+    const stored = await putAll(
+      engine,
+      Array.from({ length: 9 }, () => 50_000),
+    );
+    const ids = [...stored.keys()].sort();
+    await reopen({ inherits: () => false });
+    const other = await open({ inherits: () => false });
+    const held: (() => void)[] = [];
+    disk.calls.set("rename", (real) => held.push(real));
+    await other.remove(ids.slice(3));
+    const packed = other.pack();
+    await vi.waitFor(() => assert.equal(held.length, 1));
+    disk.calls.clear();
+    await engine.remove([ids[8] as BlobId]);
+    await engine.pack();
+    await engine.remove([ids[0] as BlobId]);
+    for (const real of held) real();
+    await packed;
+    assert.deepEqual(await everyId(engine), ids.slice(1, 3));
+    assert.equal((await filesIn(folder)).length, 1);
+    await other.close();
+  });
+
   it("ends the open segment when most of what it holds was removed, so that the space comes back", async () => {
     const stored = await putAll(engine, [100_000, 100_000, 5_000]);
     const ids = [...stored.keys()].sort((a, b) => (stored.get(b)?.length ?? 0) - (stored.get(a)?.length ?? 0));
