@@ -118,6 +118,13 @@ module.exports = {
       to: { path: "^src/(features|store|engines|config|cli|dialects)/", pathNot: "^src/dialects/$1/" },
     },
     {
+      name: "addressing-is-shared-by-dialects",
+      comment: "Where a request points is read alike in every dialect; features see only what came of it.",
+      severity: "error",
+      from: { path: "^src/", pathNot: `^src/(addressing|dialects)/|^src/assemble[.]ts$|${TESTS}` },
+      to: { path: "^src/addressing/" },
+    },
+    {
       name: "dialects-are-entered-by-their-index",
       severity: "error",
       from: { path: "^src/", pathNot: `^src/dialects/|^src/assemble[.]ts$|${TESTS}` },

@@ -5,8 +5,9 @@ import { type Credential, rootCredential } from "./access/caller.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
 import { formatListen, reachableHost } from "./config/listen-address.ts";
 import { DEVELOPMENT_SECRET_KEY, type Settings } from "./config/settings.ts";
-import { addressingRules } from "./dialects/cos/address.ts";
+import { addressingRules } from "./addressing/address.ts";
 import { cosDialect } from "./dialects/cos/index.ts";
+import { s3Dialect } from "./dialects/s3/index.ts";
 import { localBlobs } from "./engines/blobs/local.ts";
 import { memoryBlobs } from "./engines/blobs/memory.ts";
 import { systemClock } from "./engines/clock/system.ts";
@@ -15,8 +16,7 @@ import { lockFolder, markWorker } from "./engines/folder-lock.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { systemRandom } from "./engines/random/system.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
-import { pipeline } from "./http/pipeline.ts";
-import { router } from "./http/router.ts";
+import { type Dialect, dialectOf, pipeline } from "./http/pipeline.ts";
 import { startEdge } from "./http/server.ts";
 import { type Log, SILENT } from "./log.ts";
 import { TABLE } from "./operations/table.ts";
@@ -151,22 +151,29 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     );
     const keys = credentialsOf(settings);
     const publishedKeys = [...keys.values()].some(({ published }) => published);
-    const dialect = cosDialect({
+    const shared = {
       rules: addressingRules({
         regions: [...REGIONS, ...settings.regions, region],
         suffixes: [...SUFFIXES, ...settings.suffix],
         // A page whose own name is pointed at this machine reads here as if it were at home (DNS rebinding).
         unknownHosts: publishedKeys ? "refuse" : "serve",
       }),
-      keys: (secretId) => keys.get(secretId),
+      keys: (secretId: string) => keys.get(secretId),
       clock,
-      errors: settings.errors,
       signSkewMs: limits.signSkewMs,
-    });
+    };
+    const dialects: readonly Dialect[] = [
+      s3Dialect({
+        ...shared,
+        hosts: settings.s3Hosts,
+        bareNames: settings.bareBuckets ? { appid: settings.appid } : undefined,
+        strict: settings.strictS3,
+      }),
+      cosDialect({ ...shared, errors: settings.errors }),
+    ];
     const handler = pipeline({
-      dialect,
+      dialects,
       table: TABLE,
-      router: router(TABLE),
       store,
       clock,
       random,
@@ -180,7 +187,16 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       onRefused: (why) => log.warn(why),
     });
     if (tls !== undefined) closers.add(() => tls.close());
-    const edge = await startEdge({ handler, listen: settings.listen, tls, clock, random, limits, log, dialect });
+    const edge = await startEdge({
+      handler,
+      listen: settings.listen,
+      tls,
+      clock,
+      random,
+      limits,
+      log,
+      dialect: { writeError: (error, request) => dialectOf(dialects, request).writeError(error, request) },
+    });
     closers.add(() => edge.stop(limits.stopGraceMs));
     const { port } = edge;
     const host = reachableHost(settings.listen.host);

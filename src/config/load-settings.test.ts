@@ -93,6 +93,9 @@ describe("loadSettings", () => {
       secretId: "AKIDmine0000",
       secretKey: "my-own-secret-key",
       errors: "observed",
+      s3Hosts: "s3.local, files.example",
+      bareBuckets: "on",
+      strictS3: "true",
       workers: "1",
       profile: "server",
       allowPublic: "true",
@@ -118,7 +121,7 @@ describe("loadSettings", () => {
     assert.equal(fromFile.settings.limits.partBytesMin, 1024);
     assert.equal(fromFile.settings.limits.partsMax, 5);
     assert.equal(fromFile.settings.limits.keyBytesMax, LIMITS.keyBytesMax);
-    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:20");
+    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:23");
     assert.equal(fromEnvironment.sources.get("limits.partsMax"), "environment COSBOX_LIMITS");
   });
 

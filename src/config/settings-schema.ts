@@ -126,6 +126,12 @@ export const LAYER = z
         "a list of key pairs, each with secretId and secretKey",
       ),
       errors: oneOf("documented", "observed"),
+      s3Hosts: names(
+        /^(\*|[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,20})$/,
+        "a lower-case host or domain such as s3.local, or *",
+      ),
+      bareBuckets: yesOrNo,
+      strictS3: yesOrNo,
       workers: wholeNumber(1, WORKERS_MAX, `a number of processes from 1 to ${WORKERS_MAX}`),
       profile: oneOf("development", "server"),
       allowPublic: yesOrNo,

@@ -40,6 +40,12 @@ export interface Settings {
   readonly secretKey: string;
   readonly credentials: readonly ConfiguredCredential[];
   readonly errors: "documented" | "observed";
+  /** Hosts, and domains above hosts, whose anonymous requests speak S3; lower case, or `*` for all. */
+  readonly s3Hosts: readonly string[];
+  /** In the S3 dialect, a bucket's name without an APPID stands for the caller's bucket of that name. */
+  readonly bareBuckets: boolean;
+  /** The S3 dialect refuses what the live service refuses. */
+  readonly strictS3: boolean;
   /** Processes that serve, sharing the data folder. 1 serves in the process itself; more only from the command. */
   readonly workers: number;
   readonly profile: "development" | "server";
@@ -151,6 +157,27 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     flag: "--errors <face>",
     env: "COSBOX_ERRORS",
     about: "answer as the error page says (documented) or as the live service is seen to (observed)",
+  },
+  s3Hosts: {
+    default: [],
+    form: "list",
+    flag: "--s3-hosts <hosts>",
+    env: "COSBOX_S3_HOSTS",
+    about: "hosts, or domains above them, whose anonymous requests speak S3, separated by commas; * for all",
+  },
+  bareBuckets: {
+    default: false,
+    form: "switch",
+    flag: "--bare-buckets",
+    env: "COSBOX_BARE_BUCKETS",
+    about: "for S3 clients, take demo for demo-<APPID of the caller>",
+  },
+  strictS3: {
+    default: false,
+    form: "switch",
+    flag: "--strict-s3",
+    env: "COSBOX_STRICT_S3",
+    about: "refuse S3 clients what the live service refuses, such as aws-chunked bodies",
   },
   workers: {
     default: 1,

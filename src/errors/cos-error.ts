@@ -1,4 +1,5 @@
 import { CATALOGUE, type ErrorId } from "./catalogue.ts";
+import { S3_FORMS, S3_NARROWER, type S3Code } from "./s3-codes.ts";
 
 /** What one refusal may add to its catalogue row. */
 export interface RefusalOptions {
@@ -8,6 +9,8 @@ export interface RefusalOptions {
   readonly extras?: readonly (readonly [name: string, value: string])[];
   /** Response headers that belong to this refusal, such as `Allow` on a 405. Names as they go on the wire. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** A narrower code that the S3 dialect has for this refusal. */
+  readonly s3?: S3Code;
   /** What led to the refusal; logged, never sent. */
   readonly cause?: unknown;
 }
@@ -26,6 +29,7 @@ export class CosError extends Error {
   readonly code: string;
   readonly extras: readonly (readonly [name: string, value: string])[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly s3: S3Code | undefined;
 
   constructor(id: ErrorId, options: RefusalOptions = {}) {
     const row = CATALOGUE[id];
@@ -35,6 +39,7 @@ export class CosError extends Error {
     this.code = row.code;
     this.extras = options.extras ?? [];
     this.headers = options.headers ?? {};
+    this.s3 = options.s3;
   }
 }
 
@@ -66,4 +71,13 @@ export function wireForm(error: CosError, mode: ErrorsMode): WireForm {
   if (mode === "documented" || row.observed === undefined) return documented;
   const { status = documented.status, code = documented.code, message = row.message } = row.observed;
   return { status, code, message: error.message === row.message ? message : error.message };
+}
+
+/** The same for the S3 dialect, which knows one face only: its codes are those of S3 where S3 has one. */
+export function s3Form(error: CosError): WireForm {
+  if (error.s3 !== undefined) return { status: S3_NARROWER[error.s3], code: error.s3, message: error.message };
+  const form = S3_FORMS[error.id];
+  if (form === undefined) return { status: error.status, code: error.code, message: error.message };
+  const own = error.message !== CATALOGUE[error.id].message;
+  return { status: form.status, code: form.code, message: own ? error.message : (form.message ?? error.message) };
 }

@@ -7,8 +7,10 @@ import { authorise } from "../access/authorise.ts";
 import type { Caller } from "../access/caller.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
+import type { DocumentWriter } from "../operations/documents.ts";
 import type {
   AnswerDraft,
+  DialectName,
   Installation,
   Operation,
   OperationContext,
@@ -28,8 +30,8 @@ import { TransactionContended } from "../store/transact.ts";
 import type { Answer } from "./answer.ts";
 import { formatIsoSeconds } from "./dates.ts";
 import { answerWithin } from "./early-answer.ts";
-import type { WireRequest } from "./request.ts";
-import type { Router } from "./router.ts";
+import { type RequestBody, type WireRequest, withBody } from "./request.ts";
+import { type Router, router } from "./router.ts";
 
 /** Where a request points, once its dialect has read authority and path. */
 export type Address = (
@@ -42,26 +44,53 @@ export type Address = (
   readonly authority: string;
   /** Scheme and authority, and under path style the bucket: what a key is appended to. */
   readonly baseUrl: string;
+  /** UIN or APPID of the account that the client takes for the bucket's owner; undefined where it does not say. */
+  readonly expectedOwner?: string;
 };
 
-/** What a protocol brings to the path. Dialects translate and decide nothing. `A` is an address as the dialect makes it. */
+/** What the evidence of a request comes to. */
+export interface Authenticated {
+  readonly caller: Caller;
+  /** The bytes that were signed: without the framing that carries their signatures, and checked while they are read. */
+  readonly body: RequestBody;
+}
+
+/**
+ * What a protocol brings to the path. Dialects translate and decide nothing. `A` is an address as the dialect makes it.
+ * What a dialect is handed is the request as it was sent, except where a method says otherwise.
+ */
 export interface Dialect<A extends Address = Address> {
-  readonly name: string;
+  readonly name: DialectName;
+  /** Whether the request speaks this dialect. */
+  claims(request: WireRequest): boolean;
   address(request: WireRequest): A;
+  /** The request in the names that declarations use; the same one where there is nothing to translate. */
+  translate(request: WireRequest, address: A): WireRequest;
   /** Raises the refusals of signatures; anonymous is a caller too. */
-  authenticate(request: WireRequest, address: A): Caller | Promise<Caller>;
+  authenticate(request: WireRequest, address: A): Authenticated | Promise<Authenticated>;
+  /** The whole name of an addressed bucket, where its caller left out what goes without saying. */
+  bucketName(address: A & { readonly bucket: string }, caller: Caller): string;
   /** Reads a copy source; raises InvalidCopySource. */
-  locate(source: string): SourceAddress;
-  /** The answer that tells a refusal; `address` is undefined when the request has none. */
+  locate(source: string, caller: Caller): SourceAddress;
+  /** Writes the documents of one answer. */
+  documents(request: WireRequest, caller: Caller): DocumentWriter;
+  /** The answer of a success, as it goes out. */
+  writeAnswer(answer: Answer, operation: Operation, request: WireRequest): Answer;
+  /** The answer that tells a refusal; the request may have no address. */
   writeError(error: CosError, request: WireRequest): Answer;
   /** The document alone, for an error that follows a status of 200. */
   errorDocument(error: CosError, request: WireRequest): string;
 }
 
-export interface PipelineParts<A extends Address = Address> {
-  readonly dialect: Dialect<A>;
+/** The dialect of a request: the first that claims it, or the last, whose requests have no mark of their own. */
+export function dialectOf(dialects: readonly Dialect[], request: WireRequest): Dialect {
+  return (dialects.find((dialect) => dialect.claims(request)) ?? dialects.at(-1)) as Dialect;
+}
+
+export interface PipelineParts {
+  /** At least one; the last one answers what no other claims. */
+  readonly dialects: readonly Dialect[];
   readonly table: readonly Operation[];
-  readonly router: Router;
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
@@ -102,12 +131,14 @@ class Context implements OperationContext {
   readonly limits: Limits;
   readonly refuse = refuse;
   readonly #parts: PipelineParts;
+  readonly #dialect: Dialect;
   readonly #address: Address;
   readonly #operation: Operation;
   readonly #bucket: BucketRecord | undefined;
 
   constructor(
     parts: PipelineParts,
+    dialect: Dialect,
     request: WireRequest,
     address: Address,
     caller: Caller,
@@ -124,6 +155,7 @@ class Context implements OperationContext {
     this.random = parts.random;
     this.limits = parts.installation.limits;
     this.#parts = parts;
+    this.#dialect = dialect;
     this.#address = address;
     this.#operation = operation;
     this.#bucket = bucket;
@@ -157,23 +189,32 @@ class Context implements OperationContext {
   }
 
   // Handlers take these out of the context, so they are bound to it.
-  readonly locate = (source: string): SourceAddress => this.#parts.dialect.locate(source);
+  readonly locate = (source: string): SourceAddress => this.#dialect.locate(source, this.caller);
   readonly may = async (wanted: Wanted): Promise<boolean> => authorise({ ...wanted, caller: this.caller }).allowed;
 }
 
 /** The pipeline as the edge calls it. It never rejects: whatever happens becomes an answer. */
-export function pipeline<A extends Address>(parts: PipelineParts<A>): (request: WireRequest) => Promise<Answer> {
-  const { dialect, store, clock, installation } = parts;
+export function pipeline(parts: PipelineParts): (request: WireRequest) => Promise<Answer> {
+  const { dialects, table, store, clock, installation } = parts;
   const { limits } = installation;
-  const readers = new Map<Operation, InputReader>(parts.table.map((operation) => [operation, inputReader(operation)]));
+  const readers = new Map<Operation, InputReader>(table.map((operation) => [operation, inputReader(operation)]));
+  const routers = new Map<Dialect, Router>(
+    dialects.map((dialect) => [dialect, router(table.filter(({ only = dialect.name }) => only === dialect.name))]),
+  );
 
-  async function run(request: WireRequest, progress: Progress): Promise<Answer> {
-    const address = dialect.address(request);
-    const operation = parts.router.find(request, address.kind);
+  async function run(dialect: Dialect, wire: WireRequest, progress: Progress): Promise<Answer> {
+    let address = dialect.address(wire);
+    const translated = dialect.translate(wire, address);
+    const operation = (routers.get(dialect) as Router).find(translated, address.kind);
     progress.operation = operation;
-    const authenticated = dialect.authenticate(request, address);
-    const caller = authenticated instanceof Promise ? await authenticated : authenticated;
+    const authenticating = dialect.authenticate(wire, address);
+    const { caller, body } = authenticating instanceof Promise ? await authenticating : authenticating;
     progress.caller = caller;
+    const request = body === translated.body ? translated : withBody(translated, body);
+    if (address.kind !== "service") {
+      const name = dialect.bucketName(address, caller);
+      if (name !== address.bucket) address = { ...address, bucket: name };
+    }
     refuseMode(operation, caller, clock.now());
     if (parts.publishedKeys === true) refuseForeignPage(request, caller);
     if (operation.handle === undefined) throw refuse("NotImplemented", { message: notBuilt(operation) });
@@ -185,6 +226,10 @@ export function pipeline<A extends Address>(parts: PipelineParts<A>): (request: 
       if (bucket === undefined || (address.region !== undefined && bucket.region !== address.region)) {
         throw refuse("NoSuchBucket");
       }
+      const { expectedOwner } = address;
+      if (expectedOwner !== undefined && expectedOwner !== bucket.ownerUin && expectedOwner !== bucket.ownerAppid) {
+        throw refuse("AccessDenied");
+      }
     }
     const key = address.kind === "object" ? address.key : undefined;
     let object: ObjectRecord | undefined;
@@ -195,18 +240,22 @@ export function pipeline<A extends Address>(parts: PipelineParts<A>): (request: 
     if (!authorise({ caller, action, permission, bucket, key, object }).allowed) throw refuse("AccessDenied");
 
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
-    const context = new Context(parts, request, address, caller, operation, bucket, object);
+    const context = new Context(parts, dialect, request, address, caller, operation, bucket, object);
     const working = operation.handle(context, input as never);
-    if (operation.keepAlive !== true) return written(operation, await working);
-    return await answerWithin(
-      working.then((output) => written(operation, output)),
-      {
-        clock,
-        earlyAnswerMs: limits.earlyAnswerMs,
-        status: operation.status,
-        errorDocument: (error) => dialect.errorDocument(asRefusal(error, request), request),
-      },
-    );
+    const documents = dialect.documents(wire, caller);
+    const answer =
+      operation.keepAlive === true
+        ? await answerWithin(
+            working.then((output) => written(operation, output, documents)),
+            {
+              clock,
+              earlyAnswerMs: limits.earlyAnswerMs,
+              status: operation.status,
+              errorDocument: (error) => dialect.errorDocument(asRefusal(error, wire), wire),
+            },
+          )
+        : written(operation, await working, documents);
+    return dialect.writeAnswer(answer, operation, wire);
   }
 
   function asRefusal(error: unknown, request: WireRequest): CosError {
@@ -221,8 +270,9 @@ export function pipeline<A extends Address>(parts: PipelineParts<A>): (request: 
     const progress: Progress = { operation: undefined, caller: undefined };
     let refusal: CosError | undefined;
     let answer: Answer;
+    const dialect = dialectOf(dialects, request);
     try {
-      answer = await run(request, progress);
+      answer = await run(dialect, request, progress);
     } catch (error) {
       refusal = asRefusal(error, request);
       answer = dialect.writeError(refusal, request);
@@ -255,8 +305,8 @@ function refuseKey(key: string, { route }: Operation, keyBytesMax: number): void
 }
 
 /** Writes an operation's output by its declaration. */
-function written(operation: Operation, output: Readonly<Record<string, unknown>>): Answer {
-  const draft: AnswerDraft = { status: operation.status, headers: [], body: undefined };
+function written(operation: Operation, output: Readonly<Record<string, unknown>>, document: DocumentWriter): Answer {
+  const draft: AnswerDraft = { status: operation.status, document, headers: [], body: undefined };
   for (const name in operation.output) {
     (operation.output[name] as OutputField<unknown>).write(draft, output[name]);
   }

@@ -34,6 +34,11 @@ export interface RequestBody {
    * `UserNetworkTooSlow` below the rate floor. May be taken once.
    */
   stream(): AsyncIterable<Buffer>;
+  /**
+   * What the client tells after the last byte, by lower-case name; there once the body has been read to its end.
+   * Undefined where nothing may follow.
+   */
+  readonly trailers?: ReadonlyMap<string, string> | undefined;
   /** The whole body, at most `bytesMax` bytes; one more throws a CosError with the id `over`. Same errors as stream(). */
   collect(bytesMax: number, over: ErrorId): Promise<Buffer>;
 }
@@ -50,4 +55,38 @@ export interface WireRequest {
   readonly remoteAddress: string;
   /** Virtual time of arrival, milliseconds since 1970. */
   readonly receivedAt: number;
+}
+
+/** The same request, read anew: with other fields, another target or another body. */
+export class ReadRequest implements WireRequest {
+  readonly method: string;
+  readonly target: Target;
+  readonly headers: HeaderFields;
+  readonly body: RequestBody;
+  readonly ids: RequestIds;
+  readonly receivedAt: number;
+  readonly #sent: WireRequest;
+
+  constructor(sent: WireRequest, instead: Partial<Pick<WireRequest, "target" | "headers" | "body">>) {
+    this.#sent = sent;
+    this.method = sent.method;
+    this.target = instead.target ?? sent.target;
+    this.headers = instead.headers ?? sent.headers;
+    this.body = instead.body ?? sent.body;
+    this.ids = sent.ids;
+    this.receivedAt = sent.receivedAt;
+  }
+
+  get secure(): boolean {
+    return this.#sent.secure;
+  }
+
+  get remoteAddress(): string {
+    return this.#sent.remoteAddress;
+  }
+}
+
+/** The same request with another body. */
+export function withBody(request: WireRequest, body: RequestBody): WireRequest {
+  return new ReadRequest(request, { body });
 }

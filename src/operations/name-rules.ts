@@ -6,6 +6,14 @@ const BUCKET_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9]+$/;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const NOT_TO_BE_STORED = /^[/\\]|[\x18-\x1b]/;
 
+/** The user's part alone, at least three characters as S3 has it. */
+const BARE_BUCKET_NAME = /^[a-z0-9][a-z0-9-]+[a-z0-9]$/;
+
+/** True for what an APPID makes a bucket's name of. */
+export function isBareBucketName(name: string): boolean {
+  return BARE_BUCKET_NAME.test(name);
+}
+
 /** True for a name that a bucket can have. */
 export function isBucketName(name: string): boolean {
   return BUCKET_NAME.test(name);

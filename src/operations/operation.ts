@@ -14,6 +14,7 @@ import type { Limits } from "../limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { BucketRecord, ObjectRecord } from "../store/records.ts";
+import type { DocumentWriter } from "./documents.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a request addresses. */
@@ -31,6 +32,9 @@ export interface Route {
   /** A header that must be there with a value. */
   readonly header?: string;
 }
+
+/** The protocols that lead to operations. */
+export type DialectName = "cos" | "s3";
 
 /** Ways to prove who asks. An operation that lists none answers nobody. */
 export type AuthenticationMode = SignedVia | "anonymous";
@@ -59,6 +63,8 @@ export interface InputField<T> {
 /** An answer while it is being written. */
 export interface AnswerDraft {
   status: number;
+  /** Writes documents as the request's dialect spells them. */
+  readonly document: DocumentWriter;
   readonly headers: [name: string, value: string][];
   body: string | Buffer | StreamedBody | undefined;
 }
@@ -102,6 +108,8 @@ export interface Declaration {
   readonly status: number;
   /** Refusals of the handler's own; what fields and shared steps refuse is declared with them. */
   readonly errors: readonly ErrorId[];
+  /** The only dialect that knows the operation; undefined where all do. */
+  readonly only?: DialectName;
   /** True where a success may take long: 200 is sent early and blanks keep the connection alive until the document. */
   readonly keepAlive?: boolean;
 }
@@ -177,8 +185,9 @@ export function operation<
 }
 
 /** An operation of the service that cosbox recognises and answers with `NotImplemented` by name. */
-export function unbuilt(name: string, action: string, route: Route): Operation {
+export function unbuilt(name: string, action: string, route: Route, only?: DialectName): Operation {
   return {
+    ...(only === undefined ? {} : { only }),
     name,
     summary: "Recognised, not built yet.",
     route,

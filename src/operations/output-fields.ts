@@ -97,7 +97,7 @@ export const out = {
     summary: "an XML document",
     write(draft, value) {
       draft.headers.push(["Content-Type", "application/xml"]);
-      draft.body = xmlDocument(render(value));
+      draft.body = draft.document(root, value, () => xmlDocument(render(value)));
     },
   }),
 };

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { it } from "vitest";
-import { addressingRules, readAddress } from "../../src/dialects/cos/address.ts";
-import { readCopySource } from "../../src/dialects/cos/copy-source.ts";
+import { addressingRules, readAddress } from "../../src/addressing/address.ts";
+import { readCopySource } from "../../src/addressing/copy-source.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { authenticateCos, signedRequestView } from "../../src/dialects/cos/signature.ts";
 import { CosError } from "../../src/errors/cos-error.ts";

@@ -5,8 +5,8 @@ import { type ErrorsMode, refuse } from "../../errors/cos-error.ts";
 import type { Address, Dialect } from "../../http/pipeline.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { type AddressingRules, type CosAddress, readAddress } from "./address.ts";
-import { readCopySource } from "./copy-source.ts";
+import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";
+import { readCopySource } from "../../addressing/copy-source.ts";
 import { errorAnswer, errorDocument } from "./error.ts";
 import { authenticateCos, signedRequestView } from "./signature.ts";
 
@@ -39,6 +39,12 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
 
   return {
     name: "cos",
+    // What speaks no other dialect speaks this one.
+    claims: () => true,
+    translate: (request) => request,
+    bucketName: ({ bucket }) => bucket,
+    documents: () => (_root, _data, standard) => standard(),
+    writeAnswer: (answer) => answer,
     address(request) {
       const cos = readAddress(request.target, rules);
       if (cos.kind === "other") {
@@ -58,8 +64,8 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
     authenticate(request, address) {
       const view = signedRequestView(request, address.cos);
       const evidence = authenticateCos(view, keys, clock.now(), options);
-      if (evidence.kind === "anonymous") return ANONYMOUS;
-      return callerWith(evidence.credential, evidence.via);
+      const caller = evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via);
+      return { caller, body: request.body };
     },
     locate: (source) => readCopySource(source, rules),
     writeError: (error, request) => errorAnswer(error, request, errors, namesBucket(request)),

@@ -17,7 +17,7 @@ import { type CosError, refuse } from "../../errors/cos-error.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Query } from "../../http/target.ts";
-import { type CosAddress, signedPaths } from "./address.ts";
+import { type CosAddress, signedPaths } from "../../addressing/address.ts";
 import {
   joinedPairs,
   joinedRequest,
@@ -109,8 +109,8 @@ export function signedRequestView(
 /**
  * Decides who asks. `keys` finds the credential of a SecretId, undefined for an unknown or disabled one.
  *
- * Throws CosError, in this order: `InvalidRequest` (credentials in more than one place), `NotImplemented` (S3
- * signatures, temporary keys), `VerifyAlgorithmNotSupported`, `AccessDenied` (malformed), `RequestHasExpired`,
+ * Throws CosError, in this order: `InvalidRequest` (credentials in more than one place), `NotImplemented`
+ * (temporary keys), `VerifyAlgorithmNotSupported`, `AccessDenied` (malformed), `RequestHasExpired`,
  * `RequestTimeTooSkewed`, `AccessDenied` (periods that do not fit each other), `InvalidAccessKeyId`,
  * `SignatureDoesNotMatch`, and with `strictSigning` `AccessDenied` (something is not signed).
  */
@@ -152,12 +152,6 @@ export function readCredentials(
     throw refuse("InvalidRequest", {
       message:
         "The request carries credentials in more than one place; send the Authorization header or a signed query, once.",
-    });
-  }
-  if (s3 || (header !== undefined && /^AWS(4-HMAC-SHA256)?[\s,]/.test(header))) {
-    throw refuse("NotImplemented", {
-      message:
-        "S3 signatures (AWS Signature Version 2 and 4) are not implemented yet; sign with q-sign-algorithm=sha1.",
     });
   }
   if (request.headers.get(TOKEN) !== undefined || (query.get(TOKEN) ?? "") !== "") {

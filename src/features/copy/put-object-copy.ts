@@ -1,5 +1,6 @@
 /** PUT Object - Copy: makes an object of another one's bytes, which both then share. */
 
+import type { CopyDocument } from "../../operations/documents.ts";
 import { group, header } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
@@ -9,13 +10,7 @@ import { metadataField, storageClassField, storedHeaderFields, storedHeaders } f
 import { ownerOf, storeObject } from "../object/store-object.ts";
 import { COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "./model.ts";
 
-interface CopyResult {
-  readonly etag: string;
-  readonly crc64: bigint;
-  readonly modifiedMs: number;
-}
-
-function copyObjectResult({ etag, crc64, modifiedMs }: CopyResult): XmlNode {
+function copyObjectResult({ etag, crc64, modifiedMs }: CopyDocument): XmlNode {
   return el(
     "CopyObjectResult",
     leaf("ETag", `"${etag}"`),

@@ -1,30 +1,15 @@
 /** GET Bucket: a page of a bucket's objects in the byte order of their keys. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
+import type { ObjectsDocument } from "../../operations/documents.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
-import type { ObjectHead } from "../../store/records.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, raw, type XmlNode } from "../../xml/write.ts";
 import { delimiterField, encodingTypeField, PAGE_SIZE_MAX } from "./model.ts";
 
-/** One page as it is written. */
-interface ObjectPage {
-  readonly bucket: string;
-  readonly ownerAppid: string;
-  readonly prefix: string;
-  readonly marker: string;
-  readonly maxKeys: number;
-  readonly delimiter: string | undefined;
-  readonly encodeNames: boolean;
-  readonly objects: readonly { readonly key: string; readonly head: ObjectHead }[];
-  readonly prefixes: readonly string[];
-  /** Last key or prefix of a page that more follows; the service tells it with and without a delimiter. */
-  readonly nextMarker: string | undefined;
-}
-
-function* names(page: ObjectPage): Iterable<string> {
+function* names(page: ObjectsDocument): Iterable<string> {
   yield page.prefix;
   yield page.marker;
   if (page.delimiter !== undefined) yield page.delimiter;
@@ -36,7 +21,7 @@ function* names(page: ObjectPage): Iterable<string> {
  * The entries of a page, a thousand as a rule. They are written in one piece where nothing can need an escape: dates,
  * sizes and ETags, which are hex digits.
  */
-function contents(objects: ObjectPage["objects"], owner: XmlNode, encode: (name: string) => string): XmlNode {
+function contents(objects: ObjectsDocument["objects"], owner: XmlNode, encode: (name: string) => string): XmlNode {
   let all = "";
   for (const { key, head } of objects) {
     const modified = formatIsoMillis(head.modifiedMs);
@@ -47,7 +32,7 @@ function contents(objects: ObjectPage["objects"], owner: XmlNode, encode: (name:
 }
 
 /** Order and presence of the elements are the service's. (list reference page; protocol reference §8) */
-function listBucketResult(page: ObjectPage): XmlNode {
+function listBucketResult(page: ObjectsDocument): XmlNode {
   const { url, encode } = nameEncoding(page.encodeNames, names(page));
   const owner = el("Owner", leaf("ID", page.ownerAppid), leaf("DisplayName", page.ownerAppid));
   return el(
@@ -94,6 +79,7 @@ export const listObjects = operation(
       page: {
         bucket: bucket.name,
         ownerAppid: bucket.ownerAppid,
+        ownerUin: bucket.ownerUin,
         prefix,
         marker,
         maxKeys,

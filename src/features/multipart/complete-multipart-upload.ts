@@ -1,5 +1,6 @@
 /** Complete Multipart Upload: makes an object of the parts that the client names. */
 
+import type { CompletedDocument } from "../../operations/documents.ts";
 import { required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
@@ -10,13 +11,6 @@ import { el, leaf } from "../../xml/write.ts";
 import { completedObject } from "./completed-object.ts";
 import { decodeNamedParts, uploadIdField } from "./model.ts";
 import { uploadName } from "./open-upload.ts";
-
-interface Completed {
-  readonly location: string;
-  readonly bucket: string;
-  readonly key: string;
-  readonly etag: string;
-}
 
 export const completeMultipartUpload = operation(
   {
@@ -39,7 +33,7 @@ export const completeMultipartUpload = operation(
     },
     output: {
       crc64: out.integer("x-cos-hash-crc64ecma"),
-      result: out.xml("CompleteMultipartUploadResult", ({ location, bucket, key, etag }: Completed) =>
+      result: out.xml("CompleteMultipartUploadResult", ({ location, bucket, key, etag }: CompletedDocument) =>
         el(
           "CompleteMultipartUploadResult",
           leaf("Location", location),

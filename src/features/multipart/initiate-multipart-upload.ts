@@ -1,5 +1,6 @@
 /** Initiate Multipart Upload: names an upload that parts can then be sent to. */
 
+import type { InitiatedDocument } from "../../operations/documents.ts";
 import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
@@ -8,12 +9,6 @@ import { el, leaf } from "../../xml/write.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import { uploadName } from "./open-upload.ts";
-
-interface Initiated {
-  readonly bucket: string;
-  readonly key: string;
-  readonly uploadId: string;
-}
 
 export const initiateMultipartUpload = operation(
   {
@@ -29,7 +24,7 @@ export const initiateMultipartUpload = operation(
       storageClass: storageClassField,
     },
     output: {
-      result: out.xml("InitiateMultipartUploadResult", ({ bucket, key, uploadId }: Initiated) =>
+      result: out.xml("InitiateMultipartUploadResult", ({ bucket, key, uploadId }: InitiatedDocument) =>
         el("InitiateMultipartUploadResult", leaf("Bucket", bucket), leaf("Key", key), leaf("UploadId", uploadId)),
       ),
     },

@@ -1,28 +1,16 @@
 /** List Multipart Uploads: a page of a bucket's unfinished uploads, by key and then by age. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
+import type { UploadsDocument } from "../../operations/documents.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
-import type { UploadPage } from "../../store/uploads.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import { delimiterField, encodingTypeField, PAGE_SIZE_MAX } from "../listing/model.ts";
 import { partyOf } from "./model.ts";
 
-/** One page as it is written. */
-interface WrittenPage {
-  readonly bucket: string;
-  readonly prefix: string;
-  readonly delimiter: string | undefined;
-  readonly keyMarker: string;
-  readonly uploadIdMarker: string;
-  readonly maxUploads: number;
-  readonly encodeNames: boolean;
-  readonly found: UploadPage;
-}
-
-function* names({ prefix, delimiter, keyMarker, found }: WrittenPage): Iterable<string> {
+function* names({ prefix, delimiter, keyMarker, found }: UploadsDocument): Iterable<string> {
   yield prefix;
   yield keyMarker;
   if (delimiter !== undefined) yield delimiter;
@@ -34,7 +22,7 @@ function* names({ prefix, delimiter, keyMarker, found }: WrittenPage): Iterable<
  * Order and presence of the elements are the service's. The encoding is told under two names, because the Go SDK reads
  * `Encoding-Type` and the others `EncodingType`. (list-uploads page; protocol reference §7)
  */
-function listMultipartUploadsResult(page: WrittenPage): XmlNode {
+function listMultipartUploadsResult(page: UploadsDocument): XmlNode {
   const { url, encode } = nameEncoding(page.encodeNames, names(page));
   const { uploads, prefixes, truncated, nextKeyMarker, nextUploadIdMarker } = page.found;
   const encoding = url ? "url" : undefined;

@@ -1,31 +1,18 @@
 /** List Parts: a page of the parts that an unfinished upload has. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
+import type { PartsDocument } from "../../operations/documents.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
-import type { UploadRecord } from "../../store/records.ts";
-import type { PartPage } from "../../store/uploads.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import { encodingTypeField, PAGE_SIZE_MAX } from "../listing/model.ts";
 import { listedUploadIdField, partyOf } from "./model.ts";
 import { uploadName } from "./open-upload.ts";
 
-/** One page as it is written. */
-interface PartsPage {
-  readonly bucket: string;
-  readonly key: string;
-  readonly encodeNames: boolean;
-  readonly uploadId: string;
-  readonly upload: UploadRecord;
-  readonly marker: number;
-  readonly maxParts: number;
-  readonly found: PartPage;
-}
-
 /** Order and presence of the elements are the service's. (list-parts page; protocol reference §7) */
-function listPartsResult(page: PartsPage): XmlNode {
+function listPartsResult(page: PartsDocument): XmlNode {
   const { url, encode } = nameEncoding(page.encodeNames, [page.key]);
   const { parts, truncated } = page.found;
   return el(

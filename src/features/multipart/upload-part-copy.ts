@@ -1,6 +1,7 @@
 /** Upload Part - Copy: makes a part of another object's bytes, which both then share. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
+import type { CopiedPartDocument } from "../../operations/documents.ts";
 import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
@@ -8,11 +9,6 @@ import { el, leaf } from "../../xml/write.ts";
 import { COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "../copy/model.ts";
 import { partNumberField, sourceRangeField, uploadIdField } from "./model.ts";
 import { storePart, uploadName } from "./open-upload.ts";
-
-interface CopiedPart {
-  readonly etag: string;
-  readonly modifiedMs: number;
-}
 
 export const uploadPartCopy = operation(
   {
@@ -29,7 +25,7 @@ export const uploadPartCopy = operation(
       range: sourceRangeField,
     },
     output: {
-      result: out.xml("CopyPartResult", ({ etag, modifiedMs }: CopiedPart) =>
+      result: out.xml("CopyPartResult", ({ etag, modifiedMs }: CopiedPartDocument) =>
         el("CopyPartResult", leaf("ETag", `"${etag}"`), leaf("LastModified", formatIsoMillis(modifiedMs))),
       ),
     },

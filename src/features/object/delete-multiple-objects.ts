@@ -1,6 +1,7 @@
 /** POST ?delete: deletes up to 1,000 objects and tells the fate of each. */
 
 import { type CosError, refuse } from "../../errors/cos-error.ts";
+import type { DeletionDocument } from "../../operations/documents.ts";
 import { header, required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { keyFault } from "../../operations/name-rules.ts";
@@ -15,17 +16,6 @@ import type { Limits } from "../../limits.ts";
 interface Deletion {
   readonly quiet: boolean;
   readonly keys: readonly string[];
-}
-
-interface DeletionFault {
-  readonly key: string;
-  readonly code: string;
-  readonly message: string;
-}
-
-interface DeletionResult {
-  readonly deleted: readonly string[];
-  readonly faults: readonly DeletionFault[];
 }
 
 function decodeDelete(root: XmlElement, limits: Limits): Deletion {
@@ -46,13 +36,13 @@ function decodeDelete(root: XmlElement, limits: Limits): Deletion {
   };
 }
 
-function deleteResult({ deleted, faults }: DeletionResult): XmlNode {
+function deleteResult({ deleted, faults }: DeletionDocument): XmlNode {
   return el(
     "DeleteResult",
     nodes(deleted.map((key) => el("Deleted", leaf("Key", key)))),
     nodes(
-      faults.map(({ key, code, message }) =>
-        el("Error", leaf("Key", key), leaf("Code", code), leaf("Message", message)),
+      faults.map(({ key, error }) =>
+        el("Error", leaf("Key", key), leaf("Code", error.code), leaf("Message", error.message)),
       ),
     ),
   );
@@ -86,8 +76,8 @@ export const deleteMultipleObjects = operation(
     errors: ["KeyTooLong", "InvalidObjectName", "NoSuchBucket", "NotImplemented", "PathConflict"],
   },
   async ({ bucket, limits, refuse, store }, { deletion }) => {
-    const faults: DeletionFault[] = [];
-    const fault = (key: string, { code, message }: CosError) => faults.push({ key, code, message });
+    const faults: { key: string; error: CosError }[] = [];
+    const fault = (key: string, error: CosError) => faults.push({ key, error });
 
     const wanted: string[] = [];
     for (const key of deletion.keys) {

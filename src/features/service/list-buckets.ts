@@ -2,6 +2,7 @@
 
 import { callerId } from "../../access/caller.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
+import type { BucketsDocument } from "../../operations/documents.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
@@ -11,15 +12,7 @@ import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 const SECONDS_MAX = 2 ** 40;
 const PAGE_SIZE_MAX = 2 ** 31 - 1;
 
-interface BucketPage {
-  readonly uin: string;
-  readonly marker: string | undefined;
-  readonly maxKeys: number | undefined;
-  readonly buckets: readonly BucketRecord[];
-  readonly nextMarker: string | undefined;
-}
-
-function listAllMyBucketsResult(page: BucketPage): XmlNode {
+function listAllMyBucketsResult(page: BucketsDocument): XmlNode {
   return el(
     "ListAllMyBucketsResult",
     el("Owner", leaf("ID", callerId(page.uin)), leaf("DisplayName", page.uin)),

@@ -1,9 +1,10 @@
 /** `x-cos-copy-source`: which object a copy takes, in every spelling that official clients send. */
 
 import { isUtf8 } from "node:buffer";
-import { refuse } from "../../errors/cos-error.ts";
-import { Query } from "../../http/target.ts";
-import type { SourceAddress } from "../../operations/operation.ts";
+import { refuse } from "../errors/cos-error.ts";
+import { Query } from "../http/target.ts";
+import { isBareBucketName } from "../operations/name-rules.ts";
+import type { SourceAddress } from "../operations/operation.ts";
 import { type AddressingRules, readAddress } from "./address.ts";
 
 const BUCKET_AND_KEY = /^([a-z0-9][a-z0-9-]*-[0-9]+)\/(.+)$/s;
@@ -13,18 +14,27 @@ const BUCKET_AND_KEY = /^([a-z0-9][a-z0-9-]*-[0-9]+)\/(.+)$/s;
  * `<bucket>/<key>`, as S3 clients do; the key is percent-encoded, `%2F` for its slashes included, and `?versionId=` may
  * follow. The service's own suffixes are always known: the Node SDK refuses to send others.
  * Throws CosError InvalidCopySource for anything else.
+ * @param complete Makes the whole name of a bucket of one that may lack its APPID; without it names have to be whole.
  */
-export function readCopySource(text: string, rules: AddressingRules): SourceAddress {
+export function readCopySource(
+  text: string,
+  rules: AddressingRules,
+  complete?: (bareName: string) => string,
+): SourceAddress {
   const bare = text.replace(/^https?:\/\//i, "");
   const mark = bare.indexOf("?");
   const path = decoded(mark < 0 ? bare : bare.slice(0, mark)).replace(/^\/+/, "");
   const versionId = mark < 0 ? undefined : versionOf(bare.slice(mark + 1));
 
-  const plain = BUCKET_AND_KEY.exec(path);
-  if (plain !== null) return checked({ bucket: plain[1] ?? "", key: plain[2] ?? "", region: undefined, versionId });
+  const [, bucket, key = ""] = BUCKET_AND_KEY.exec(path) ?? [];
+  if (bucket !== undefined) return checked({ bucket: complete?.(bucket) ?? bucket, key, region: undefined, versionId });
 
   const slash = path.indexOf("/");
   if (slash <= 0) throw refuse("InvalidCopySource");
+  const first = path.slice(0, slash);
+  if (complete !== undefined && isBareBucketName(first) && slash < path.length - 1) {
+    return checked({ bucket: complete(first), key: path.slice(slash + 1), region: undefined, versionId });
+  }
   const host = path
     .slice(0, slash)
     .toLowerCase()

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { describe, it } from "vitest";
-import { REGIONS } from "../../config/places.ts";
-import { CosError } from "../../errors/cos-error.ts";
-import { parseTarget } from "../../http/target.ts";
+import { REGIONS } from "../config/places.ts";
+import { CosError } from "../errors/cos-error.ts";
+import { parseTarget } from "../http/target.ts";
 import { type CosAddress, addressingRules, readAddress, signedPaths } from "./address.ts";
 
 const RULES = addressingRules({ regions: [...REGIONS, "my-region"], suffixes: ["cos.local", "storage.test"] });

@@ -7,9 +7,9 @@
  * the host does, and the path is the key.
  */
 
-import { refuse } from "../../errors/cos-error.ts";
-import type { Target } from "../../http/target.ts";
-import { isBucketName } from "../../operations/name-rules.ts";
+import { refuse } from "../errors/cos-error.ts";
+import type { Target } from "../http/target.ts";
+import { isBareBucketName, isBucketName } from "../operations/name-rules.ts";
 
 /** How a server reads hosts; made once by `addressingRules`. */
 export interface AddressingRules {
@@ -41,6 +41,12 @@ export type OtherFeature =
   | "account-level endpoint"
   | "CDN domain"
   | "JSON API";
+
+/** What a dialect makes of names. */
+export interface ReadingOptions {
+  /** Takes names of buckets without an APPID too, as they stand; whoever asks has to complete them. Default false. */
+  readonly bareNames?: boolean;
+}
 
 export type CosAddress =
   | {
@@ -129,8 +135,13 @@ export function addressingRules({
  *   refused by PUT Bucket alone (`bucketNameFault`), and simply not found by the others.
  * - `UserCnameInvalid`: a host that belongs to nobody, where the rules refuse those.
  */
-export function readAddress(target: Pick<Target, "authority" | "path" | "form">, rules: AddressingRules): CosAddress {
-  const meaning = readHost(target.authority.host, rules);
+export function readAddress(
+  target: Pick<Target, "authority" | "path" | "form">,
+  rules: AddressingRules,
+  options: ReadingOptions = {},
+): CosAddress {
+  const bare = options.bareNames === true;
+  const meaning = readHost(target.authority.host, rules, bare);
   if (meaning.kind === "other") return meaning;
   if (target.form === "asterisk") return { kind: "service", scope: "all", region: undefined };
 
@@ -145,7 +156,7 @@ export function readAddress(target: Pick<Target, "authority" | "path" | "form">,
   const { region } = meaning;
   if (target.path === "/") return { kind: "service", scope: region === undefined ? "all" : "region", region };
   const slash = target.path.indexOf("/", 1);
-  const bucket = checkedBucket(slash === -1 ? target.path.slice(1) : target.path.slice(1, slash));
+  const bucket = checkedBucket(slash === -1 ? target.path.slice(1) : target.path.slice(1, slash), bare);
   const key = slash === -1 ? "" : target.path.slice(slash + 1);
   return key === ""
     ? { kind: "bucket", bucket, region, style: "path" }
@@ -180,7 +191,7 @@ type HostMeaning =
 
 const BASE: HostMeaning = { kind: "base", region: undefined };
 
-function readHost(host: string, rules: AddressingRules): HostMeaning {
+function readHost(host: string, rules: AddressingRules, bare: boolean): HostMeaning {
   const suffix = rules.suffixes.find((known) => host === known || host.endsWith(`.${known}`));
   if (suffix === undefined) return unknownHost(host, rules);
   if (host === suffix) return BASE;
@@ -189,44 +200,51 @@ function readHost(host: string, rules: AddressingRules): HostMeaning {
   const before = labels.at(-2);
 
   if (labels.length === 2 && before === "service" && last === "cos") return BASE;
-  if (before !== undefined && SERVICE_LABELS.has(before)) return readEndpoint(labels.slice(0, -2), before, last, rules);
-  return OWN_SUFFIXES.has(suffix) ? readLegacy(labels, last, rules) : readShort(labels, host, rules);
+  if (before !== undefined && SERVICE_LABELS.has(before))
+    return readEndpoint(labels.slice(0, -2), before, last, rules, bare);
+  return OWN_SUFFIXES.has(suffix) ? readLegacy(labels, last, rules, bare) : readShort(labels, host, rules, bare);
 }
 
 /** `[<bucket>.]<service>.<region>`. */
-function readEndpoint(head: readonly string[], service: string, region: string, rules: AddressingRules): HostMeaning {
+function readEndpoint(
+  head: readonly string[],
+  service: string,
+  region: string,
+  rules: AddressingRules,
+  bare: boolean,
+): HostMeaning {
   const feature = SERVICE_LABELS.get(service);
   if (region === "accelerate" && feature === undefined) return { kind: "other", feature: "acceleration endpoint" };
   if (!rules.regions.has(region)) throw unknownRegion(region);
   if (feature !== undefined) return { kind: "other", feature };
-  return withBucket(head, region);
+  return withBucket(head, region, bare);
 }
 
 /** `[<bucket>.]<old region>` and the hosts that came before the XML API, all under the service's own suffixes. */
-function readLegacy(labels: readonly string[], last: string, rules: AddressingRules): HostMeaning {
+function readLegacy(labels: readonly string[], last: string, rules: AddressingRules, bare: boolean): HostMeaning {
   if (labels.length === 2 && last === "file") {
     return { kind: "other", feature: JSON_API_REGIONS.has(labels[0] as string) ? "JSON API" : "CDN domain" };
   }
   const region = LEGACY_REGIONS.get(last);
   if (region === undefined || !rules.regions.has(region)) throw unknownRegion(last);
-  return withBucket(labels.slice(0, -1), region);
+  return withBucket(labels.slice(0, -1), region, bare);
 }
 
 /** `[<bucket>.][cos]` under a suffix of the installation's own, where a region is more than people want to type. */
-function readShort(labels: readonly string[], host: string, rules: AddressingRules): HostMeaning {
+function readShort(labels: readonly string[], host: string, rules: AddressingRules, bare: boolean): HostMeaning {
   const head = labels.at(-1) === "cos" ? labels.slice(0, -1) : labels;
   if (head.length === 0) return BASE;
   // `console.localhost` may be any service of the machine's owner in front of this one; only an APPID makes a bucket.
-  if (head.length === 1 && /-[0-9]+$/.test(head[0] as string)) return withBucket(head, undefined);
+  if (head.length === 1 && (bare || /-[0-9]+$/.test(head[0] as string))) return withBucket(head, undefined, bare);
   return unknownHost(host, rules);
 }
 
-function withBucket(head: readonly string[], region: string | undefined): HostMeaning {
+function withBucket(head: readonly string[], region: string | undefined, bare: boolean): HostMeaning {
   const [label, ...more] = head;
   if (label === undefined) return { kind: "base", region };
   if (more.length > 0) throw refuse("InvalidBucketName", { message: "A bucket name may not contain a dot." });
   if (/^[0-9]+$/.test(label)) return { kind: "other", feature: "account-level endpoint" };
-  return { kind: "bucket", bucket: checkedBucket(label), region };
+  return { kind: "bucket", bucket: checkedBucket(label, bare), region };
 }
 
 function unknownHost(host: string, rules: AddressingRules): HostMeaning {
@@ -243,9 +261,13 @@ function unknownRegion(region: string): Error {
   return refuse("InvalidRegionName", { message: `The specified region is invalid: ${region}.` });
 }
 
-function checkedBucket(label: string): string {
+function checkedBucket(label: string, bare: boolean): string {
   if (label.length > BUCKET_LABEL_CHARS_MAX) throw refuse("BucketNameTooLong");
   if (isBucketName(label)) return label;
+  if (bare) {
+    if (isBareBucketName(label)) return label;
+    throw refuse("InvalidBucketName");
+  }
   if (label !== "" && !/-[0-9]+$/.test(label)) {
     throw refuse("InvalidRequest", {
       message: "Missing required header for this request: Appid, Bucket format should be <bucketname>-<appid>",

@@ -1,0 +1,228 @@
+/** The documents of answers in S3's form. (S3 API reference; order of elements as its samples have it) */
+
+import { callerId } from "../../access/caller.ts";
+import { s3Form } from "../../errors/cos-error.ts";
+import { formatIsoMillis } from "../../http/dates.ts";
+import type { Documents } from "../../operations/documents.ts";
+import { nameEncoding } from "../../xml/url-encoding.ts";
+import { el, leaf, nodes, NOTHING, optional, raw, withAttributes, xmlDocument, type XmlNode } from "../../xml/write.ts";
+import { continuationToken } from "./translate.ts";
+
+/** What a document depends on besides its data. */
+export interface Writing {
+  /** The bucket's name as the client knows it. */
+  readonly bucketName: (name: string) => string;
+  /** The key part of `Location`s and the like keeps the name that the client used. */
+  readonly listing:
+    | {
+        readonly startAfter: string | undefined;
+        readonly token: string | undefined;
+        readonly fetchOwner: boolean;
+      }
+    | undefined;
+}
+
+const NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
+const ATTRIBUTES = [["xmlns", NAMESPACE]] as const;
+
+function root(name: string, ...content: readonly XmlNode[]): XmlNode {
+  return withAttributes(name, ATTRIBUTES, ...content);
+}
+
+function party(element: "Owner" | "Initiator", uin: string): XmlNode {
+  return el(element, leaf("ID", callerId(uin)), leaf("DisplayName", uin));
+}
+
+type Writers = { readonly [Root in keyof Documents]: (data: Documents[Root], writing: Writing) => XmlNode };
+
+const WRITERS: Writers = {
+  ListAllMyBucketsResult: ({ uin, buckets, nextMarker }, { bucketName }) =>
+    root(
+      "ListAllMyBucketsResult",
+      party("Owner", uin),
+      el(
+        "Buckets",
+        nodes(
+          buckets.map(({ name, createdMs, region }) =>
+            el(
+              "Bucket",
+              leaf("Name", bucketName(name)),
+              leaf("CreationDate", formatIsoMillis(createdMs)),
+              leaf("BucketRegion", region),
+            ),
+          ),
+        ),
+      ),
+      optional("ContinuationToken", nextMarker === undefined ? undefined : continuationToken(nextMarker)),
+    ),
+
+  ListBucketResult(page, { bucketName, listing }) {
+    const { url, encode } = nameEncoding(page.encodeNames, namesOf(page));
+    const { objects, prefixes, nextMarker } = page;
+    const truncated = nextMarker !== undefined;
+    const second = listing !== undefined;
+    const owner = !second || listing.fetchOwner ? party("Owner", page.ownerUin) : NOTHING;
+    return root(
+      "ListBucketResult",
+      leaf("Name", bucketName(page.bucket)),
+      leaf("Prefix", encode(page.prefix)),
+      second ? NOTHING : leaf("Marker", encode(page.marker)),
+      second ? optional("ContinuationToken", listing.token) : NOTHING,
+      second && truncated ? leaf("NextContinuationToken", continuationToken(nextMarker)) : NOTHING,
+      second
+        ? optional("StartAfter", listing.startAfter === undefined ? undefined : encode(listing.startAfter))
+        : NOTHING,
+      second ? leaf("KeyCount", objects.length + prefixes.length) : NOTHING,
+      leaf("MaxKeys", page.maxKeys),
+      optional("Delimiter", page.delimiter === undefined ? undefined : encode(page.delimiter)),
+      optional("EncodingType", url ? "url" : undefined),
+      leaf("IsTruncated", truncated),
+      // S3 tells the next marker with a delimiter only; without one the last key is the marker. Telling it always, as
+      // COS does, spares clients the difference.
+      second || !truncated ? NOTHING : leaf("NextMarker", encode(nextMarker)),
+      contents(objects, owner, encode),
+      nodes(prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
+    );
+  },
+
+  CopyObjectResult: ({ etag, modifiedMs }) =>
+    root("CopyObjectResult", leaf("LastModified", formatIsoMillis(modifiedMs)), leaf("ETag", `"${etag}"`)),
+
+  CopyPartResult: ({ etag, modifiedMs }) =>
+    root("CopyPartResult", leaf("LastModified", formatIsoMillis(modifiedMs)), leaf("ETag", `"${etag}"`)),
+
+  InitiateMultipartUploadResult: ({ bucket, key, uploadId }, { bucketName }) =>
+    root(
+      "InitiateMultipartUploadResult",
+      leaf("Bucket", bucketName(bucket)),
+      leaf("Key", key),
+      leaf("UploadId", uploadId),
+    ),
+
+  CompleteMultipartUploadResult: ({ location, bucket, key, etag }, { bucketName }) =>
+    root(
+      "CompleteMultipartUploadResult",
+      leaf("Location", location),
+      leaf("Bucket", bucketName(bucket)),
+      leaf("Key", key),
+      leaf("ETag", `"${etag}"`),
+    ),
+
+  ListPartsResult(page, { bucketName }) {
+    const { encode } = nameEncoding(page.encodeNames, [page.key]);
+    const { parts, truncated } = page.found;
+    return root(
+      "ListPartsResult",
+      leaf("Bucket", bucketName(page.bucket)),
+      leaf("Key", encode(page.key)),
+      leaf("UploadId", page.uploadId),
+      party("Initiator", page.upload.initiatorUin),
+      party("Owner", page.upload.ownerUin),
+      leaf("StorageClass", page.upload.storageClass),
+      leaf("PartNumberMarker", page.marker),
+      leaf("NextPartNumberMarker", parts.at(-1)?.number ?? 0),
+      leaf("MaxParts", page.maxParts),
+      leaf("IsTruncated", truncated),
+      nodes(
+        parts.map(({ number, modifiedMs, md5, body }) =>
+          el(
+            "Part",
+            leaf("PartNumber", number),
+            leaf("LastModified", formatIsoMillis(modifiedMs)),
+            leaf("ETag", `"${md5}"`),
+            leaf("Size", body.size),
+          ),
+        ),
+      ),
+    );
+  },
+
+  ListMultipartUploadsResult(page, { bucketName }) {
+    const { uploads, prefixes, truncated, nextKeyMarker, nextUploadIdMarker } = page.found;
+    const { url, encode } = nameEncoding(page.encodeNames, [
+      page.prefix,
+      page.keyMarker,
+      page.delimiter ?? "",
+      ...uploads.map(({ key }) => key),
+      ...prefixes,
+    ]);
+    return root(
+      "ListMultipartUploadsResult",
+      leaf("Bucket", bucketName(page.bucket)),
+      leaf("KeyMarker", encode(page.keyMarker)),
+      leaf("UploadIdMarker", page.uploadIdMarker),
+      optional("NextKeyMarker", nextKeyMarker === undefined ? undefined : encode(nextKeyMarker)),
+      optional("NextUploadIdMarker", truncated ? (nextUploadIdMarker ?? "") : undefined),
+      leaf("Prefix", encode(page.prefix)),
+      optional("Delimiter", page.delimiter === undefined ? undefined : encode(page.delimiter)),
+      optional("EncodingType", url ? "url" : undefined),
+      leaf("MaxUploads", page.maxUploads),
+      leaf("IsTruncated", truncated),
+      nodes(
+        uploads.map(({ key, uploadId, record }) =>
+          el(
+            "Upload",
+            leaf("Key", encode(key)),
+            leaf("UploadId", uploadId),
+            party("Initiator", record.initiatorUin),
+            party("Owner", record.ownerUin),
+            leaf("StorageClass", record.storageClass),
+            leaf("Initiated", formatIsoMillis(record.initiatedMs)),
+          ),
+        ),
+      ),
+      nodes(prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
+    );
+  },
+
+  DeleteResult: ({ deleted, faults }) =>
+    root(
+      "DeleteResult",
+      nodes(deleted.map((key) => el("Deleted", leaf("Key", key)))),
+      nodes(
+        faults.map(({ key, error }) => {
+          const { code, message } = s3Form(error);
+          return el("Error", leaf("Key", key), leaf("Code", code), leaf("Message", message));
+        }),
+      ),
+    ),
+};
+
+function* namesOf(page: Documents["ListBucketResult"]): Iterable<string> {
+  yield page.prefix;
+  yield page.marker;
+  if (page.delimiter !== undefined) yield page.delimiter;
+  for (const { key } of page.objects) yield key;
+  yield* page.prefixes;
+}
+
+/** The entries of a page; written in one piece where nothing can need an escape, as dates, sizes and ETags cannot. */
+function contents(
+  objects: Documents["ListBucketResult"]["objects"],
+  owner: XmlNode,
+  encode: (name: string) => string,
+): XmlNode {
+  let all = "";
+  for (const { key, head } of objects) {
+    const modified = formatIsoMillis(head.modifiedMs);
+    all += `<Contents>${leaf("Key", encode(key))}<LastModified>${modified}</LastModified><ETag>&quot;${head.etag}&quot;</ETag>`;
+    all += `<Size>${head.size}</Size>${owner}${leaf("StorageClass", head.storageClass)}</Contents>`;
+  }
+  return raw(all);
+}
+
+/**
+ * The document `name` in S3's form. One that both dialects write alike is the service's own, with S3's namespace on its
+ * root.
+ */
+export function s3Document(name: string, data: unknown, standard: () => string, writing: Writing): string {
+  if (Object.hasOwn(WRITERS, name)) {
+    const write = WRITERS[name as keyof Documents] as (data: unknown, writing: Writing) => XmlNode;
+    return xmlDocument(write(data, writing));
+  }
+  const text = standard();
+  const start = text.indexOf(`<${name}`);
+  const end = start + name.length + 1;
+  // Only the root stands here without an attribute that names its namespace.
+  return start < 0 ? text : `${text.slice(0, end)} xmlns="${NAMESPACE}"${text.slice(end)}`;
+}

@@ -1,0 +1,54 @@
+/** A refusal as S3 tells it: `Error` with `Code`, `Message`, extras, `Resource`, `RequestId` and `HostId`. */
+
+import { type CosError, s3Form } from "../../errors/cos-error.ts";
+import type { Answer } from "../../http/answer.ts";
+import type { WireRequest } from "../../http/request.ts";
+import { el, leaf, xmlDocument } from "../../xml/write.ts";
+
+/** What an error names beside its resource, as far as it is known. */
+export interface Subject {
+  readonly bucket: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** The body of a refusal. */
+export function errorDocument(error: CosError, request: WireRequest, { bucket, key }: Subject): string {
+  const { code, message } = s3Form(error);
+  const named: [string, string][] = [];
+  if (bucket !== undefined && /^(NoSuchBucket|Bucket)/.test(code)) named.push(["BucketName", bucket]);
+  if (key !== undefined && /^(NoSuchKey|NoSuchVersion|MethodNotAllowed)$/.test(code)) named.push(["Key", key]);
+  return xmlDocument(
+    el(
+      "Error",
+      leaf("Code", code),
+      leaf("Message", message),
+      ...named.map(([name, value]) => leaf(name, value)),
+      ...error.extras.map(([name, value]) => leaf(name, value)),
+      leaf("Resource", request.target.path),
+      leaf("RequestId", request.ids.requestId),
+      leaf("HostId", request.ids.traceId),
+    ),
+  );
+}
+
+/** The ids of an answer under S3's names. */
+export function idHeaders({ ids }: WireRequest): [string, string][] {
+  return [
+    ["x-amz-request-id", ids.requestId],
+    ["x-amz-id-2", ids.traceId],
+  ];
+}
+
+/** The whole answer of a refusal. The edge leaves the body out for HEAD. */
+export function errorAnswer(error: CosError, request: WireRequest, subject: Subject): Answer {
+  const { status } = s3Form(error);
+  const own = Object.entries(error.headers).map(([name, value]): [string, string] => [
+    name.startsWith("x-cos-") ? `x-amz-${name.slice(6)}` : name,
+    value,
+  ]);
+  const headers: [string, string][] = [...idHeaders(request), ...own];
+  if (status === 304) return { status, headers };
+  headers.unshift(["Content-Type", "application/xml"]);
+  if (request.method === "HEAD") return { status, headers };
+  return { status, headers, body: errorDocument(error, request, subject) };
+}

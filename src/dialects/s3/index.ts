@@ -1,0 +1,155 @@
+/** The dialect `s3`: COS as S3 clients speak to it. It translates and decides nothing. */
+
+import { ANONYMOUS, type Caller, callerWith, type Credential } from "../../access/caller.ts";
+import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";
+import { readCopySource } from "../../addressing/copy-source.ts";
+import { refuse } from "../../errors/cos-error.ts";
+import type { Address, Dialect } from "../../http/pipeline.ts";
+import type { WireRequest } from "../../http/request.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { s3Document, type Writing } from "./documents.ts";
+import { errorAnswer, errorDocument, idHeaders, type Subject } from "./error.ts";
+import { bareName, wholeName } from "./names.ts";
+import { payloadOf } from "./payload.ts";
+import { authenticateS3, hasAwsParameters, hasCosParameters, isAwsAuthorization } from "./signature.ts";
+import { isSecondListing, translated, translatedAnswer } from "./translate.ts";
+
+export interface S3DialectOptions {
+  readonly rules: AddressingRules;
+  /** The credential of an access key id, or undefined when there is none. */
+  readonly keys: (secretId: string) => Credential | undefined;
+  readonly clock: Clock;
+  /** How far the time of a signature may lie from ours, ms. */
+  readonly signSkewMs: number;
+  /** Hosts, and domains above hosts, whose anonymous requests speak S3; `*` for every host. */
+  readonly hosts: readonly string[];
+  /** APPID that completes the bucket names of anonymous requests; undefined where names have to be whole. */
+  readonly bareNames: { readonly appid: string } | undefined;
+  /** Refuses what the live service refuses, such as bodies in `aws-chunked` encoding. */
+  readonly strict: boolean;
+}
+
+/** What the pipeline needs to know of an address, beside what the dialect reads from it. */
+type S3Address = Address & { readonly hostBucket: string | undefined };
+
+/** Makes the dialect. */
+export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
+  const { rules, keys, clock, signSkewMs, bareNames, strict } = options;
+  const hosts = options.hosts.map((host) => host.toLowerCase());
+  const everyHost = hosts.includes("*");
+
+  const addressOf = ({ target }: WireRequest): CosAddress =>
+    readAddress(target, rules, bareNames === undefined ? {} : { bareNames: true });
+
+  const appidOf = (caller: Caller, anonymous: string): string => (caller.kind === "account" ? caller.appid : anonymous);
+
+  function subjectOf(request: WireRequest): Subject {
+    try {
+      const address = addressOf(request);
+      if (address.kind === "bucket") return { bucket: address.bucket, key: undefined };
+      if (address.kind === "object") return { bucket: address.bucket, key: address.key };
+    } catch {
+      // What cannot be read names nothing.
+    }
+    return { bucket: undefined, key: undefined };
+  }
+
+  return {
+    name: "s3",
+    claims({ headers, target }) {
+      // Credentials decide, whatever else stands in the request; who has several is refused in the words of the first.
+      const authorization = headers.get("authorization");
+      if (authorization !== undefined) return isAwsAuthorization(authorization);
+      if (hasCosParameters(target.query)) return false;
+      if (hasAwsParameters(target.query)) return true;
+      const { host } = target.authority;
+      if (everyHost || hosts.some((one) => host === one || host.endsWith(`.${one}`))) return true;
+      for (const [name] of headers.entries()) if (name.startsWith("x-amz-")) return true;
+      return false;
+    },
+
+    address(request) {
+      const found = addressOf(request);
+      if (found.kind === "other") {
+        throw refuse("NotImplemented", {
+          message: `This host belongs to a part of the service that is not implemented yet: ${found.feature}.`,
+        });
+      }
+      const { region } = found;
+      const authority = request.target.authority.text;
+      const scheme = request.secure ? "https" : "http";
+      const inPath = found.kind !== "service" && found.style === "path" ? `/${found.bucket}` : "";
+      const expectedOwner = request.headers.get("x-amz-expected-bucket-owner");
+      const shared = {
+        region,
+        authority,
+        baseUrl: `${scheme}://${authority}${inPath}`,
+        ...(expectedOwner === undefined ? {} : { expectedOwner }),
+      };
+      if (found.kind === "service") return { kind: found.kind, hostBucket: undefined, ...shared };
+      const { bucket } = found;
+      const hostBucket = found.style === "host" ? bucket : undefined;
+      if (found.kind === "bucket") return { kind: found.kind, bucket, hostBucket, ...shared };
+      return { kind: found.kind, bucket, key: found.key, hostBucket, ...shared };
+    },
+
+    translate: (request, { kind }) => translated(request, { kind, strict }),
+
+    authenticate(request, { hostBucket }) {
+      if (
+        request.headers.get("x-amz-security-token") !== undefined ||
+        request.target.query.has("x-amz-security-token")
+      ) {
+        throw refuse("NotImplemented", { message: "Temporary keys are not implemented yet: x-amz-security-token." });
+      }
+      const evidence = authenticateS3(request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
+      const signed = evidence.kind === "signed";
+      return {
+        caller: signed ? callerWith(evidence.credential, evidence.via) : ANONYMOUS,
+        body: payloadOf(request, signed ? evidence.seed : undefined, strict),
+      };
+    },
+
+    bucketName({ bucket }, caller) {
+      return bareNames === undefined ? bucket : wholeName(bucket, appidOf(caller, bareNames.appid));
+    },
+
+    locate(source, caller) {
+      const complete =
+        bareNames === undefined ? undefined : (name: string) => wholeName(name, appidOf(caller, bareNames.appid));
+      return readCopySource(source, rules, complete);
+    },
+
+    documents(request, caller) {
+      let writing: Writing | undefined;
+      return (root, data, standard) => {
+        writing ??= {
+          bucketName:
+            bareNames === undefined ? (name) => name : (name) => bareName(name, appidOf(caller, bareNames.appid)),
+          listing: listingOf(request),
+        };
+        return s3Document(root, data, standard, writing);
+      };
+    },
+
+    writeAnswer(answer, operation, request) {
+      const out = translatedAnswer(answer, idHeaders(request));
+      if (operation.name !== "PutBucket") return out;
+      const { bucket } = subjectOf(request);
+      return { ...out, headers: [["Location", `/${bucket ?? ""}`], ...out.headers] };
+    },
+
+    writeError: (error, request) => errorAnswer(error, request, subjectOf(request)),
+    errorDocument: (error, request) => errorDocument(error, request, subjectOf(request)),
+  };
+}
+
+function listingOf(request: WireRequest): Writing["listing"] {
+  if (!isSecondListing(request, true)) return undefined;
+  const { query } = request.target;
+  return {
+    startAfter: query.get("start-after"),
+    token: query.get("continuation-token"),
+    fetchOwner: query.get("fetch-owner")?.toLowerCase() === "true",
+  };
+}

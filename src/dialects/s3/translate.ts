@@ -1,0 +1,187 @@
+/** From S3's names to those of declarations and back: headers, the parameters of ListObjectsV2, and bare bucket names. */
+
+import { refuse } from "../../errors/cos-error.ts";
+import type { Answer } from "../../http/answer.ts";
+import { type HeaderFields, ReadRequest, type WireRequest } from "../../http/request.ts";
+import { Query } from "../../http/target.ts";
+
+const AMZ = "x-amz-";
+const COS = "x-cos-";
+
+/**
+ * Fields that keep their name: those of the protocol itself, and those for which COS has none. Declarations name the
+ * latter as S3 does.
+ */
+const KEPT: ReadonlySet<string> = new Set([
+  "x-amz-bucket-object-lock-enabled",
+  "x-amz-bypass-governance-retention",
+  "x-amz-checksum-algorithm",
+  "x-amz-checksum-mode",
+  "x-amz-checksum-type",
+  "x-amz-content-sha256",
+  "x-amz-date",
+  "x-amz-decoded-content-length",
+  "x-amz-expected-bucket-owner",
+  "x-amz-id-2",
+  "x-amz-mfa",
+  "x-amz-mp-object-size",
+  "x-amz-max-parts",
+  "x-amz-object-attributes",
+  "x-amz-object-ownership",
+  "x-amz-optional-object-attributes",
+  "x-amz-part-number-marker",
+  "x-amz-rename-source",
+  "x-amz-request-payer",
+  "x-amz-sdk-checksum-algorithm",
+  "x-amz-security-token",
+  "x-amz-source-expected-bucket-owner",
+  "x-amz-te",
+  "x-amz-trailer",
+  "x-amz-user-agent",
+  "x-amz-write-offset-bytes",
+]);
+const KEPT_PREFIXES = ["x-amz-checksum-", "x-amz-if-match-"];
+
+/** The name under which declarations read a header. */
+function ownName(name: string): string {
+  if (!name.startsWith(AMZ) || KEPT.has(name) || KEPT_PREFIXES.some((prefix) => name.startsWith(prefix))) return name;
+  return COS + name.slice(AMZ.length);
+}
+
+/** Header fields by other names. */
+class RenamedFields implements HeaderFields {
+  readonly #values: ReadonlyMap<string, string>;
+
+  constructor(values: ReadonlyMap<string, string>) {
+    this.#values = values;
+  }
+
+  get(name: string): string | undefined {
+    return (
+      this.#values
+        .get(name)
+        ?.replace(/^[ \t]+/, "")
+        .replace(/[ \t]+$/, "") || undefined
+    );
+  }
+
+  raw(name: string): string | undefined {
+    return this.#values.get(name);
+  }
+
+  entries(): Iterable<readonly [name: string, value: string]> {
+    return this.#values.entries();
+  }
+}
+
+/**
+ * Throws CosError InvalidRequest for a header that is sent under both of its names.
+ * @param drop Names, as S3 has them, that count for nothing.
+ */
+function translatedHeaders(headers: HeaderFields, drop: (name: string) => boolean): HeaderFields {
+  const values = new Map<string, string>();
+  for (const [name, value] of headers.entries()) {
+    if (drop(name)) continue;
+    const own = ownName(name);
+    if (values.has(own)) {
+      throw refuse("InvalidRequest", { message: `The header ${name} is sent under two names.` });
+    }
+    values.set(own, own === "content-encoding" ? withoutAwsChunked(value) : value);
+  }
+  return new RenamedFields(values);
+}
+
+/** `aws-chunked` is how the body travels, not how the object is encoded. */
+function withoutAwsChunked(value: string): string {
+  if (!/aws-chunked/i.test(value)) return value;
+  return value
+    .split(",")
+    .map((coding) => coding.trim())
+    .filter((coding) => coding.toLowerCase() !== "aws-chunked" && coding !== "")
+    .join(",");
+}
+
+/** Whether a request asks for the second version of a bucket's list. Raises InvalidArgument for a third. */
+export function isSecondListing(
+  { method, target }: Pick<WireRequest, "method" | "target">,
+  onBucket: boolean,
+): boolean {
+  if (!onBucket || method !== "GET") return false;
+  const version = target.query.get("list-type");
+  if (version === undefined) return false;
+  if (version !== "2") throw refuse("InvalidArgument", { message: "Invalid List Type specified in Request" });
+  return true;
+}
+
+/** A page's marker as the opaque text that S3 calls a continuation token. */
+export function continuationToken(marker: string): string {
+  return `1${Buffer.from(marker, "utf8").toString("base64url")}`;
+}
+
+/** The marker of a token of ours. Raises InvalidArgument for any other text. */
+function markerOf(token: string): string {
+  const bytes = Buffer.from(token.slice(1), "base64url");
+  const marker = bytes.toString("utf8");
+  if (continuationToken(marker) !== token) {
+    throw refuse("InvalidArgument", { message: "The continuation token provided is incorrect" });
+  }
+  return marker;
+}
+
+/** Second-version lists are first-version lists whose marker is a token, or a key that is not listed itself. */
+function translatedListing(query: Query): Query {
+  const token = query.get("continuation-token") ?? "";
+  const marker = token === "" ? (query.get("start-after") ?? "") : markerOf(token);
+  const kept = query.entries.filter(([name]) => name.toLowerCase() !== "marker");
+  for (const name of ["continuation-token", "start-after"]) {
+    if (query.repeated(name)) {
+      throw refuse("InvalidArgument", { message: `The argument ${name} is given more than once.` });
+    }
+  }
+  return new Query([...kept, ["marker", marker]]);
+}
+
+/** ListBuckets as S3 has it since it has pages. */
+function translatedBuckets(query: Query): Query {
+  const entries: (readonly [string, string])[] = [];
+  for (const [name, value] of query.entries) {
+    const lower = name.toLowerCase();
+    if (lower === "max-buckets") entries.push(["max-keys", value]);
+    else if (lower === "bucket-region") entries.push(["region", value]);
+    else if (lower === "continuation-token") entries.push(["marker", value === "" ? "" : markerOf(value)]);
+    else entries.push([name, value]);
+  }
+  return new Query(entries);
+}
+
+export interface TranslationOptions {
+  readonly kind: "service" | "bucket" | "object";
+  /** Drops what the live service passes over: checksums of S3's. */
+  readonly strict: boolean;
+}
+
+/** The request in the names that declarations use. */
+export function translated(request: WireRequest, { kind, strict }: TranslationOptions): WireRequest {
+  const headers = translatedHeaders(
+    request.headers,
+    (name) => strict && (name.startsWith("x-amz-checksum-") || name === "x-amz-sdk-checksum-algorithm"),
+  );
+  const { target } = request;
+  if (isSecondListing(request, kind === "bucket")) {
+    return new ReadRequest(request, { headers, target: { ...target, query: translatedListing(target.query) } });
+  }
+  if (kind === "service" && target.query.entries.length > 0) {
+    return new ReadRequest(request, { headers, target: { ...target, query: translatedBuckets(target.query) } });
+  }
+  return new ReadRequest(request, { headers });
+}
+
+/** The fields of an answer under S3's names. */
+export function translatedAnswer(answer: Answer, ids: readonly (readonly [string, string])[]): Answer {
+  const headers: (readonly [string, string])[] = [];
+  for (const [name, value] of answer.headers) {
+    headers.push(name.startsWith(COS) ? [AMZ + name.slice(COS.length), value] : [name, value]);
+  }
+  headers.push(...ids);
+  return { ...answer, headers };
+}

@@ -1,0 +1,107 @@
+/**
+ * What the XML documents of answers hold, as data. An operation's handler makes the data; how it is spelt is a dialect's
+ * part: the declaration brings the service's own form, and another dialect may write the same data in its own.
+ */
+
+import type { CosError } from "../errors/cos-error.ts";
+import type { BucketRecord, ObjectHead, UploadRecord } from "../store/records.ts";
+import type { PartPage, UploadPage } from "../store/uploads.ts";
+
+/** A page of an account's buckets. */
+export interface BucketsDocument {
+  readonly uin: string;
+  readonly marker: string | undefined;
+  readonly maxKeys: number | undefined;
+  readonly buckets: readonly BucketRecord[];
+  readonly nextMarker: string | undefined;
+}
+
+/** A page of a bucket's objects. */
+export interface ObjectsDocument {
+  readonly bucket: string;
+  readonly ownerAppid: string;
+  readonly ownerUin: string;
+  readonly prefix: string;
+  readonly marker: string;
+  readonly maxKeys: number;
+  readonly delimiter: string | undefined;
+  readonly encodeNames: boolean;
+  readonly objects: readonly { readonly key: string; readonly head: ObjectHead }[];
+  readonly prefixes: readonly string[];
+  /** Last key or prefix of a page that more follows; the service tells it with and without a delimiter. */
+  readonly nextMarker: string | undefined;
+}
+
+/** What a copy has made. */
+export interface CopyDocument {
+  readonly etag: string;
+  readonly crc64: bigint;
+  readonly modifiedMs: number;
+}
+
+/** What a part copy has made. */
+export interface CopiedPartDocument {
+  readonly etag: string;
+  readonly modifiedMs: number;
+}
+
+/** An upload that has begun. */
+export interface InitiatedDocument {
+  readonly bucket: string;
+  readonly key: string;
+  readonly uploadId: string;
+}
+
+/** An object made of parts. */
+export interface CompletedDocument {
+  readonly location: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly etag: string;
+}
+
+/** A page of an upload's parts. */
+export interface PartsDocument {
+  readonly bucket: string;
+  readonly key: string;
+  readonly encodeNames: boolean;
+  readonly uploadId: string;
+  readonly upload: UploadRecord;
+  readonly marker: number;
+  readonly maxParts: number;
+  readonly found: PartPage;
+}
+
+/** A page of a bucket's uploads. */
+export interface UploadsDocument {
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly delimiter: string | undefined;
+  readonly keyMarker: string;
+  readonly uploadIdMarker: string;
+  readonly maxUploads: number;
+  readonly encodeNames: boolean;
+  readonly found: UploadPage;
+}
+
+/** The fates of the objects of one multiple delete. */
+export interface DeletionDocument {
+  readonly deleted: readonly string[];
+  readonly faults: readonly { readonly key: string; readonly error: CosError }[];
+}
+
+/** The documents that dialects write in forms of their own, by the name of their root. */
+export interface Documents {
+  readonly ListAllMyBucketsResult: BucketsDocument;
+  readonly ListBucketResult: ObjectsDocument;
+  readonly CopyObjectResult: CopyDocument;
+  readonly CopyPartResult: CopiedPartDocument;
+  readonly InitiateMultipartUploadResult: InitiatedDocument;
+  readonly CompleteMultipartUploadResult: CompletedDocument;
+  readonly ListPartsResult: PartsDocument;
+  readonly ListMultipartUploadsResult: UploadsDocument;
+  readonly DeleteResult: DeletionDocument;
+}
+
+/** Writes the document `root` from the data it was made of; `standard` writes the service's own form. */
+export type DocumentWriter = (root: string, data: unknown, standard: () => string) => string;
