@@ -5,7 +5,7 @@
 
 import type { CosError } from "../errors/cos-error.ts";
 import type { BucketRecord, ObjectHead, UploadRecord } from "../store/records.ts";
-import type { PartPage, UploadPage } from "../store/uploads.ts";
+import type { NumberedPart, UploadPage } from "../store/uploads.ts";
 
 /** A page of an account's buckets. */
 export interface BucketsDocument {
@@ -32,17 +32,29 @@ export interface ObjectsDocument {
   readonly nextMarker: string | undefined;
 }
 
+/** A checksum as documents tell it. */
+export interface ShownChecksum {
+  /** `CRC32`, and so on. */
+  readonly algorithm: string;
+  /** `FULL_OBJECT` or `COMPOSITE`. */
+  readonly type: string;
+  /** Base64, with the number of parts behind it where it is one of parts. */
+  readonly value: string;
+}
+
 /** What a copy has made. */
 export interface CopyDocument {
   readonly etag: string;
   readonly crc64: bigint;
   readonly modifiedMs: number;
+  readonly checksum: ShownChecksum | undefined;
 }
 
 /** What a part copy has made. */
 export interface CopiedPartDocument {
   readonly etag: string;
   readonly modifiedMs: number;
+  readonly checksum: ShownChecksum | undefined;
 }
 
 /** An upload that has begun. */
@@ -58,6 +70,7 @@ export interface CompletedDocument {
   readonly bucket: string;
   readonly key: string;
   readonly etag: string;
+  readonly checksum: ShownChecksum | undefined;
 }
 
 /** A page of an upload's parts. */
@@ -69,7 +82,10 @@ export interface PartsDocument {
   readonly upload: UploadRecord;
   readonly marker: number;
   readonly maxParts: number;
-  readonly found: PartPage;
+  readonly parts: readonly (NumberedPart & { readonly checksum: ShownChecksum | undefined })[];
+  readonly truncated: boolean;
+  /** The checksum that the whole is to have; its value is not there yet. */
+  readonly checksum: Omit<ShownChecksum, "value"> | undefined;
 }
 
 /** A page of a bucket's uploads. */
@@ -88,6 +104,29 @@ export interface UploadsDocument {
 export interface DeletionDocument {
   readonly deleted: readonly string[];
   readonly faults: readonly { readonly key: string; readonly error: CosError }[];
+}
+
+/** The attributes of an object that were asked for; the others are undefined. */
+export interface AttributesDocument {
+  readonly etag: string | undefined;
+  readonly checksum: ShownChecksum | undefined;
+  readonly parts:
+    | {
+        readonly count: number;
+        readonly marker: number;
+        readonly max: number;
+        readonly truncated: boolean;
+        readonly page: readonly {
+          readonly number: number;
+          /** Bytes. */
+          readonly size: number;
+          readonly checksum: ShownChecksum | undefined;
+        }[];
+      }
+    | undefined;
+  readonly storageClass: string | undefined;
+  /** Bytes. */
+  readonly size: number | undefined;
 }
 
 /** The documents that dialects write in forms of their own, by the name of their root. */

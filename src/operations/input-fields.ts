@@ -7,6 +7,7 @@ import { parseHttpDate } from "../http/dates.ts";
 import type { RequestBody } from "../http/request.ts";
 import type { Limits } from "../limits.ts";
 import { type XmlElement, parseXml, XmlFault } from "../xml/parse.ts";
+import { type ChecksumClaim, checksumField, verifyDocument } from "./checksums.ts";
 import type { InputField, InputFields, InputOf, InputSource } from "./operation.ts";
 
 /** Decimal digits only: no sign, no blanks, no exponent; at most 19 digits. */
@@ -219,8 +220,10 @@ interface XmlBodyOptions<T> {
   readonly bytesMax: (limits: Limits) => number;
   /** Turns the root into input; throws XmlFault for what the document may not hold. */
   readonly decode: (root: XmlElement, limits: Limits) => T;
-  /** `Content-MD5`, where the service insists on one; by default it may be absent. */
+  /** `Content-MD5`, where the service insists on one or a checksum of S3's; by default both may be absent. */
   readonly contentMd5?: InputField<Buffer | undefined>;
+  /** Whose checksum `x-amz-checksum-*` is; by default the document's own. */
+  readonly checksumOf?: "document" | "object";
 }
 
 const optionalMd5 = header.md5("Content-MD5");
@@ -237,15 +240,28 @@ export function xmlBody<T>(options: XmlBodyOptions<T>): InputField<T | undefined
     name: options.root,
     required: false,
     summary: contentMd5.required ? "an XML document, with its Content-MD5" : "an XML document",
-    errors: ["MalformedXML", "XMLSizeLimit", ...contentMd5.errors, "BadDigest", "IncompleteBody"],
+    errors: [
+      ...new Set<ErrorId>([
+        "MalformedXML",
+        "XMLSizeLimit",
+        ...contentMd5.errors,
+        ...checksumField.errors,
+        "BadDigest",
+        "IncompleteBody",
+      ]),
+    ],
     async read(source): Promise<T | undefined> {
       const { request, limits } = source;
-      const expectedMd5 = await contentMd5.read(source);
+      const claim =
+        options.checksumOf === "object" ? undefined : (checksumField.read(source) as ChecksumClaim | undefined);
+      // Whoever sends a checksum needs no MD5 as well.
+      const expectedMd5 = claim === undefined ? await contentMd5.read(source) : await optionalMd5.read(source);
       if (!request.body.announced) return undefined;
       const bytes = await request.body.collect(options.bytesMax(limits), "XMLSizeLimit");
       if (bytes.length === 0) return undefined;
       if (expectedMd5 !== undefined && !expectedMd5.equals(createHash("md5").update(bytes).digest()))
         throw refuse("BadDigest");
+      if (claim !== undefined) verifyDocument(bytes, request.body, claim);
       try {
         const root = parseXml(bytes, { depthMax: limits.xmlDepthMax, elementsMax: limits.xmlElementsMax });
         if (root.name !== options.root) throw new XmlFault(`expected <${options.root}>`, root.line, root.column);

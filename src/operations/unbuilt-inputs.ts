@@ -20,7 +20,21 @@ const HEADERS: readonly string[] = [
   "x-cos-traffic-limit",
   "x-cos-website-redirect-location",
   "x-ci-security-token",
+  "x-amz-bucket-object-lock-enabled",
+  "x-amz-bypass-governance-retention",
+  "x-amz-mfa",
+  "x-amz-object-ownership",
+  "x-amz-optional-object-attributes",
+  "x-amz-source-expected-bucket-owner",
+  "x-amz-write-offset-bytes",
 ];
+
+/** Values that ask for nothing but what is so anyway. */
+const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
+  ["x-amz-bucket-object-lock-enabled", "false"],
+  ["x-amz-bypass-governance-retention", "false"],
+  ["x-amz-object-ownership", "objectwriter"],
+]);
 
 const HEADER_PREFIXES: readonly string[] = [
   "x-cos-copy-source-server-side-encryption",
@@ -28,6 +42,7 @@ const HEADER_PREFIXES: readonly string[] = [
   "x-cos-object-lock",
   "x-cos-object-retention",
   "x-cos-server-side-encryption",
+  "x-amz-if-match-",
 ];
 
 const PARAMETERS: readonly string[] = [
@@ -63,7 +78,8 @@ export function refuseUnbuiltInputs(
 ): void {
   for (const [name, value] of request.headers.entries()) {
     if (value === "" || declared.has(name)) continue;
-    if (HEADER_SET.has(name) || (name.startsWith("x-cos-") && HEADER_PREFIXES.some((p) => name.startsWith(p)))) {
+    if (MEANING_NOTHING.get(name) === value.toLowerCase()) continue;
+    if (HEADER_SET.has(name) || (/^x-(cos|amz)-/.test(name) && HEADER_PREFIXES.some((p) => name.startsWith(p)))) {
       throw refuse("NotImplemented", {
         message: `The header ${name} belongs to a feature that is not implemented yet.`,
       });

@@ -21,19 +21,28 @@ const BYTES_AT = TABLES * TABLE_BYTES;
 /** Bytes that are copied into the instance at a time: with the tables they stay in the second-level cache. */
 const WINDOW_BYTES = 64 * 1024;
 
-// x^64 + … + 1 without its highest term, lowest power in the highest bit.
-const POLYNOMIAL_HIGH = 0xc96c5795;
-const POLYNOMIAL_LOW = 0xd7870f42;
+/** A polynomial of degree below 64 as two 32-bit halves, the lowest power in the highest bit. */
+type Polynomial = readonly [high: number, low: number];
 
 interface Kernel {
   readonly window: Uint8Array;
   readonly update: Update;
 }
 
-let started: Kernel | undefined;
+/** One CRC of 64 bits: what it divides by, x^64 left out, and its loop once it is started. */
+interface Crc64 {
+  readonly divisor: Polynomial;
+  kernel: Kernel | undefined;
+  /** Entry k is x^(8 · 2^k): appending 2^k zero bytes. A length has at most 53 bits. */
+  squarings: readonly Polynomial[] | undefined;
+}
+
+const XZ: Crc64 = { divisor: [0xc96c5795, 0xd7870f42], kernel: undefined, squarings: undefined };
+const NVME: Crc64 = { divisor: [0x9a6c9329, 0xac4bc9b5], kernel: undefined, squarings: undefined };
 
 /** Compiles the loop and fills its tables: once in a process, when the first checksum is asked for (5 ms). */
-function start(): Kernel {
+function start(crc: Crc64): Kernel {
+  const [divisorHigh, divisorLow] = crc.divisor;
   const { memory, update } = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(CRC64_WASM, "base64")))
     .exports;
   // Table k is the effect of a byte that k more bytes follow.
@@ -43,8 +52,8 @@ function start(): Kernel {
     let [l, h] = [byte, 0];
     for (let bit = 0; bit < 8; bit++) {
       const odd = -(l & 1);
-      l = ((l >>> 1) | (h << 31)) ^ (odd & POLYNOMIAL_LOW);
-      h = (h >>> 1) ^ (odd & POLYNOMIAL_HIGH);
+      l = ((l >>> 1) | (h << 31)) ^ (odd & divisorLow);
+      h = (h >>> 1) ^ (odd & divisorHigh);
     }
     low[byte] = l;
     high[byte] = h;
@@ -60,13 +69,22 @@ function start(): Kernel {
     tables.setInt32(entry * 8, low[entry] as number, true);
     tables.setInt32(entry * 8 + 4, high[entry] as number, true);
   }
-  started = { window: new Uint8Array(memory.buffer, BYTES_AT, WINDOW_BYTES), update };
-  return started;
+  crc.kernel = { window: new Uint8Array(memory.buffer, BYTES_AT, WINDOW_BYTES), update };
+  return crc.kernel;
 }
 
 /** The CRC-64 of the bytes that gave `crc`, followed by `bytes`. A CRC of nothing is 0n. */
 export function crc64Continue(crc: bigint, bytes: Uint8Array): bigint {
-  const { window, update } = started ?? start();
+  return continued(XZ, crc, bytes);
+}
+
+/** The same for CRC-64/NVME, which S3 clients know as CRC64NVME. */
+export function crc64NvmeContinue(crc: bigint, bytes: Uint8Array): bigint {
+  return continued(NVME, crc, bytes);
+}
+
+function continued(kind: Crc64, crc: bigint, bytes: Uint8Array): bigint {
+  const { window, update } = kind.kernel ?? start(kind);
   let state = ~crc;
   for (let at = 0; at < bytes.length; at += WINDOW_BYTES) {
     const piece = bytes.length <= WINDOW_BYTES ? bytes : bytes.subarray(at, at + WINDOW_BYTES);
@@ -81,11 +99,8 @@ export function crc64Of(bytes: Uint8Array): bigint {
   return crc64Continue(0n, bytes);
 }
 
-/** A polynomial of degree below 64 as two 32-bit halves, the lowest power in the highest bit. */
-type Polynomial = readonly [high: number, low: number];
-
 /** a · b modulo the CRC's polynomial. In halves, since bigint arithmetic would take fifty times as long. */
-function product(a: Polynomial, b: Polynomial): Polynomial {
+function product([divisorHigh, divisorLow]: Polynomial, a: Polynomial, b: Polynomial): Polynomial {
   let [high, low] = b;
   let productHigh = 0;
   let productLow = 0;
@@ -99,25 +114,22 @@ function product(a: Polynomial, b: Polynomial): Polynomial {
       low = (low >>> 1) | (high << 31);
       high >>>= 1;
       if (odd) {
-        low ^= POLYNOMIAL_LOW;
-        high ^= POLYNOMIAL_HIGH;
+        low ^= divisorLow;
+        high ^= divisorHigh;
       }
     }
   }
   return [productHigh, productLow];
 }
 
-/** Entry k is x^(8 · 2^k): appending 2^k zero bytes. A length has at most 53 bits. */
-let squarings: readonly Polynomial[] | undefined;
-
-function square(): readonly Polynomial[] {
+function square(kind: Crc64): readonly Polynomial[] {
   const powers: Polynomial[] = [];
   let power: Polynomial = [1 << 23, 0];
   for (let k = 0; k < 53; k++) {
     powers.push(power);
-    power = product(power, power);
+    power = product(kind.divisor, power, power);
   }
-  squarings = powers;
+  kind.squarings = powers;
   return powers;
 }
 
@@ -126,11 +138,20 @@ function square(): readonly Polynomial[] {
  * lengths are. This is how the CRC of a multipart object comes from its parts without reading them.
  */
 export function crc64Combine(crcA: bigint, crcB: bigint, lengthB: number): bigint {
+  return combined(XZ, crcA, crcB, lengthB);
+}
+
+/** The same for CRC-64/NVME. */
+export function crc64NvmeCombine(crcA: bigint, crcB: bigint, lengthB: number): bigint {
+  return combined(NVME, crcA, crcB, lengthB);
+}
+
+function combined(kind: Crc64, crcA: bigint, crcB: bigint, lengthB: number): bigint {
   if (!Number.isSafeInteger(lengthB) || lengthB < 0) throw new RangeError(`not a length in bytes: ${lengthB}`);
   let shifted: Polynomial = [Number(crcA >> 32n) | 0, Number(crcA & 0xffffffffn) | 0];
-  const powers = squarings ?? square();
+  const powers = kind.squarings ?? square(kind);
   for (let k = 0, rest = lengthB; rest > 0; k++, rest = Math.floor(rest / 2)) {
-    if (rest % 2 === 1) shifted = product(powers[k] as Polynomial, shifted);
+    if (rest % 2 === 1) shifted = product(kind.divisor, powers[k] as Polynomial, shifted);
   }
   return ((BigInt(shifted[0] >>> 0) << 32n) | BigInt(shifted[1] >>> 0)) ^ crcB;
 }

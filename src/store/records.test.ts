@@ -121,7 +121,7 @@ const upload: fc.Arbitrary<UploadRecord> = record({
   ),
   sections,
 });
-const part: fc.Arbitrary<PartRecord> = record({ md5: hex(16), crc64, modifiedMs: ms, body });
+const part: fc.Arbitrary<PartRecord> = record({ md5: hex(16), crc64, modifiedMs: ms, body, sections });
 const partNumber = fc.integer({ min: 1, max: 10_000 });
 const garbage: fc.Arbitrary<GarbageRecord> = fc.oneof(
   record({ kind: fc.constant("body" as const), body }),
@@ -193,7 +193,7 @@ describe.each(FORMS)("the record of a $name", ({ sample, encode, decode }) => {
     fc.assert(
       fc.property(sample, (record) => {
         const value = encode(record as never);
-        value[0] = 2;
+        value[0] = 200;
         assert.throws(() => decode(value), /written by a newer version of cosbox/);
       }),
       { numRuns: 5 },

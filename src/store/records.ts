@@ -172,6 +172,7 @@ export interface PartRecord {
   readonly modifiedMs: number;
   /** Its size is the part's size. */
   readonly body: Body;
+  readonly sections: readonly Section[];
 }
 
 /** What waits to be released in the background. */
@@ -210,10 +211,10 @@ export type IntentRecord =
 
 const FORMAT = 1;
 
-function begin(value: Buffer, what: string): ByteReader {
+function begin(value: Buffer, what: string, formatMax = FORMAT): ByteReader {
   const reader = new ByteReader(value);
   const format = reader.u8();
-  if (format > FORMAT) throw new RecordFromNewerVersion(what);
+  if (format > formatMax) throw new RecordFromNewerVersion(what);
   if (format < 1) throw new RecordDamaged(`${what} has format ${format}`);
   return reader;
 }
@@ -543,19 +544,27 @@ function readUploadState(reader: ByteReader): UploadState {
   return kind === "open" ? { kind } : { kind, incarnation: reader.hex(8), token: reader.hex(16) };
 }
 
+/** Parts have a second form, with sections after the body. */
+const PART_FORMAT_MAX = 2;
+
 export function encodePart(part: PartRecord): Buffer {
-  const writer = new ByteWriter().u8(FORMAT).hex(part.md5).bigU64(part.crc64).u48(part.modifiedMs);
+  const { sections } = part;
+  // The first form has no room for sections, and most parts have none.
+  const form = sections.length === 0 ? FORMAT : PART_FORMAT_MAX;
+  const writer = new ByteWriter().u8(form).hex(part.md5).bigU64(part.crc64).u48(part.modifiedMs);
   writeBody(writer, part.body);
+  if (sections.length > 0) writeSections(writer, sections);
   return writer.finish();
 }
 
 export function decodePart(value: Buffer): PartRecord {
-  const reader = begin(value, "a part");
+  const reader = begin(value, "a part", PART_FORMAT_MAX);
   const record = {
     md5: reader.hex(16),
     crc64: reader.bigU64(),
     modifiedMs: reader.u48(),
     body: readBody(reader),
+    sections: value[0] === PART_FORMAT_MAX ? readSections(reader, "a part") : [],
   };
   reader.end();
   return record;

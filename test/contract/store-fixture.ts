@@ -270,7 +270,14 @@ export async function putPart(store: Store, name: UploadName, number: number, by
     store.transact([], async (tx) => {
       if (!(await store.uploads.require(tx, name))) throw refuse("NoSuchUpload");
       await body.addTo(tx);
-      const part = { number, md5: body.md5.toString("hex"), crc64: body.crc64, modifiedMs: 1, body: body.body };
+      const part = {
+        number,
+        md5: body.md5.toString("hex"),
+        crc64: body.crc64,
+        modifiedMs: 1,
+        body: body.body,
+        sections: [],
+      };
       await store.uploads.putPart(tx, name, part);
     }),
   );

@@ -10,6 +10,8 @@ import {
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectAttributesCommand,
   GetBucketLocationCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -186,6 +188,44 @@ describe("@aws-sdk/client-s3", () => {
     assert.equal(await read("large"), hashOf(body));
   });
 
+  it("deletes many objects at once", async () => {
+    const keys = ["d/1", "d/2 é", "d/3&<>"];
+    for (const Key of keys) await s3.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
+    const Objects = [...keys, "d/none"].map((Key) => ({ Key }));
+    const { Deleted } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }));
+    assert.deepEqual(Deleted?.map(({ Key }) => Key).toSorted(), [...keys, "d/none"].toSorted());
+    for (const Key of keys)
+      assert.equal(await refusal(s3.send(new HeadObjectCommand({ Bucket, Key }))), "404 NotFound");
+  });
+
+  it.each(["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"] as const)("sends and checks %s", async (algorithm) => {
+    const body = randomBytes(100_000);
+    const params = { Bucket, Key: `sum ${algorithm}`, ChecksumAlgorithm: algorithm };
+    await s3.send(new PutObjectCommand({ ...params, Body: body }));
+    const head = await s3.send(new HeadObjectCommand({ ...params, ChecksumMode: "ENABLED" }));
+    assert.notEqual(head[`Checksum${algorithm}`], undefined);
+    // The SDK holds the bytes against the checksum of the answer itself.
+    assert.equal(await read(`sum ${algorithm}`), hashOf(body));
+    const large = randomBytes(6_000_000);
+    await new Upload({ client: s3, params: { ...params, Body: large } }).done();
+    assert.equal(await read(`sum ${algorithm}`), hashOf(large));
+    const attributes = await s3.send(
+      new GetObjectAttributesCommand({ ...params, ObjectAttributes: ["Checksum", "ObjectSize", "ObjectParts"] }),
+    );
+    assert.equal(attributes.ObjectSize, large.length);
+    assert.equal(attributes.ObjectParts?.TotalPartsCount, 2);
+    assert.notEqual(attributes.Checksum?.[`Checksum${algorithm}`], undefined);
+  });
+
+  it("writes on conditions", async () => {
+    const first = new PutObjectCommand({ Bucket, Key: "once", Body: "1", IfNoneMatch: "*" });
+    const { ETag } = await s3.send(first);
+    assert.equal(await refusal(s3.send(first)), "412 PreconditionFailed");
+    await s3.send(new PutObjectCommand({ Bucket, Key: "once", Body: "2", IfMatch: ETag }));
+    const again = new PutObjectCommand({ Bucket, Key: "once", Body: "3", IfMatch: ETag });
+    assert.equal(await refusal(s3.send(again)), "412 PreconditionFailed");
+  });
+
   it("signs URLs to read and to write", async () => {
     const body = randomBytes(2000);
     const put = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: "by url +" }), { expiresIn: 60 });
@@ -237,7 +277,7 @@ describe("the minio client", () => {
     assert.deepEqual(listed, ["large", "small é"]);
     const url = await minio.presignedGetObject(bucket, "small é", 60);
     assert.equal(hashOf(new Uint8Array(await (await fetch(url)).arrayBuffer())), hashOf(small));
-    await minio.removeObject(bucket, "large");
+    await minio.removeObjects(bucket, ["large"]);
     await assert.rejects(minio.statObject(bucket, "large"), { code: "NotFound" });
     await minio.makeBucket(server.cosbox.bucket("made"), server.cosbox.region);
     assert.equal(await minio.bucketExists(server.cosbox.bucket("made")), true);

@@ -177,7 +177,7 @@ describe("sec_S-1.2, sec_S-2.6: every operation", () => {
   afterAll(() => server.stop());
 
   it("has a sample here", () => {
-    const built = TABLE.filter(({ handle }) => handle !== undefined).map(({ name }) => name);
+    const built = TABLE.filter(({ handle, only }) => handle !== undefined && only !== "s3").map(({ name }) => name);
     assert.deepEqual([...new Set(built)].sort(), [...NAMES].sort());
   });
 

@@ -3,7 +3,7 @@
 import { callerId } from "../../access/caller.ts";
 import { s3Form } from "../../errors/cos-error.ts";
 import { formatIsoMillis } from "../../http/dates.ts";
-import type { Documents } from "../../operations/documents.ts";
+import type { Documents, ShownChecksum } from "../../operations/documents.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, NOTHING, optional, raw, withAttributes, xmlDocument, type XmlNode } from "../../xml/write.ts";
 import { continuationToken } from "./translate.ts";
@@ -31,6 +31,15 @@ function root(name: string, ...content: readonly XmlNode[]): XmlNode {
 
 function party(element: "Owner" | "Initiator", uin: string): XmlNode {
   return el(element, leaf("ID", callerId(uin)), leaf("DisplayName", uin));
+}
+
+/** A checksum with its type. */
+function checksumOf(checksum: ShownChecksum | undefined): XmlNode {
+  return checksum === undefined ? NOTHING : nodes([valueOf(checksum), leaf("ChecksumType", checksum.type)]);
+}
+
+function valueOf(checksum: ShownChecksum | undefined): XmlNode {
+  return checksum === undefined ? NOTHING : leaf(`Checksum${checksum.algorithm}`, checksum.value);
 }
 
 type Writers = { readonly [Root in keyof Documents]: (data: Documents[Root], writing: Writing) => XmlNode };
@@ -85,11 +94,21 @@ const WRITERS: Writers = {
     );
   },
 
-  CopyObjectResult: ({ etag, modifiedMs }) =>
-    root("CopyObjectResult", leaf("LastModified", formatIsoMillis(modifiedMs)), leaf("ETag", `"${etag}"`)),
+  CopyObjectResult: ({ etag, modifiedMs, checksum }) =>
+    root(
+      "CopyObjectResult",
+      leaf("LastModified", formatIsoMillis(modifiedMs)),
+      leaf("ETag", `"${etag}"`),
+      checksumOf(checksum),
+    ),
 
-  CopyPartResult: ({ etag, modifiedMs }) =>
-    root("CopyPartResult", leaf("LastModified", formatIsoMillis(modifiedMs)), leaf("ETag", `"${etag}"`)),
+  CopyPartResult: ({ etag, modifiedMs, checksum }) =>
+    root(
+      "CopyPartResult",
+      leaf("LastModified", formatIsoMillis(modifiedMs)),
+      leaf("ETag", `"${etag}"`),
+      valueOf(checksum),
+    ),
 
   InitiateMultipartUploadResult: ({ bucket, key, uploadId }, { bucketName }) =>
     root(
@@ -99,18 +118,19 @@ const WRITERS: Writers = {
       leaf("UploadId", uploadId),
     ),
 
-  CompleteMultipartUploadResult: ({ location, bucket, key, etag }, { bucketName }) =>
+  CompleteMultipartUploadResult: ({ location, bucket, key, etag, checksum }, { bucketName }) =>
     root(
       "CompleteMultipartUploadResult",
       leaf("Location", location),
       leaf("Bucket", bucketName(bucket)),
       leaf("Key", key),
       leaf("ETag", `"${etag}"`),
+      checksumOf(checksum),
     ),
 
   ListPartsResult(page, { bucketName }) {
     const { encode } = nameEncoding(page.encodeNames, [page.key]);
-    const { parts, truncated } = page.found;
+    const { parts, truncated } = page;
     return root(
       "ListPartsResult",
       leaf("Bucket", bucketName(page.bucket)),
@@ -123,14 +143,17 @@ const WRITERS: Writers = {
       leaf("NextPartNumberMarker", parts.at(-1)?.number ?? 0),
       leaf("MaxParts", page.maxParts),
       leaf("IsTruncated", truncated),
+      optional("ChecksumAlgorithm", page.checksum?.algorithm),
+      optional("ChecksumType", page.checksum?.type),
       nodes(
-        parts.map(({ number, modifiedMs, md5, body }) =>
+        parts.map(({ number, modifiedMs, md5, body, checksum }) =>
           el(
             "Part",
             leaf("PartNumber", number),
             leaf("LastModified", formatIsoMillis(modifiedMs)),
             leaf("ETag", `"${md5}"`),
             leaf("Size", body.size),
+            valueOf(checksum),
           ),
         ),
       ),

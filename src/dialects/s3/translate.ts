@@ -141,6 +141,14 @@ function translatedListing(query: Query): Query {
   return new Query([...kept, ["marker", marker]]);
 }
 
+/** The number of a part to read stands alone in S3; beside an upload's id it would name a part of that. */
+function translatedPart(query: Query): Query {
+  if (query.entries.length === 0 || !query.has("partNumber") || query.has("uploadId")) return query;
+  return new Query(
+    query.entries.map(([name, value]) => [name.toLowerCase() === "partnumber" ? "x-amz-part-number" : name, value]),
+  );
+}
+
 /** ListBuckets as S3 has it since it has pages. */
 function translatedBuckets(query: Query): Query {
   const entries: (readonly [string, string])[] = [];
@@ -169,6 +177,9 @@ export function translated(request: WireRequest, { kind, strict }: TranslationOp
   const { target } = request;
   if (isSecondListing(request, kind === "bucket")) {
     return new ReadRequest(request, { headers, target: { ...target, query: translatedListing(target.query) } });
+  }
+  if (kind === "object" && (request.method === "GET" || request.method === "HEAD")) {
+    return new ReadRequest(request, { headers, target: { ...target, query: translatedPart(target.query) } });
   }
   if (kind === "service" && target.query.entries.length > 0) {
     return new ReadRequest(request, { headers, target: { ...target, query: translatedBuckets(target.query) } });

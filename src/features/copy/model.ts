@@ -5,6 +5,7 @@ import type { ErrorId } from "../../errors/catalogue.ts";
 import { header, required } from "../../operations/input-fields.ts";
 import type { OperationContext } from "../../operations/operation.ts";
 import { BodyVanished, type SourceRow } from "../../store/bodies.ts";
+import { type ChecksumAlgorithm, type KeptChecksum, keptChecksum, runningChecksum } from "../../store/checksums.ts";
 import { bodyDigests } from "../../store/digests.ts";
 import type { BucketRecord, ObjectRecord, PartRecord } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
@@ -109,6 +110,25 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   // Appendable objects cannot be copied. (copy reference page)
   if (object.type === "appendable") throw refuse("InvalidObjectState409");
   return { bucket, key: named.key, object, row };
+}
+
+/**
+ * The checksum of a copy: the one that is asked for, computed, or that of the whole source where it has one; undefined
+ * where there is neither.
+ */
+export async function checksumOfSource(
+  store: Store,
+  source: ObjectRecord,
+  { start, end }: ByteRange,
+  algorithm: ChecksumAlgorithm | undefined,
+): Promise<KeptChecksum | undefined> {
+  const kept = keptChecksum(source.sections);
+  const whole = start === 0 && end === source.size && kept?.type === "FULL_OBJECT";
+  if (whole && (algorithm ?? kept.algorithm) === kept.algorithm) return kept;
+  if (algorithm === undefined) return undefined;
+  const running = runningChecksum(algorithm);
+  for await (const chunk of store.bodies.read(source.body, start, end)) running.update(chunk);
+  return { algorithm, type: "FULL_OBJECT", value: running.digest() };
 }
 
 /**

@@ -1,14 +1,23 @@
 /** PUT Object - Copy: makes an object of another one's bytes, which both then share. */
 
+import { checksumAlgorithmField, shownChecksum } from "../../operations/checksums.ts";
 import type { CopyDocument } from "../../operations/documents.ts";
 import { group, header } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
 import { el, leaf, type XmlNode } from "../../xml/write.ts";
-import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
+import { checksumSections } from "../../store/checksums.ts";
+import {
+  metadataField,
+  storageClassField,
+  storedHeaderFields,
+  storedHeaders,
+  WRITE_CONDITION_ERRORS,
+  writeConditionFields,
+} from "../object/model.ts";
 import { ownerOf, storeObject } from "../object/store-object.ts";
-import { COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "./model.ts";
+import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "./model.ts";
 
 function copyObjectResult({ etag, crc64, modifiedMs }: CopyDocument): XmlNode {
   return el(
@@ -33,10 +42,12 @@ export const putObjectCopy = operation(
       stored: group(storedHeaderFields),
       metadata: metadataField,
       storageClass: storageClassField,
+      checksumAlgorithm: checksumAlgorithmField,
+      conditions: group(writeConditionFields),
     },
     output: { result: out.xml("CopyObjectResult", copyObjectResult) },
     status: 200,
-    errors: [...COPY_SOURCE_ERRORS, "EntityTooLarge", "InvalidRequest", "NoSuchBucket"],
+    errors: [...COPY_SOURCE_ERRORS, ...WRITE_CONDITION_ERRORS, "EntityTooLarge", "InvalidRequest", "NoSuchBucket"],
     keepAlive: true,
   },
   async (context, input) => {
@@ -53,9 +64,10 @@ export const putObjectCopy = operation(
       }
       // The ETag of a copy is the MD5 of its bytes, also where the source was made of parts and carries another form.
       const { md5: etag, crc64 } = await digestsOfSource(store, source.object, { start: 0, end: size });
+      const checksum = await checksumOfSource(store, source.object, { start: 0, end: size }, input.checksumAlgorithm);
       const bytes = await store.bodies.share(source.object.body, 0, size, source.row);
       const modifiedMs = clock.now();
-      await storeObject(context, bytes, {
+      const facts = {
         etag,
         crc64,
         modifiedMs,
@@ -64,8 +76,10 @@ export const putObjectCopy = operation(
         ownerUin: ownerOf(context),
         headers: replaced ? storedHeaders(input.stored, key) : source.object.headers,
         metadata: replaced ? input.metadata : source.object.metadata,
-      });
-      return { result: { etag, crc64, modifiedMs } };
+        sections: checksumSections(checksum),
+      } as const;
+      await storeObject(context, bytes, facts, input.conditions);
+      return { result: { etag, crc64, modifiedMs, checksum: shownChecksum(checksum) } };
     });
   },
 );

@@ -1,13 +1,15 @@
 /** Complete Multipart Upload: makes an object of the parts that the client names. */
 
 import type { CompletedDocument } from "../../operations/documents.ts";
-import { required, xmlBody } from "../../operations/input-fields.ts";
+import { checksumTypeField, completedChecksumField, shownChecksum } from "../../operations/checksums.ts";
+import { group, header, required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NumberedPart } from "../../store/uploads.ts";
 import { urlEncoded } from "../../xml/url-encoding.ts";
 import { el, leaf } from "../../xml/write.ts";
+import { refuseWrite, WRITE_CONDITION_ERRORS, writeConditionFields } from "../object/model.ts";
 import { completedObject } from "./completed-object.ts";
 import { decodeNamedParts, uploadIdField } from "./model.ts";
 import { uploadName } from "./open-upload.ts";
@@ -22,11 +24,16 @@ export const completeMultipartUpload = operation(
     permission: "write",
     input: {
       uploadId: uploadIdField,
+      conditions: group(writeConditionFields),
+      checksum: completedChecksumField,
+      checksumType: checksumTypeField,
+      size: header.integer("x-amz-mp-object-size", { min: 0, max: Number.MAX_SAFE_INTEGER }),
       parts: required(
         xmlBody({
           root: "CompleteMultipartUpload",
           bytesMax: (limits) => limits.xmlCompleteBytesMax,
           decode: decodeNamedParts,
+          checksumOf: "object",
         }),
         "MissingRequestBodyError",
       ),
@@ -45,22 +52,28 @@ export const completeMultipartUpload = operation(
     },
     status: 200,
     errors: [
+      ...WRITE_CONDITION_ERRORS,
+      "BadDigest",
       "EntityTooLarge",
       "EntityTooSmall",
       "InvalidArgument",
       "InvalidPart",
       "InvalidPartOrder",
+      "InvalidRequest",
       "NoSuchBucket",
       "NoSuchUpload",
     ],
     keepAlive: true,
   },
-  async (context, { uploadId, parts: named }) => {
+  async (context, input) => {
+    const { uploadId, parts: named } = input;
+    const claimed = { checksum: input.checksum, type: input.checksumType, size: input.size };
     const { baseUrl, bucket, clock, key, limits, refuse, store } = context;
     const completed = await store.uploads.complete(uploadName(context, uploadId), async (completion) => {
       const parts: NumberedPart[] = [];
       for await (const part of completion.parts()) parts.push(part);
-      const { taken, facts } = completedObject({ named, parts, upload: completion.upload, limits, nowMs: clock.now() });
+      const { upload } = completion;
+      const { taken, facts, checksum } = completedObject({ named, parts, upload, claimed, limits, nowMs: clock.now() });
       const body = await store.bodies.assemble(
         taken.map((part) => part.body),
         completion.manifestId,
@@ -68,16 +81,18 @@ export const completeMultipartUpload = operation(
       await store.transact([objectKey(bucket.id, key)], async (tx) => {
         await store.buckets.requireSame(tx, bucket);
         const previous = await store.objects.findIn(tx, bucket.id, key);
+        refuseWrite(input.conditions, previous);
         store.objects.put(tx, bucket.id, key, { ...facts, size: body.size, body }, previous);
         await completion.publish(
           tx,
           taken.map(({ number }) => number),
         );
       });
-      return facts;
+      return { etag: facts.etag, crc64: facts.crc64, checksum, parts: taken.length };
     });
     if (completed === undefined) throw refuse("NoSuchUpload");
-    const { etag, crc64 } = completed.value;
-    return { crc64, result: { location: `${baseUrl}/${urlEncoded(key)}`, bucket: bucket.name, key, etag } };
+    const { etag, crc64, checksum, parts } = completed.value;
+    const location = `${baseUrl}/${urlEncoded(key)}`;
+    return { crc64, result: { location, bucket: bucket.name, key, etag, checksum: shownChecksum(checksum, parts) } };
   },
 );

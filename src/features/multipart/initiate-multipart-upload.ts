@@ -1,9 +1,16 @@
 /** Initiate Multipart Upload: names an upload that parts can then be sent to. */
 
 import type { InitiatedDocument } from "../../operations/documents.ts";
+import {
+  checksumAlgorithmField,
+  checksumTypeField,
+  uploadChecksum,
+  uploadChecksumHeaders,
+} from "../../operations/checksums.ts";
 import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { checksumSections } from "../../store/checksums.ts";
 import { makeUploadId } from "../../store/uploads.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
@@ -22,17 +29,21 @@ export const initiateMultipartUpload = operation(
       stored: group(storedHeaderFields),
       metadata: metadataField,
       storageClass: storageClassField,
+      checksumAlgorithm: checksumAlgorithmField,
+      checksumType: checksumTypeField,
     },
     output: {
+      checksum: out.headers("x-amz-checksum-algorithm and x-amz-checksum-type"),
       result: out.xml("InitiateMultipartUploadResult", ({ bucket, key, uploadId }: InitiatedDocument) =>
         el("InitiateMultipartUploadResult", leaf("Bucket", bucket), leaf("Key", key), leaf("UploadId", uploadId)),
       ),
     },
     status: 200,
-    errors: ["NoSuchBucket"],
+    errors: ["InvalidRequest", "NoSuchBucket"],
   },
   async (context, input) => {
     const { bucket, clock, key, random, store } = context;
+    const checksum = uploadChecksum(input.checksumAlgorithm, input.checksumType);
     const initiatedMs = clock.now();
     const uin = ownerOf(context);
     const uploadId = makeUploadId(initiatedMs, random);
@@ -45,9 +56,12 @@ export const initiateMultipartUpload = operation(
         storageClass: input.storageClass,
         headers: storedHeaders(input.stored, key),
         metadata: input.metadata,
-        sections: [],
+        sections: checksumSections(checksum),
       });
     });
-    return { result: { bucket: bucket.name, key, uploadId } };
+    return {
+      checksum: uploadChecksumHeaders(checksum),
+      result: { bucket: bucket.name, key, uploadId },
+    };
   },
 );

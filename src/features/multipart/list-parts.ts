@@ -1,10 +1,12 @@
 /** List Parts: a page of the parts that an unfinished upload has. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
+import { shownChecksum } from "../../operations/checksums.ts";
 import type { PartsDocument } from "../../operations/documents.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { keptChecksum } from "../../store/checksums.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import { encodingTypeField, PAGE_SIZE_MAX } from "../listing/model.ts";
@@ -14,7 +16,7 @@ import { uploadName } from "./open-upload.ts";
 /** Order and presence of the elements are the service's. (list-parts page; protocol reference §7) */
 function listPartsResult(page: PartsDocument): XmlNode {
   const { url, encode } = nameEncoding(page.encodeNames, [page.key]);
-  const { parts, truncated } = page.found;
+  const { parts, truncated } = page;
   return el(
     "ListPartsResult",
     leaf("Bucket", page.bucket),
@@ -78,7 +80,9 @@ export const listParts = operation(
         upload,
         marker,
         maxParts,
-        found,
+        parts: found.parts.map((part) => ({ ...part, checksum: shownChecksum(keptChecksum(part.sections)) })),
+        truncated: found.truncated,
+        checksum: shownChecksum(keptChecksum(upload.sections)),
       },
     };
   },

@@ -7,7 +7,8 @@ import type { Limits } from "../../limits.ts";
 import { header, query } from "../../operations/input-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import { isUploadId } from "../../store/uploads.ts";
-import { children, faultAt, requiredInteger, requiredText } from "../../xml/decode.ts";
+import { type ChecksumClaim, namedChecksum } from "../../operations/checksums.ts";
+import { children, faultAt, requiredInteger, requiredText, text } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 import { el, leaf, type XmlNode } from "../../xml/write.ts";
 import type { ByteRange } from "../object/model.ts";
@@ -60,12 +61,15 @@ export interface NamedPart {
   readonly number: number;
   /** Without quotes, in lower case; any text, since a wrong one is InvalidPart. */
   readonly etag: string;
+  /** What the client takes for the part's checksum; undefined where it names none. */
+  readonly checksum: ChecksumClaim | undefined;
 }
 
 /**
  * The parts a `<CompleteMultipartUpload>` names, strictly ascending and at least one. Gaps are accepted. Throws XmlFault
  * for a document without a part or with a part number below 1 (captured from the service: MalformedXML), and CosError
- * InvalidArgument for a number above `limits.partsMax`, InvalidPartOrder for numbers that do not ascend.
+ * InvalidArgument for a number above `limits.partsMax`, InvalidPartOrder for numbers that do not ascend, InvalidRequest
+ * for a checksum that is none.
  */
 export function decodeNamedParts(root: XmlElement, limits: Limits): readonly NamedPart[] {
   const elements = children(root, "Part");
@@ -80,7 +84,11 @@ export function decodeNamedParts(root: XmlElement, limits: Limits): readonly Nam
     }
     if (number <= last) throw refuse("InvalidPartOrder");
     last = number;
-    return { number, etag: bareEtag(requiredText(element, "ETag")) };
+    return {
+      number,
+      etag: bareEtag(requiredText(element, "ETag")),
+      checksum: namedChecksum((name) => text(element, name)),
+    };
   });
 }
 

@@ -1,12 +1,14 @@
 /** Upload Part - Copy: makes a part of another object's bytes, which both then share. */
 
 import { formatIsoMillis } from "../../http/dates.ts";
+import { shownChecksum } from "../../operations/checksums.ts";
 import type { CopiedPartDocument } from "../../operations/documents.ts";
 import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { checksumSections, keptChecksum } from "../../store/checksums.ts";
 import { el, leaf } from "../../xml/write.ts";
-import { COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "../copy/model.ts";
+import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "../copy/model.ts";
 import { partNumberField, sourceRangeField, uploadIdField } from "./model.ts";
 import { storePart, uploadName } from "./open-upload.ts";
 
@@ -36,7 +38,9 @@ export const uploadPartCopy = operation(
   async (context, input) => {
     const { clock, limits, refuse, store } = context;
     const name = uploadName(context, input.uploadId);
-    if ((await store.uploads.find(name)) === undefined) throw refuse("NoSuchUpload");
+    const upload = await store.uploads.find(name);
+    if (upload === undefined) throw refuse("NoSuchUpload");
+    const wanted = keptChecksum(upload.sections)?.algorithm;
 
     return await withSource(context, input.source, async (source) => {
       const range = input.range ?? { start: 0, end: source.object.size };
@@ -44,9 +48,11 @@ export const uploadPartCopy = operation(
       if (range.end - range.start > limits.singleUploadBytesMax) throw refuse("EntityTooLarge");
       const digests = await digestsOfSource(store, source.object, range);
       const pending = await store.bodies.share(source.object.body, range.start, range.end, source.row);
+      const checksum = wanted && (await checksumOfSource(store, source.object, range, wanted));
       const modifiedMs = clock.now();
-      await storePart(context, name, input.partNumber, pending, { ...digests, modifiedMs });
-      return { result: { etag: digests.md5, modifiedMs } };
+      const sections = checksumSections(checksum);
+      await storePart(context, name, input.partNumber, pending, { ...digests, modifiedMs, sections });
+      return { result: { etag: digests.md5, modifiedMs, checksum: shownChecksum(checksum) } };
     });
   },
 );

@@ -1,7 +1,9 @@
 /** Upload Part: stores one part of an upload, in place of the one that had its number. */
 
+import { checksumHeaders, checksumOutput } from "../../operations/checksums.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { checksumSections, keptChecksum } from "../../store/checksums.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "../object/take-body.ts";
 import { partNumberField, uploadIdField } from "./model.ts";
 import { storePart, uploadName } from "./open-upload.ts";
@@ -19,17 +21,30 @@ export const uploadPart = operation(
       uploadId: uploadIdField,
       ...bodyFields,
     },
-    output: { etag: out.quoted("ETag"), crc64: out.integer("x-cos-hash-crc64ecma") },
+    output: { etag: out.quoted("ETag"), crc64: out.integer("x-cos-hash-crc64ecma"), checksum: checksumOutput },
     status: 200,
     errors: [...BODY_ERRORS, "NoSuchBucket", "NoSuchUpload"],
   },
   async (context, input) => {
     const { clock, refuse, store } = context;
     const name = uploadName(context, input.uploadId);
-    if ((await store.uploads.find(name)) === undefined) throw refuse("NoSuchUpload");
-    const bytes = await takeBody(context, input);
+    const upload = await store.uploads.find(name);
+    if (upload === undefined) throw refuse("NoSuchUpload");
+    const wanted = keptChecksum(upload.sections)?.algorithm;
+    const sent = input.checksum?.algorithm;
+    if (wanted !== undefined && sent !== undefined && sent !== wanted) {
+      throw refuse("InvalidRequest", {
+        message: `Checksum Type mismatch occurred, expected checksum Type: ${wanted.toLowerCase()}, actual checksum Type: ${sent.toLowerCase()}`,
+      });
+    }
+    const bytes = await takeBody(context, input, wanted);
     const md5 = bytes.md5.toString("hex");
-    await storePart(context, name, input.partNumber, bytes, { md5, crc64: bytes.crc64, modifiedMs: clock.now() });
-    return { etag: md5, crc64: bytes.crc64 };
+    await storePart(context, name, input.partNumber, bytes, {
+      md5,
+      crc64: bytes.crc64,
+      modifiedMs: clock.now(),
+      sections: checksumSections(bytes.checksum),
+    });
+    return { etag: md5, crc64: bytes.crc64, checksum: checksumHeaders(bytes.checksum)?.slice(0, 1) };
   },
 );

@@ -1,15 +1,19 @@
 /** GET Object: an object's bytes, whole or a range of them. */
 
+import { checksumModeField, checksumOutput } from "../../operations/checksums.ts";
 import { group, header } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";
 import {
+  checksumOfObject,
   conditionFields,
   describeObject,
   evaluateConditions,
   objectOutput,
+  partField,
+  partOfObject,
   overrideFields,
   rangeStands,
   readRange,
@@ -30,14 +34,18 @@ export const getObject = operation(
     input: {
       conditions: group(conditionFields),
       range: header.text("Range", "bytes=first-last"),
+      part: partField,
       ifRange: header.text("If-Range", "an ETag or a date"),
       overrides: group(overrideFields),
+      checksumMode: checksumModeField,
     },
     output: {
       status: out.status("206 for a range, 304 when a condition finds the object unchanged"),
       acceptRanges: out.text("Accept-Ranges"),
       contentRange: out.text("Content-Range"),
       object: out.group(objectOutput),
+      checksum: checksumOutput,
+      partsCount: out.integer("x-amz-mp-parts-count"),
       bytes: out.bytes(),
     },
     status: 200,
@@ -45,20 +53,32 @@ export const getObject = operation(
   },
   async (
     { bucket, caller, key, object: authorised, refuse, store },
-    { conditions, ifRange, overrides, range: rangeText },
+    { checksumMode, conditions, ifRange, overrides, part: number, range: rangeText },
   ) => {
     if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
       throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
+    }
+    if (number !== undefined && rangeText !== undefined) {
+      throw refuse("InvalidRequest", { message: "Cannot specify both Range header and partNumber query parameter" });
     }
     const answer = async (object: ObjectRecord) => {
       const described = describeObject(object, overrides);
       const verdict = evaluateConditions(conditions, object);
       if (verdict === "failed") throw refuse("PreconditionFailed");
       if (verdict === "unchanged") {
-        return { status: 304, acceptRanges: "bytes", contentRange: undefined, object: described, bytes: undefined };
+        return {
+          status: 304,
+          acceptRanges: "bytes",
+          contentRange: undefined,
+          object: described,
+          checksum: undefined,
+          partsCount: undefined,
+          bytes: undefined,
+        };
       }
 
-      const range = readRange(rangeStands(ifRange, object) ? rangeText : undefined, object.size);
+      const part = number === undefined ? undefined : partOfObject(object, number);
+      const range = part ?? readRange(rangeStands(ifRange, object) ? rangeText : undefined, object.size);
       if (range === "unsatisfiable") {
         throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
       }
@@ -69,6 +89,8 @@ export const getObject = operation(
         acceptRanges: "bytes",
         contentRange: range === "whole" ? undefined : `bytes ${start}-${end - 1}/${object.size}`,
         object: described,
+        checksum: checksumMode && range === "whole" ? checksumOfObject(object) : undefined,
+        partsCount: part?.parts,
         bytes: Buffer.isBuffer(content) ? content : { length: end - start, chunks: content },
       };
     };

@@ -1,9 +1,18 @@
 /** HEAD Object: what GET tells about an object, without its bytes. */
 
+import { checksumModeField, checksumOutput } from "../../operations/checksums.ts";
 import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
-import { conditionFields, describeObject, evaluateConditions, objectOutput } from "./model.ts";
+import {
+  checksumOfObject,
+  conditionFields,
+  partField,
+  partOfObject,
+  describeObject,
+  evaluateConditions,
+  objectOutput,
+} from "./model.ts";
 
 export const headObject = operation(
   {
@@ -14,26 +23,33 @@ export const headObject = operation(
     authentication: ["header", "query", "anonymous"],
     permission: "read",
     loads: "object",
-    input: { conditions: group(conditionFields) },
+    input: { conditions: group(conditionFields), checksumMode: checksumModeField, part: partField },
     output: {
-      status: out.status("304 when a condition finds the object unchanged"),
+      status: out.status("206 for a part, 304 when a condition finds the object unchanged"),
       acceptRanges: out.text("Accept-Ranges"),
+      contentRange: out.text("Content-Range"),
       contentLength: out.length(),
       object: out.group(objectOutput),
+      checksum: checksumOutput,
+      partsCount: out.integer("x-amz-mp-parts-count"),
     },
     status: 200,
-    errors: ["NoSuchKey", "PreconditionFailed"],
+    errors: ["InvalidRange", "NoSuchKey", "PreconditionFailed"],
   },
-  async ({ object, refuse }, { conditions }) => {
+  async ({ object, refuse }, { checksumMode, conditions, part: number }) => {
     if (object === undefined) throw refuse("NoSuchKey");
     const verdict = evaluateConditions(conditions, object);
     if (verdict === "failed") throw refuse("PreconditionFailed");
     const unchanged = verdict === "unchanged";
+    const part = unchanged || number === undefined ? undefined : partOfObject(object, number);
     return {
-      status: unchanged ? 304 : 200,
+      status: unchanged ? 304 : part === undefined ? 200 : 206,
       acceptRanges: "bytes",
-      contentLength: unchanged ? undefined : object.size,
+      contentRange: part && object.size > 0 ? `bytes ${part.start}-${part.end - 1}/${object.size}` : undefined,
+      contentLength: unchanged ? undefined : part === undefined ? object.size : part.end - part.start,
       object: describeObject(object),
+      checksum: checksumMode && !unchanged ? checksumOfObject(object) : undefined,
+      partsCount: part?.parts,
     };
   },
 );

@@ -9,13 +9,23 @@
  * Headers of features that are not built answer NotImplemented by name; other `x-cos-` headers that no page knows are
  * ignored, as the service does, but `x-cos-meta-` with no name after it is InvalidArgument. An object belongs to the
  * account that uploaded it, whichever way it was uploaded, and to the bucket's owner where that was nobody known.
+ * `If-None-Match: *` and `If-Match` of a PUT, a copy or a completion hold when the object is stored, in every dialect.
+ * Checksums of S3's (`x-amz-checksum-*`) are verified, kept and answered; without one from the client none is made.
  */
 
 import type { Operation } from "../../operations/operation.ts";
 import { deleteMultipleObjects } from "./delete-multiple-objects.ts";
 import { deleteObject } from "./delete-object.ts";
+import { getObjectAttributes } from "./get-object-attributes.ts";
 import { getObject } from "./get-object.ts";
 import { headObject } from "./head-object.ts";
 import { putObject } from "./put-object.ts";
 
-export const operations: readonly Operation[] = [putObject, getObject, headObject, deleteObject, deleteMultipleObjects];
+export const operations: readonly Operation[] = [
+  putObject,
+  getObject,
+  getObjectAttributes,
+  headObject,
+  deleteObject,
+  deleteMultipleObjects,
+];

@@ -3,9 +3,11 @@
 import { refuse } from "../../errors/cos-error.ts";
 import { parseHttpDate } from "../../http/dates.ts";
 import type { Limits } from "../../limits.ts";
+import { checksumHeaders } from "../../operations/checksums.ts";
 import { header, headersWithPrefix, query } from "../../operations/input-fields.ts";
 import { isHeaderText, out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
+import { keptChecksum, keptParts } from "../../store/checksums.ts";
 import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
 import { contentTypeOf } from "./content-types.ts";
 
@@ -138,6 +140,69 @@ export function evaluateConditions(
     return "unchanged";
   }
   return "proceed";
+}
+
+/** The header fields that tell the checksum an object is kept with, if it is. */
+export function checksumOfObject(object: Pick<ObjectRecord, "sections">): ReturnType<typeof checksumHeaders> {
+  return checksumHeaders(keptChecksum(object.sections), keptParts(object.sections)?.length);
+}
+
+/** Conditions of writes, held against what stands under the key when the object is stored. */
+export const writeConditionFields = {
+  ifMatch: header.text("If-Match", "an ETag; the object must be there with it"),
+  ifNoneMatch: { ...header.text("If-None-Match", "*; no object may be there"), errors: ["NotImplemented"] as const },
+};
+
+/** Values of the two conditions. */
+export interface WriteConditions {
+  readonly ifMatch: string | undefined;
+  readonly ifNoneMatch: string | undefined;
+}
+
+/** The refusals of `refuseWrite`, for the declarations of its callers. */
+export const WRITE_CONDITION_ERRORS = ["NoSuchKey", "NotImplemented", "PreconditionFailed"] as const;
+
+/**
+ * Refuses a write whose conditions do not hold: PreconditionFailed, or NoSuchKey where an ETag is asked for and there is
+ * no object; NotImplemented for an If-None-Match other than `*`. To be called in the transaction that stores, with what
+ * that has read: of two writers that both want to be the first, one is.
+ */
+export function refuseWrite(
+  { ifMatch, ifNoneMatch }: WriteConditions,
+  present: { readonly etag: string } | undefined,
+): void {
+  if (ifNoneMatch !== undefined) {
+    if (ifNoneMatch.trim() !== "*") {
+      throw refuse("NotImplemented", { message: "If-None-Match of a write other than * is not implemented." });
+    }
+    if (present !== undefined) throw refuse("PreconditionFailed");
+  }
+  if (ifMatch === undefined) return;
+  if (present === undefined) throw refuse("NoSuchKey");
+  if (!listNames(ifMatch, present.etag)) throw refuse("PreconditionFailed");
+}
+
+/** Number of a part to read, as the S3 dialect passes it on; `partNumber` alone would be half of an upload's name. */
+export const partField = query.integer("x-amz-part-number", { min: 1, max: 2 ** 31 - 1 });
+
+/** The bytes of one of the parts that an object was made of, and how many parts there are. */
+export interface PartOfObject extends ByteRange {
+  /** Undefined for an object that was not made of parts: all of it is its first one. */
+  readonly parts: number | undefined;
+}
+
+/** Finds a part. Throws CosError InvalidRange, with S3's code for it, where there is no such part. */
+export function partOfObject(object: Pick<ObjectRecord, "sections" | "size" | "etag">, number: number): PartOfObject {
+  const parts = keptParts(object.sections);
+  if (parts === undefined && number === 1 && !object.etag.includes("-")) {
+    return { start: 0, end: object.size, parts: undefined };
+  }
+  let start = 0;
+  for (const part of parts ?? []) {
+    if (part.number === number) return { start, end: start + part.size, parts: parts?.length };
+    start += part.size;
+  }
+  throw refuse("InvalidRange", { message: "The requested partnumber is not satisfiable", s3: "InvalidPartNumber" });
 }
 
 /** Part of an object: bytes from `start` up to, not including, `end`. */

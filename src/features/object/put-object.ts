@@ -3,7 +3,16 @@
 import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
-import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "./model.ts";
+import { checksumHeaders, checksumOutput } from "../../operations/checksums.ts";
+import { checksumSections } from "../../store/checksums.ts";
+import {
+  metadataField,
+  storageClassField,
+  storedHeaderFields,
+  storedHeaders,
+  WRITE_CONDITION_ERRORS,
+  writeConditionFields,
+} from "./model.ts";
 import { ownerOf, storeObject } from "./store-object.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "./take-body.ts";
 
@@ -19,16 +28,17 @@ export const putObject = operation(
       stored: group(storedHeaderFields),
       metadata: metadataField,
       storageClass: storageClassField,
+      conditions: group(writeConditionFields),
       ...bodyFields,
     },
-    output: { etag: out.quoted("ETag"), crc64: out.integer("x-cos-hash-crc64ecma") },
+    output: { etag: out.quoted("ETag"), crc64: out.integer("x-cos-hash-crc64ecma"), checksum: checksumOutput },
     status: 200,
-    errors: [...BODY_ERRORS, "NoSuchBucket"],
+    errors: [...BODY_ERRORS, ...WRITE_CONDITION_ERRORS, "NoSuchBucket"],
   },
   async (context, input) => {
     const bytes = await takeBody(context, input);
     const etag = bytes.md5.toString("hex");
-    await storeObject(context, bytes, {
+    const facts = {
       etag,
       crc64: bytes.crc64,
       modifiedMs: context.clock.now(),
@@ -37,7 +47,9 @@ export const putObject = operation(
       ownerUin: ownerOf(context),
       headers: storedHeaders(input.stored, context.key),
       metadata: input.metadata,
-    });
-    return { etag, crc64: bytes.crc64 };
+      sections: checksumSections(bytes.checksum),
+    } as const;
+    await storeObject(context, bytes, facts, input.conditions);
+    return { etag, crc64: bytes.crc64, checksum: checksumHeaders(bytes.checksum) };
   },
 );

@@ -4,21 +4,26 @@ import type { OperationContext } from "../../operations/operation.ts";
 import { keeping, type PendingBody } from "../../store/bodies.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NewObject } from "../../store/objects.ts";
+import { refuseWrite, type WriteConditions } from "./model.ts";
+
+const UNCONDITIONAL: WriteConditions = { ifMatch: undefined, ifNoneMatch: undefined };
 
 /**
  * Stores an object whose bytes are at hand, in place of the one under the context's key, and gives the bytes back when
- * it is refused. Raises NoSuchBucket when the bucket was deleted since it was authorised.
+ * it is refused. Raises NoSuchBucket when the bucket was deleted since it was authorised, and what `refuseWrite` does.
  */
 export async function storeObject(
   { bucket, key, store }: Pick<OperationContext, "bucket" | "key" | "store">,
   pending: PendingBody,
-  facts: Omit<NewObject, "body" | "size" | "sections">,
+  facts: Omit<NewObject, "body" | "size">,
+  conditions: WriteConditions = UNCONDITIONAL,
 ): Promise<void> {
-  const record: NewObject = { ...facts, size: pending.body.size, body: pending.body, sections: [] };
+  const record: NewObject = { ...facts, size: pending.body.size, body: pending.body };
   await keeping(pending, () =>
     store.transact([objectKey(bucket.id, key)], async (tx) => {
       await store.buckets.requireSame(tx, bucket);
       const previous = await store.objects.findIn(tx, bucket.id, key);
+      refuseWrite(conditions, previous);
       await pending.addTo(tx);
       store.objects.put(tx, bucket.id, key, record, previous);
     }),

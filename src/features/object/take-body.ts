@@ -3,8 +3,10 @@
 import { refuse } from "../../errors/cos-error.ts";
 import type { ErrorId } from "../../errors/catalogue.ts";
 import { bodyStream, header } from "../../operations/input-fields.ts";
+import { checksumField, summedBody } from "../../operations/checksums.ts";
 import type { InputOf, OperationContext } from "../../operations/operation.ts";
 import type { IngestedBody } from "../../store/bodies.ts";
+import type { ChecksumAlgorithm, KeptChecksum } from "../../store/checksums.ts";
 
 /** The input fields of a body and its digests. */
 export const bodyFields = {
@@ -12,6 +14,7 @@ export const bodyFields = {
   contentSha1: header.sha1("x-cos-content-sha1"),
   // What S3 clients tell beside Content-Length: the length of the bytes themselves, without any framing of theirs.
   size: header.integer("x-amz-decoded-content-length", { min: 0, max: Number.MAX_SAFE_INTEGER }),
+  checksum: checksumField,
   body: bodyStream(),
 };
 
@@ -20,35 +23,47 @@ export const BODY_ERRORS = [
   "BadDigest",
   "EntitySizeNotMatch",
   "EntityTooLarge",
+  "InvalidRequest",
   "InvalidSHA1Digest",
 ] as const satisfies readonly ErrorId[];
+
+/** A body that was taken in, with the checksum that its client knows it by. */
+export type TakenBody = IngestedBody & { readonly checksum: KeptChecksum | undefined };
 
 /**
  * Takes a body in. Nothing is kept of one that has another digest or size than its request says (BadDigest,
  * InvalidSHA1Digest, EntitySizeNotMatch) or is too long for one request (EntityTooLarge). Sizes are decided before the
  * first byte when the length is told.
+ * @param computed The checksum to compute where the client sends none.
  */
 export async function takeBody(
   { limits, store }: Pick<OperationContext, "limits" | "store">,
-  { body, contentMd5, contentSha1, size }: InputOf<typeof bodyFields>,
-): Promise<IngestedBody> {
+  { body, checksum: claim, contentMd5, contentSha1, size }: InputOf<typeof bodyFields>,
+  computed?: ChecksumAlgorithm,
+): Promise<TakenBody> {
   if (size !== undefined && body.declaredLength !== undefined && body.declaredLength !== size) {
     throw refuse("EntitySizeNotMatch");
   }
-  const bytes = await store.bodies.ingest(body, {
+  const asked = claim ?? (computed === undefined ? undefined : { algorithm: computed, value: undefined });
+  const summed = asked === undefined ? undefined : summedBody(body, asked);
+  const bytes = await store.bodies.ingest(summed ?? body, {
     sha1: contentSha1 !== undefined,
     bytesMax: limits.singleUploadBytesMax,
     over: "EntityTooLarge",
   });
-  const fault = faultOf(bytes, { contentMd5, contentSha1, size });
-  if (fault === undefined) return bytes;
-  await bytes.discard();
-  throw refuse(fault);
+  try {
+    const fault = faultOf(bytes, { contentMd5, contentSha1, size });
+    if (fault !== undefined) throw refuse(fault);
+    return { ...bytes, checksum: summed?.checksum() };
+  } catch (error) {
+    await bytes.discard();
+    throw error;
+  }
 }
 
 function faultOf(
   bytes: IngestedBody,
-  { contentMd5, contentSha1, size }: Omit<InputOf<typeof bodyFields>, "body">,
+  { contentMd5, contentSha1, size }: Omit<InputOf<typeof bodyFields>, "body" | "checksum">,
 ): (typeof BODY_ERRORS)[number] | undefined {
   if (size !== undefined && bytes.body.size !== size) return "EntitySizeNotMatch";
   if (contentMd5 !== undefined && !contentMd5.equals(bytes.md5)) return "BadDigest";
