@@ -24,7 +24,10 @@ afterAll(() => {
   for (const made of folders) rmSync(made, { recursive: true });
 });
 
-/** The command as a person runs it, in `cwd`, with nothing of our own environment's settings. */
+/**
+ * The command as a person runs it, in `cwd`, with nothing of our own environment's settings. It serves with one process,
+ * as that is what most is asked of here, where `env` does not say otherwise.
+ */
 function cosbox(
   args: readonly string[],
   { cwd = folder(), env = {} }: { cwd?: string; env?: Record<string, string> } = {},
@@ -32,7 +35,7 @@ function cosbox(
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("COSBOX_"));
   const child = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
     cwd,
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: { ...Object.fromEntries(inherited), COSBOX_WORKERS: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   running.add(child);

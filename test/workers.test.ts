@@ -8,6 +8,7 @@ import { Agent, request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { defaultWorkers } from "../src/cli/default-workers.ts";
 import { signCos } from "../src/dialects/cos/sign.ts";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../src/config/settings.ts";
 import { localBlobs } from "../src/engines/blobs/local.ts";
@@ -258,6 +259,21 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
     assert.deepEqual(problems, []);
     assert.ok(answered > 50, `${answered} requests`);
     end();
+  });
+
+  it("are one for each core when nobody says how many, and all end with the first", async () => {
+    const alone = freshFolder();
+    const started = cosbox(alone);
+    const { ask, end } = client(await started.port());
+    assert.equal((await ask("GET", "")).status, 404);
+    end();
+    const wanted = defaultWorkers();
+    const pids = () => (wanted === 1 ? [started.pid] : started.workers());
+    await until("all have begun", () => pids().length === wanted);
+    const all = pids();
+    started.signal("SIGINT");
+    assert.equal(await started.exited, 0);
+    await until("none is left", () => !all.some(isRunning));
   });
 
   it("stop with the first of them, and leave nothing behind", async () => {

@@ -43,8 +43,10 @@ function withSettings(command: Command, names: readonly SettingName[] = SETTING_
 
 async function load(flags: Record<string, unknown>, shell: Shell) {
   const { loadSettings } = await import("../config/load-settings.ts");
+  const { defaultWorkers } = await import("./default-workers.ts");
+  const defaults = { workers: defaultWorkers() };
   const file = (flags["config"] as string | undefined) ?? (shell.env["COSBOX_CONFIG"] || undefined);
-  return loadSettings({ flags, env: shell.env, cwd: shell.cwd(), ...(file === undefined ? {} : { file }) });
+  return loadSettings({ defaults, flags, env: shell.env, cwd: shell.cwd(), ...(file === undefined ? {} : { file }) });
 }
 
 /** What a command of `addMaintenance` came to. */

@@ -184,7 +184,7 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     form: "number",
     flag: "--workers <count>",
     env: "COSBOX_WORKERS",
-    about: "server processes that share the data folder; always 1 with --memory",
+    about: "server processes that share the data folder; one per core unless told, always 1 with --memory",
   },
   profile: {
     default: "development",

@@ -225,14 +225,15 @@ export async function startWorkerProcesses<Start>(options: WorkerProcessesOption
     clearInterval(keepAlive);
   }
 
-  const starting = Array.from({ length: count }, begin);
+  // The first has every core to start with, so that there are answers as soon as can be; the others follow.
   try {
-    await Promise.race(starting.map(({ ready }) => ready));
+    await begin().ready;
   } catch (error) {
     stopped = stopAll(0);
     await stopped;
     throw error;
   }
+  while (serving() < count) begin();
   if (address === undefined) throw new Error("a server process listens nowhere");
   return {
     ...address,
