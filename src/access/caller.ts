@@ -48,9 +48,19 @@ export function rootCredential(
   return { secretId, secretKey, uin, user: uin, appid, published, policies: [] };
 }
 
+/** Callers by their pair, made once for each way of signing: a pair signs many requests. */
+const callers = new WeakMap<Credential, Map<SignedVia, AccountCaller>>();
+
 /** A caller who has signed with this pair. */
-export function callerWith({ secretKey: _secret, ...known }: Credential, via: SignedVia): AccountCaller {
-  return { kind: "account", via, ...known };
+export function callerWith(credential: Credential, via: SignedVia): AccountCaller {
+  let known = callers.get(credential);
+  if (known === undefined) callers.set(credential, (known = new Map()));
+  let caller = known.get(via);
+  if (caller === undefined) {
+    const { secretKey: _secret, ...open } = credential;
+    known.set(via, (caller = { kind: "account", via, ...open }));
+  }
+  return caller;
 }
 
 /** Whether this is a root account itself, by permanent or by temporary keys. */

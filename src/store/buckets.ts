@@ -103,11 +103,32 @@ function deletionNamed(token: number): string {
   return `deletion ${token}`;
 }
 
+/** Records that are kept decoded. */
+const DECODED_MAX = 256;
+
+/** Decodes buckets, and keeps the last ones: every request reads its bucket's row, which hardly ever changes. */
+function decoder(): (value: Buffer) => BucketRecord {
+  const last = new Map<string, { readonly value: Buffer; readonly bucket: BucketRecord }>();
+  return (value) => {
+    const id = value.toString("latin1", 0, DECODED_BY_BYTES);
+    const known = last.get(id);
+    if (known?.value.equals(value)) return known.bucket;
+    const bucket = decodeBucket(value);
+    if (known === undefined && last.size >= DECODED_MAX) last.clear();
+    last.set(id, { value, bucket });
+    return bucket;
+  };
+}
+
+/** The beginning of a bucket's row, with its id. */
+const DECODED_BY_BYTES = 9;
+
 /** Names read at a time when buckets are listed. */
 const NAMES_MAX = 1_000;
 
 export function buckets(options: BucketsOptions): Buckets {
   const { metadata, transact, clock, random, identities, underWay, elsewhere } = options;
+  const decoded = decoder();
 
   async function findMany(names: readonly string[]): Promise<readonly (BucketRecord | undefined)[]> {
     if (names.length === 0) return [];
@@ -116,14 +137,14 @@ export function buckets(options: BucketsOptions): Buckets {
     const records = new Map(possible.map((name, at) => [name, found[at]?.[0]]));
     return names.map((name) => {
       const row = records.get(name);
-      return row && decodeBucket(row.value);
+      return row && decoded(row.value);
     });
   }
 
   async function require(tx: Transaction, name: string): Promise<BucketRecord | undefined> {
     const value = await tx.get(bucketKey(name));
     if (value === undefined) return undefined;
-    const bucket = decodeBucket(value);
+    const bucket = decoded(value);
     if (bucket.state.kind === "normal") return bucket;
     const { incarnation, token } = bucket.state;
     const work = deletionNamed(token);
@@ -226,7 +247,7 @@ export function buckets(options: BucketsOptions): Buckets {
       if (!canName(name)) return undefined;
       const [rows] = await metadata.read([pointRange(bucketKey(name))]);
       const row = rows?.[0];
-      return row && decodeBucket(row.value);
+      return row && decoded(row.value);
     },
 
     async list(uin, marker, limit) {

@@ -112,6 +112,19 @@ export class ByteWriter {
   }
 }
 
+/** A short text that most rows share, kept so that it need not be decoded again for each of a thousand of them. */
+export interface SharedText {
+  bytes: Buffer;
+  text: string;
+}
+
+export function sharedText(): SharedText {
+  return { bytes: Buffer.alloc(0), text: "" };
+}
+
+/** Lengths below it take one byte. */
+const SHARED_LENGTH_MAX = 0x7f;
+
 /** Reads a record from its start; whatever would run over its end throws RecordDamaged. */
 export class ByteReader {
   readonly #buffer: Buffer;
@@ -194,6 +207,25 @@ export class ByteReader {
     const length = this.#length();
     const at = this.#take(length);
     return this.#buffer.toString("utf8", at, at + length);
+  }
+
+  /** The same for a text that is probably the one that was read last into `last`. */
+  shared(last: SharedText): string {
+    const buffer = this.#buffer;
+    const at = this.#at + 1;
+    const { bytes } = last;
+    const { length } = bytes;
+    if (length <= SHARED_LENGTH_MAX && buffer[at - 1] === length && at + length <= buffer.length) {
+      let same = 0;
+      while (same < length && buffer[at + same] === bytes[same]) same++;
+      if (same === length) {
+        this.#at = at + length;
+        return last.text;
+      }
+    }
+    last.text = this.text();
+    last.bytes = Buffer.from(last.text);
+    return last.text;
   }
 
   #length(): number {

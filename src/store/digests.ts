@@ -51,6 +51,7 @@ export function bodyDigests(
 /** Digests of a body that lies in one piece, without a stream's bookkeeping. Made for bodies up to about 64 KiB. */
 export function digestsOf(body: Uint8Array, options: { readonly sha1?: boolean } = {}): Digests {
   const md5 = hash("md5", body, "buffer");
-  const sha1 = options.sha1 ? { sha1: hash("sha1", body, "buffer") } : undefined;
-  return { md5, crc64: crc64Of(body), size: body.length, ...sha1 };
+  const crc64 = crc64Of(body);
+  const { length: size } = body;
+  return options.sha1 ? { md5, crc64, size, sha1: hash("sha1", body, "buffer") } : { md5, crc64, size };
 }

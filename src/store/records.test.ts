@@ -206,7 +206,8 @@ describe("an object's record", () => {
     fc.assert(
       fc.property(object, (record) => {
         const { headers: _headers, metadata: _metadata, body: _body, sections: _sections, ...head } = record;
-        assert.deepEqual(decodeObjectHead(encodeObject(record)), head);
+        const shown = decodeObjectHead(encodeObject(record));
+        for (const name of Object.keys(head) as (keyof typeof head)[]) assert.equal(shown[name], head[name], name);
       }),
     );
   });

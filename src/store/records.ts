@@ -6,7 +6,7 @@
  * bytes. An old version keeps a section it does not know, unless its tag is 128 or more: such a section changes what
  * the rest means (encryption, a lock), so the record is refused instead of being misread.
  */
-import { ByteReader, ByteWriter, RecordDamaged } from "./bytes.ts";
+import { ByteReader, ByteWriter, RecordDamaged, sharedText } from "./bytes.ts";
 
 /** Raised when a later version of the product wrote the record. */
 export class RecordFromNewerVersion extends Error {
@@ -452,6 +452,38 @@ export function encodeObject(record: ObjectRecord): Buffer {
   return writer.finish();
 }
 
+const lastStorageClass = sharedText();
+const lastOwnerUin = sharedText();
+
+/** The head of a row. The checksum, a big integer, is read when it is asked for: a list of a thousand rows needs none. */
+class RowHead implements ObjectHead {
+  readonly size: number;
+  readonly modifiedMs: number;
+  readonly sequence: number;
+  readonly etag: string;
+  readonly type: ObjectHead["type"];
+  readonly storageClass: string;
+  readonly ownerUin: string;
+  readonly #value: Buffer;
+
+  constructor(value: Buffer, flags: number, reader: ByteReader) {
+    const parts = value.readUInt16BE(AT_ETAG_PARTS);
+    const hash = value.toString("hex", AT_ETAG, AT_ETAG_PARTS);
+    this.#value = value;
+    this.size = value.readUIntBE(AT_SIZE, 6);
+    this.modifiedMs = value.readUIntBE(AT_MODIFIED, 6);
+    this.sequence = value.readUInt32BE(AT_SEQUENCE) * 2 ** 32 + value.readUInt32BE(AT_SEQUENCE + 4);
+    this.etag = parts === 0 ? hash : `${hash}-${parts}`;
+    this.type = flags & FLAG_APPENDABLE ? "appendable" : "normal";
+    this.storageClass = reader.shared(lastStorageClass);
+    this.ownerUin = reader.shared(lastOwnerUin);
+  }
+
+  get crc64(): bigint {
+    return this.#value.readBigUInt64BE(AT_CRC64);
+  }
+}
+
 function readHead(value: Buffer): { head: ObjectHead; reader: ByteReader } {
   const format = value[0] as number;
   if (value.length <= AT_STORAGE_CLASS) throw new RecordDamaged(`an object's record of ${value.length} bytes`);
@@ -459,19 +491,8 @@ function readHead(value: Buffer): { head: ObjectHead; reader: ByteReader } {
   if (format < 1) throw new RecordDamaged(`an object has format ${format}`);
   const flags = value[AT_FLAGS] as number;
   if (flags > FLAG_APPENDABLE) throw new RecordFromNewerVersion("an object");
-  const parts = value.readUInt16BE(AT_ETAG_PARTS);
-  const hash = value.toString("hex", AT_ETAG, AT_ETAG_PARTS);
   const reader = new ByteReader(value, AT_STORAGE_CLASS);
-  const head: ObjectHead = {
-    size: value.readUIntBE(AT_SIZE, 6),
-    modifiedMs: value.readUIntBE(AT_MODIFIED, 6),
-    sequence: value.readUInt32BE(AT_SEQUENCE) * 2 ** 32 + value.readUInt32BE(AT_SEQUENCE + 4),
-    etag: parts === 0 ? hash : `${hash}-${parts}`,
-    crc64: value.readBigUInt64BE(AT_CRC64),
-    type: flags & FLAG_APPENDABLE ? "appendable" : "normal",
-    storageClass: reader.text(),
-    ownerUin: reader.text(),
-  };
+  const head = new RowHead(value, flags, reader);
   return { head, reader };
 }
 

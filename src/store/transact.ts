@@ -134,6 +134,22 @@ function newRun(engine: MetadataEngine): Run {
     return found;
   }
 
+  async function get(key: Buffer): Promise<Buffer | undefined> {
+    checkRunning();
+    const name = key.toString("latin1");
+    const written = writes.get(name);
+    if (written !== undefined) return written.value;
+    let row = seen.get(name);
+    if (row === undefined) {
+      const found = (await look([pointRange(key)]))[0]?.[0];
+      // Two reads of one row may have been under way at once; the one that came back first is what was read.
+      row = seen.get(name) ?? { key, version: found?.version, value: found?.value };
+      seen.set(name, row);
+    }
+    const since = writes.get(name);
+    return since === undefined ? row.value : since.value;
+  }
+
   async function getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
     checkRunning();
     const names = keys.map((key) => key.toString("latin1"));
@@ -160,7 +176,7 @@ function newRun(engine: MetadataEngine): Run {
 
   return {
     tx: {
-      get: async (key) => (await getMany([key]))[0],
+      get,
       getMany,
       peek: async (range) => (await look([range]))[0] ?? [],
       set: (key, value) => write(key, value),

@@ -28,8 +28,8 @@ export function unsealed(key: Buffer, stored: Uint8Array, size: number): Buffer 
   const length = size - SUM_BYTES;
   if (length < 0) throw new RowDamaged(key);
   const value = Buffer.allocUnsafe(length);
-  // The database library's buffers have a `length` of their own, which Buffer's methods do not go by; this one is told.
-  value.set(Uint8Array.prototype.subarray.call(stored, 0, length));
+  // The database library's buffers have a `length` of their own, which Buffer's methods do not go by; this view is told.
+  value.set(new Uint8Array(stored.buffer, stored.byteOffset, length));
   if (readSum(stored, length) !== crc32(value, crc32(key))) throw new RowDamaged(key);
   return value;
 }

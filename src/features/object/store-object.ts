@@ -18,7 +18,23 @@ export async function storeObject(
   facts: Omit<NewObject, "body" | "size">,
   conditions: WriteConditions = UNCONDITIONAL,
 ): Promise<void> {
-  const record: NewObject = { ...facts, size: pending.body.size, body: pending.body };
+  const { etag, crc64, modifiedMs, storageClass, type, ownerUin, headers, metadata, sections } = facts;
+  const { body } = pending;
+  const { size } = body;
+  // Field by field, as in `Objects.put`.
+  const record: NewObject = {
+    size,
+    modifiedMs,
+    etag,
+    crc64,
+    type,
+    storageClass,
+    ownerUin,
+    headers,
+    metadata,
+    body,
+    sections,
+  };
   await keeping(pending, () =>
     store.transact([objectKey(bucket.id, key)], async (tx) => {
       await store.buckets.requireSame(tx, bucket);
