@@ -53,6 +53,15 @@ export const LIMITS = {
   /** Parameters in one query: `InvalidURI`. */
   queryParametersMax: 1000,
 
+  /** Bytes of a bucket's policy: `MalformedPolicy`. (policy page) */
+  policyBytesMax: 20 * 1024,
+  /** ACLs and policies that the buckets and objects of one account may have: `PolicyFull`. (limits page) */
+  attachmentsPerAccount: 1000,
+  /** Documents kept of one policy, the current one among them: `PolicyVersionFull`, unless the oldest gives way. */
+  policyVersionsMax: 5,
+  /** 1: the oldest document of a policy gives way to a new one; 0: a new one is refused. */
+  policyVersionsRollover: 1,
+
   /** How far the start of a signature may lie in the future, ms: `RequestTimeTooSkewed`. (signature page: 15 minutes) */
   signSkewMs: 15 * 60 * 1000,
 
@@ -108,6 +117,7 @@ export function limitBounds(name: LimitName): { readonly min: number; readonly m
   if (name === "partsMax") return { min: 1, max: 65_535 };
   // Such a body is held in memory until it is complete.
   if (name === "segmentBytesMax") return { min: 0, max: 16 * 1024 ** 2 };
+  if (name === "policyVersionsRollover") return { min: 0, max: 1 };
   if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };
   return { min: 1, max: Number.MAX_SAFE_INTEGER };

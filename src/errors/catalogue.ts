@@ -404,7 +404,6 @@ export const CATALOGUE = codes({
     feature: "policy",
     raisedWhen:
       "a bucket policy is not JSON, lacks a required element, has another version than 2.0, an unknown operator or a malformed resource, or exceeds 20 KB",
-    notYet: true,
   },
   MalformedPOSTRequest: {
     status: 400,
@@ -494,14 +493,12 @@ export const CATALOGUE = codes({
     seen: "known from the service's documents and the tests of its SDKs",
     feature: "policy",
     raisedWhen: "the account already has 1,000 ACLs and policies and the request would add one",
-    notYet: true,
   },
   PolicyVersionFull: {
     status: 400,
     message: "The number of policy versions exceeds the limit.",
     feature: "policy",
     raisedWhen: "a policy has its maximum of kept versions, the oldest may not be replaced, and another is put",
-    notYet: true,
   },
   RequestTimeout: {
     status: 400,
@@ -756,7 +753,6 @@ export const CATALOGUE = codes({
     message: "The specified policy version does not exist.",
     feature: "policy",
     raisedWhen: "the policy of a bucket that has none is read",
-    notYet: true,
   },
   NoSuchTagSet: {
     status: 404,

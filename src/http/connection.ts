@@ -2,6 +2,7 @@
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { CosError } from "../errors/cos-error.ts";
 import type { IncomingBody } from "./body.ts";
 import type { HeaderFields, RequestBody, RequestIds, WireRequest } from "./request.ts";
@@ -32,6 +33,11 @@ export class Connection {
   get remoteAddress(): string {
     this.#remoteAddress ??= this.socket.remoteAddress ?? "";
     return this.#remoteAddress;
+  }
+
+  get tlsVersion(): string | undefined {
+    const protocol = this.socket instanceof TLSSocket ? this.socket.getProtocol() : null;
+    return protocol?.startsWith("TLSv") ? protocol.slice(4) : undefined;
   }
 
   /** Our own address as a `Host` would name it. */
@@ -82,7 +88,7 @@ export class EdgeRequest implements WireRequest {
   readonly receivedAt: number;
   readonly #connection: Connection;
 
-  constructor(connection: Connection, parts: Omit<WireRequest, "secure" | "remoteAddress">) {
+  constructor(connection: Connection, parts: Omit<WireRequest, "secure" | "tlsVersion" | "remoteAddress">) {
     this.#connection = connection;
     this.method = parts.method;
     this.target = parts.target;
@@ -94,6 +100,10 @@ export class EdgeRequest implements WireRequest {
 
   get secure(): boolean {
     return this.#connection.secure;
+  }
+
+  get tlsVersion(): string | undefined {
+    return this.#connection.tlsVersion;
   }
 
   get remoteAddress(): string {

@@ -3,8 +3,9 @@
  * hands on a richer value or throws a CosError. A dialect supplies what differs between protocols.
  */
 
-import { authorise } from "../access/authorise.ts";
+import { authorise, type Decision, describeDecision, explainAccess, type TracedPolicy } from "../access/authorise.ts";
 import type { Caller } from "../access/caller.ts";
+import { dependsOnKey, documentsFor } from "../access/documents.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
 import type { DocumentWriter } from "../operations/documents.ts";
@@ -28,6 +29,7 @@ import type { BucketRecord, ObjectRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { TransactionContended } from "../store/transact.ts";
 import type { Answer } from "./answer.ts";
+import { requestValues } from "./condition-values.ts";
 import { formatIsoSeconds } from "./dates.ts";
 import { answerWithin } from "./early-answer.ts";
 import { type RequestBody, type WireRequest, withBody } from "./request.ts";
@@ -108,12 +110,22 @@ export interface Outcome {
   readonly operation: string | undefined;
   readonly caller: Caller | undefined;
   readonly refusal: CosError | undefined;
+  /** What was decided on the request itself; undefined where it came to no decision. */
+  readonly access: AccessOutcome | undefined;
+}
+
+/** A decision, and how it came about. */
+export interface AccessOutcome {
+  readonly decision: Decision;
+  /** What became of each statement of each policy, found out when it is asked for. */
+  trace(): readonly TracedPolicy[];
 }
 
 /** What the steps have found out so far. */
 interface Progress {
   operation: Operation | undefined;
   caller: Caller | undefined;
+  access: AccessOutcome | undefined;
 }
 
 /**
@@ -190,7 +202,11 @@ class Context implements OperationContext {
 
   // Handlers take these out of the context, so they are bound to it.
   readonly locate = (source: string): SourceAddress => this.#dialect.locate(source, this.caller);
-  readonly may = async (wanted: Wanted): Promise<boolean> => authorise({ ...wanted, caller: this.caller }).allowed;
+  readonly may = async (wanted: Wanted): Promise<boolean> => {
+    const question = { ...wanted, caller: this.caller };
+    const documents = await documentsFor(question, this.store.configurations);
+    return authorise(question, documents, requestValues(this.request)).allowed;
+  };
 }
 
 /** The pipeline as the edge calls it. It never rejects: whatever happens becomes an answer. */
@@ -237,7 +253,15 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       object = (await store.objects.find(bucket.id, key))?.record;
     }
     const { action, permission } = operation;
-    if (!authorise({ caller, action, permission, bucket, key, object }).allowed) throw refuse("AccessDenied");
+    const prefix = operation.lists === true ? request.target.query.get("prefix") : undefined;
+    const question = { caller, action, permission, bucket, key, prefix, object };
+    const found = documentsFor(question, store.configurations);
+    const attached = found instanceof Promise ? await found : found;
+    const values = requestValues(request);
+    const decision = authorise(question, attached, values);
+    progress.access = { decision, trace: () => explainAccess(question, attached, values) };
+    const keysDecide = operation.perKey === true && dependsOnKey(caller, attached);
+    if (!decision.allowed && !keysDecide) throw refuse("AccessDenied", { cause: describeDecision(decision) });
 
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
     const context = new Context(parts, dialect, request, address, caller, operation, bucket, object);
@@ -267,7 +291,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
   }
 
   return async (request) => {
-    const progress: Progress = { operation: undefined, caller: undefined };
+    const progress: Progress = { operation: undefined, caller: undefined, access: undefined };
     let refusal: CosError | undefined;
     let answer: Answer;
     const dialect = dialectOf(dialects, request);
@@ -277,7 +301,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       refusal = asRefusal(error, request);
       answer = dialect.writeError(refusal, request);
     }
-    parts.onAnswer?.(request, answer, { operation: progress.operation?.name, caller: progress.caller, refusal });
+    const { operation, caller, access } = progress;
+    parts.onAnswer?.(request, answer, { operation: operation?.name, caller, refusal, access });
     return answer;
   };
 }

@@ -51,6 +51,8 @@ export interface WireRequest {
   readonly ids: RequestIds;
   /** True over TLS. */
   readonly secure: boolean;
+  /** `1.2` or `1.3`; undefined without TLS. */
+  readonly tlsVersion: string | undefined;
   /** Address of the socket's peer, never taken from a header. */
   readonly remoteAddress: string;
   /** Virtual time of arrival, milliseconds since 1970. */
@@ -79,6 +81,10 @@ export class ReadRequest implements WireRequest {
 
   get secure(): boolean {
     return this.#sent.secure;
+  }
+
+  get tlsVersion(): string | undefined {
+    return this.#sent.tlsVersion;
   }
 
   get remoteAddress(): string {

@@ -213,6 +213,51 @@ export function bodyStream(options: { readonly lengthNeeded?: boolean } = {}): I
   };
 }
 
+const optionalMd5 = header.md5("Content-MD5");
+
+/** The whole body, held against the digests that were sent with it; undefined when the request has none. */
+async function collected(
+  { request: { body } }: InputSource,
+  expectedMd5: Buffer | undefined,
+  claim: ChecksumClaim | undefined,
+  bytesMax: number,
+  over: ErrorId,
+): Promise<Buffer | undefined> {
+  if (!body.announced) return undefined;
+  const bytes = await body.collect(bytesMax, over);
+  if (bytes.length === 0) return undefined;
+  if (expectedMd5 !== undefined && !expectedMd5.equals(createHash("md5").update(bytes).digest())) {
+    throw refuse("BadDigest");
+  }
+  if (claim !== undefined) verifyDocument(bytes, body, claim);
+  return bytes;
+}
+
+interface DocumentBodyOptions {
+  /** What the reference page calls it. */
+  readonly name: string;
+  readonly bytesMax: (limits: Limits) => number;
+  /** Raised for one byte more. */
+  readonly over: ErrorId;
+}
+
+/** A document of another form than XML, as bytes; undefined when the request has no body. Verifies `Content-MD5`. */
+export function documentBody({ name, bytesMax, over }: DocumentBodyOptions): InputField<Buffer | undefined> {
+  return {
+    from: "body",
+    name,
+    required: false,
+    summary: "a document",
+    errors: [
+      ...new Set<ErrorId>([over, ...optionalMd5.errors, ...checksumField.errors, "BadDigest", "IncompleteBody"]),
+    ],
+    async read(source) {
+      const claim = checksumField.read(source) as ChecksumClaim | undefined;
+      return await collected(source, await optionalMd5.read(source), claim, bytesMax(source.limits), over);
+    },
+  };
+}
+
 interface XmlBodyOptions<T> {
   /** Local name of the root element. */
   readonly root: string;
@@ -225,8 +270,6 @@ interface XmlBodyOptions<T> {
   /** Whose checksum `x-amz-checksum-*` is; by default the document's own. */
   readonly checksumOf?: "document" | "object";
 }
-
-const optionalMd5 = header.md5("Content-MD5");
 
 /**
  * A document in the body; undefined when the request has no body. Raises MalformedXML and XMLSizeLimit, and verifies
@@ -251,17 +294,13 @@ export function xmlBody<T>(options: XmlBodyOptions<T>): InputField<T | undefined
       ]),
     ],
     async read(source): Promise<T | undefined> {
-      const { request, limits } = source;
+      const { limits } = source;
       const claim =
         options.checksumOf === "object" ? undefined : (checksumField.read(source) as ChecksumClaim | undefined);
       // Whoever sends a checksum needs no MD5 as well.
       const expectedMd5 = claim === undefined ? await contentMd5.read(source) : await optionalMd5.read(source);
-      if (!request.body.announced) return undefined;
-      const bytes = await request.body.collect(options.bytesMax(limits), "XMLSizeLimit");
-      if (bytes.length === 0) return undefined;
-      if (expectedMd5 !== undefined && !expectedMd5.equals(createHash("md5").update(bytes).digest()))
-        throw refuse("BadDigest");
-      if (claim !== undefined) verifyDocument(bytes, request.body, claim);
+      const bytes = await collected(source, expectedMd5, claim, options.bytesMax(limits), "XMLSizeLimit");
+      if (bytes === undefined) return undefined;
       try {
         const root = parseXml(bytes, { depthMax: limits.xmlDepthMax, elementsMax: limits.xmlElementsMax });
         if (root.name !== options.root) throw new XmlFault(`expected <${options.root}>`, root.line, root.column);

@@ -100,6 +100,13 @@ export interface Declaration {
   readonly authentication: readonly AuthenticationMode[];
   /** What the caller must hold on the addressed bucket. */
   readonly permission: Permission;
+  /**
+   * True where the request names several keys in its body and the handler asks for each. Whom policies speak of is then
+   * let through until the keys are known.
+   */
+  readonly perKey?: true;
+  /** True for a listing: policies may name the prefix it asks for as a resource. */
+  readonly lists?: true;
   /** `object` reads the addressed object's row together with the permission check; the handler acts on that row. */
   readonly loads?: "object";
   readonly input: InputFields;
@@ -164,7 +171,7 @@ export interface OperationContext<E extends ErrorId = ErrorId> {
    * Whether the caller may do something else besides what the operation was authorised for: read the source of a copy,
    * delete one of several objects. Conditions that speak of the request are held against this request.
    */
-  may(wanted: Wanted): Promise<boolean>;
+  readonly may: (wanted: Wanted) => Promise<boolean>;
 }
 
 /** An operation as the table holds it; `handle` is absent for one that is recognised but not built yet. */

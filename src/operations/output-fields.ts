@@ -90,6 +90,16 @@ export const out = {
       draft.body = body;
     },
   }),
+  /** A document of another form, as text. */
+  document: (name: string, contentType: string): OutputField<string> => ({
+    to: "body",
+    name,
+    summary: `a document of the type ${contentType}`,
+    write(draft, text) {
+      draft.headers.push(["Content-Type", contentType]);
+      draft.body = text;
+    },
+  }),
   /** An XML document, rendered from the handler's value. */
   xml: <T>(root: string, render: (value: T) => XmlNode): OutputField<T> => ({
     to: "body",

@@ -5,6 +5,7 @@ import { operations as bucket } from "../features/bucket/index.ts";
 import { operations as copy } from "../features/copy/index.ts";
 import { operations as listing } from "../features/listing/index.ts";
 import { operations as multipart } from "../features/multipart/index.ts";
+import { operations as policy } from "../features/policy/index.ts";
 import { operations as object } from "../features/object/index.ts";
 import { operations as service } from "../features/service/index.ts";
 import { type Operation, type Route, unbuilt } from "./operation.ts";
@@ -15,9 +16,6 @@ type Row = readonly [name: string, method: Route["method"], on: Route["on"], ...
 const UNBUILT: readonly Row[] = [
   ["PutBucketACL", "PUT", "bucket", "acl"],
   ["GetBucketACL", "GET", "bucket", "acl"],
-  ["PutBucketPolicy", "PUT", "bucket", "policy"],
-  ["GetBucketPolicy", "GET", "bucket", "policy"],
-  ["DeleteBucketPolicy", "DELETE", "bucket", "policy"],
   ["PutBucketCORS", "PUT", "bucket", "cors"],
   ["GetBucketCORS", "GET", "bucket", "cors"],
   ["DeleteBucketCORS", "DELETE", "bucket", "cors"],
@@ -100,5 +98,6 @@ export const TABLE: readonly Operation[] = [
   ...copy,
   ...append,
   ...multipart,
+  ...policy,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
 ];

@@ -16,6 +16,7 @@ import {
   accountBucketsPrefix,
   accountKey,
   after,
+  attachmentKey,
   BUCKET_ID_BYTES,
   bucketKey,
   bucketPrefix,
@@ -217,6 +218,9 @@ export function buckets(options: BucketsOptions): Buckets {
         tx.delete(intent);
         if (empty) {
           tx.delete(bucketKey(name));
+          for (const own of [{ of: "policy" }, { of: "acl" }] as const) {
+            tx.delete(attachmentKey(bucket.ownerUin, bucket.id, own));
+          }
           for (const configured of bucket.configurations.revisions.keys()) {
             tx.delete(configurationKey(bucket.id, configured));
           }

@@ -29,6 +29,7 @@ import {
   referenceKey,
   referencesPrefix,
   prefixRange,
+  splitAttachmentKey,
   splitUploadKey,
 } from "./keys.ts";
 import { eachRowIn, readRows } from "./read-rows.ts";
@@ -475,7 +476,21 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
       find("account-row-unneeded", nameOf(key));
       await onStray?.(pointRange(key));
     }
+    const kinds = new Set(configured.keys());
     await checkConfigurations(configured);
+    await eachRow("attachment", async ({ key }) => {
+      const label = (): string => nameOf(key);
+      const split = decoded(() => splitAttachmentKey(key), label);
+      if (split === undefined) return;
+      const { attached, bucketId } = split;
+      const isThere =
+        attached.of === "object"
+          ? bucketNames.has(bucketId)
+          : kinds.has(configurationKey(bucketId, attached.of).toString("latin1"));
+      if (isThere) return;
+      find("attachment-unneeded", label());
+      await onStray?.(pointRange(key));
+    });
   }
 
   /** `named`: the revision of each configuration that a bucket names, by the text of its row's key. */

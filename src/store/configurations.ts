@@ -31,22 +31,17 @@ export interface Configurations {
    */
   find<T>(bucket: BucketRecord, kind: ConfigurationKind<T>): T | undefined | Promise<T | undefined>;
   /**
-   * Sets it in place of what was there. `check` sees the bucket and what was there in the transaction, and may refuse.
-   * Raises NoSuchBucket when the bucket was deleted since it was authorised.
+   * Puts in place of what is there what `next` makes of it, or removes it where that is undefined. `next` runs in the
+   * transaction and may refuse and write. Raises NoSuchBucket when the bucket was deleted since it was authorised.
    */
-  put<T>(
+  change<T>(
     authorised: BucketRecord,
     kind: ConfigurationKind<T>,
-    value: T,
-    check?: (tx: Transaction, bucket: BucketRecord, previous: T | undefined) => void | Promise<void>,
+    next: (tx: Transaction, bucket: BucketRecord, previous: T | undefined) => MaybePromise<T | undefined>,
   ): Promise<void>;
-  /** Removes it and tells whether there was one; raises as `put` does. */
-  remove<T>(
-    authorised: BucketRecord,
-    kind: ConfigurationKind<T>,
-    check?: (tx: Transaction, bucket: BucketRecord, previous: T | undefined) => void | Promise<void>,
-  ): Promise<boolean>;
 }
+
+type MaybePromise<T> = T | Promise<T>;
 
 export interface ConfigurationsOptions {
   readonly metadata: MetadataEngine;
@@ -87,32 +82,6 @@ export function configurations({ metadata, transact, buckets }: ConfigurationsOp
     return value;
   }
 
-  async function change<T>(
-    authorised: BucketRecord,
-    kind: ConfigurationKind<T>,
-    document: Buffer | undefined,
-    check: (tx: Transaction, bucket: BucketRecord, previous: T | undefined) => void | Promise<void>,
-  ): Promise<boolean> {
-    const row = configurationKey(authorised.id, kind.name);
-    return transact([bucketKey(authorised.name)], async (tx) => {
-      const bucket = await buckets.requireSame(tx, authorised);
-      const stored = await tx.get(row);
-      await check(tx, bucket, stored && kind.decode(decodeConfiguration(stored).document));
-      if (stored === undefined && document === undefined) return false;
-      const revisions = new Map(bucket.configurations.revisions);
-      const last = bucket.configurations.last + 1;
-      if (document === undefined) {
-        revisions.delete(kind.name);
-        tx.delete(row);
-      } else {
-        revisions.set(kind.name, last);
-        tx.set(row, encodeConfiguration({ revision: last, document }));
-      }
-      buckets.put(tx, { ...bucket, configurations: { last, revisions } });
-      return stored !== undefined;
-    });
-  }
-
   return {
     has: (bucket, kind) => bucket.configurations.revisions.has(kind.name),
 
@@ -125,10 +94,24 @@ export function configurations({ metadata, transact, buckets }: ConfigurationsOp
       return read(bucket, kind, label);
     },
 
-    async put(authorised, kind, value, check = () => {}) {
-      await change(authorised, kind, kind.encode(value), check);
+    async change(authorised, kind, next) {
+      const row = configurationKey(authorised.id, kind.name);
+      await transact([bucketKey(authorised.name)], async (tx) => {
+        const bucket = await buckets.requireSame(tx, authorised);
+        const stored = await tx.get(row);
+        const value = await next(tx, bucket, stored && kind.decode(decodeConfiguration(stored).document));
+        if (stored === undefined && value === undefined) return;
+        const revisions = new Map(bucket.configurations.revisions);
+        const last = bucket.configurations.last + 1;
+        if (value === undefined) {
+          revisions.delete(kind.name);
+          tx.delete(row);
+        } else {
+          revisions.set(kind.name, last);
+          tx.set(row, encodeConfiguration({ revision: last, document: kind.encode(value) }));
+        }
+        buckets.put(tx, { ...bucket, configurations: { last, revisions } });
+      });
     },
-
-    remove: (authorised, kind, check = () => {}) => change(authorised, kind, undefined, check),
   };
 }

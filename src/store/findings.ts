@@ -42,6 +42,7 @@ export const FINDINGS = {
   "bytes-unneeded": leftover("small bodies that nobody needs"),
   "manifest-unneeded": leftover("lists of pieces that nobody needs"),
   "configuration-unneeded": leftover("configurations that no bucket names"),
+  "attachment-unneeded": leftover("ACLs and policies that are counted and do not exist"),
   "account-row-unneeded": leftover("listed buckets that do not exist"),
 } as const satisfies Readonly<Record<string, Kind>>;
 

@@ -19,6 +19,8 @@ export const FAMILY = {
   configuration: 0x63, // c
   /** `A<uin>`: rewritten whenever the account creates a bucket, so that two creations cannot both be the last allowed. */
   account: 0x41, // A
+  /** `l<uin>\0<bucket id 8><what>`: an ACL or a policy in a bucket of the account; the value is empty. */
+  attachment: 0x6c, // l
   /** `a<uin>\0<bucket name>`: an account's buckets in order of name; the value is empty. */
   accountBucket: 0x61, // a
   /** `o<bucket id 8><key>`: the current version of an object. LIST walks this family alone. */
@@ -117,6 +119,35 @@ export function accountBucketKey(uin: string, bucketName: string): Buffer {
 /** What begins the keys of all buckets of one account. */
 export function accountBucketsPrefix(uin: string): Buffer {
   return Buffer.concat([named("accountBucket", uin), NUL]);
+}
+
+/** What a bucket or an object has of its own: the bucket's policy, its ACL, or the ACL of the object under a key. */
+export type Attached =
+  | { readonly of: "policy" }
+  | { readonly of: "acl" }
+  | { readonly of: "object"; readonly key: string };
+
+const ATTACHED_BYTE = { policy: "p", acl: "a", object: "o" } as const;
+
+export function attachmentKey(uin: string, bucketId: string, attached: Attached): Buffer {
+  const what = ATTACHED_BYTE[attached.of] + (attached.of === "object" ? attached.key : "");
+  return Buffer.concat([attachmentsPrefix(uin), Buffer.from(bucketId, "hex"), Buffer.from(what)]);
+}
+
+/** What begins the keys of all ACLs and policies of one account. */
+export function attachmentsPrefix(uin: string): Buffer {
+  return Buffer.concat([named("attachment", uin), NUL]);
+}
+
+/** The bucket id (16 hex digits) in the row of an attachment, and what is attached as `attachmentKey` was told. */
+export function splitAttachmentKey(key: Buffer): { readonly bucketId: string; readonly attached: Attached } {
+  const at = key.indexOf(0) + 1;
+  const end = at + BUCKET_ID_BYTES;
+  const kind = String.fromCharCode(key[end] ?? 0);
+  const of = (["policy", "acl", "object"] as const).find((one) => ATTACHED_BYTE[one] === kind);
+  if (at === 0 || of === undefined) throw new RecordDamaged("an attachment's row names nothing");
+  const bucketId = key.toString("hex", at, end);
+  return { bucketId, attached: of === "object" ? { of, key: key.toString("utf8", end + 1) } : { of } };
 }
 
 export function objectKey(bucketId: string, key: string): Buffer {

@@ -183,11 +183,11 @@ describe("what is not built yet", () => {
     const body = Buffer.alloc(300_000, "<x>");
     const answer = await server.send({
       method: "PUT",
-      query: { policy: undefined },
+      query: { lifecycle: undefined },
       body,
       headers: { "content-md5": contentMd5("other") },
     });
-    assertRefused(answer, "NotImplemented", { message: /PutBucketPolicy/ });
+    assertRefused(answer, "NotImplemented", { message: /PutBucketLifecycle/ });
     assert.equal((await server.send({ method: "HEAD" })).status, 200);
   });
 });

@@ -23,6 +23,18 @@ async function store(server: TestServer, path: string): Promise<void> {
   assert.equal((await server.send({ method: "PUT", path, body: "stored" })).status, 200);
 }
 
+/** A policy that changes nothing for anybody who comes by here. */
+const policyFor = (bucket: string): string =>
+  JSON.stringify({
+    version: "2.0",
+    statement: {
+      effect: "allow",
+      principal: { qcs: ["qcs::cam::uin/100000000099:uin/100000000099"] },
+      action: "name/cos:GetObject",
+      resource: `qcs::cos:ap-guangzhou:uid/1250000000:${bucket}/*`,
+    },
+  });
+
 const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
   ["GetService", async () => ({ bucket: "" })],
   ["PutBucket", async (_, serial) => ({ method: "PUT", bucket: `made${serial}-1250000000` })],
@@ -116,6 +128,15 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
   ],
   ["ListParts", async (server) => ({ path: "/parts", query: { uploadId: await begin(server, "/parts") } })],
   ["ListMultipartUploads", async () => ({ query: { uploads: "" } })],
+  ["PutBucketPolicy", async (server) => ({ method: "PUT", query: { policy: "" }, body: policyFor(server.bucket) })],
+  [
+    "GetBucketPolicy",
+    async (server) => {
+      await server.send({ method: "PUT", query: { policy: "" }, body: policyFor(server.bucket) });
+      return { query: { policy: "" } };
+    },
+  ],
+  ["DeleteBucketPolicy", async () => ({ method: "DELETE", query: { policy: "" } })],
 ]);
 
 /** A header and a parameter that every request here carries and signs, and that no operation looks at. */

@@ -4,6 +4,7 @@ import { type MetadataEngine, RowDamaged } from "../../src/ports/metadata.ts";
 import { type CheckOptions, type CheckReport, checkStore, removeStrays } from "../../src/store/check.ts";
 import { type Finding, FINDINGS, type FindingKind } from "../../src/store/findings.ts";
 import {
+  attachmentKey,
   bucketKey,
   type Family,
   familyRange,
@@ -52,7 +53,7 @@ async function mixed(make: () => Promise<Disk>): Promise<{ disk: Disk; engines: 
   const store = await openOn(engines, { inlineMax: 1_000 });
   const bucket = await makeBucket(store, BUCKET);
   await makeBucket(store, "empty-1250000000");
-  await store.configurations.put(bucket, TEXT, "a policy");
+  await store.configurations.change(bucket, TEXT, () => "a policy");
   await put(store, BUCKET, "empty", Buffer.alloc(0));
   for (let at = 0; at < 12; at++) await put(store, BUCKET, `key${at}`, pattern(at * 250, at));
   for (let at = 0; at < 6; at++) await copy(store, BUCKET, bucket.id, `key${at * 2}`, `copy${at}`);
@@ -237,6 +238,10 @@ const PLANTS: Record<FindingKind, { plant: (engines: Engines) => Promise<unknown
       set(engines, manifestKey(UNNAMED, 0), encodeChunk([{ kind: "inline", id: OTHER, offset: 0, length: 1 }])),
     names: new RegExp(UNNAMED),
   },
+  "attachment-unneeded": {
+    plant: (engines) => set(engines, attachmentKey(OWNER.ownerUin, "00".repeat(8), { of: "acl" }), Buffer.alloc(0)),
+    names: /^attachment row/,
+  },
   "account-row-unneeded": {
     plant: (engines) => set(engines, Buffer.from(`a${OWNER.ownerUin}\0nothing-1250000000`), Buffer.alloc(0)),
     names: /^accountBucket row/,
@@ -273,7 +278,7 @@ describe.each(DISKS)("a check of a store on %s", (_, make) => {
       if (FINDINGS[name as FindingKind].severity === "leftover") await plant(engines);
     }
     const removed = await removeStrays({ rows: engines.metadata, blobs: engines.blobs, inUse: false });
-    assert.equal(removed, 5, "a reference, a small body, a manifest, an account's row and a configuration");
+    assert.equal(removed, 6, "a reference, a small body, a manifest, an account's row, a configuration, a counted ACL");
     // The rest is what every start does.
     const next = await openOn(await disk.open(), { inlineMax: 1_000 });
     await next.collector.idle();

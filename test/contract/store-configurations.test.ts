@@ -17,15 +17,14 @@ describe.each(DISKS)("configurations on %s", (_, make) => {
     const store = await openOn(await disk.open());
     const before = await makeBucket(store, BUCKET);
     assert.equal(await store.configurations.find(before, TEXT), undefined);
-    await store.configurations.put(before, TEXT, "first");
+    await store.configurations.change(before, TEXT, () => "first");
     const now = async () => (await store.buckets.find(BUCKET)) ?? assert.fail("the bucket is gone");
     assert.equal(await store.configurations.find(await now(), TEXT), "first");
     assert.equal(store.configurations.has(await now(), TEXT), true);
-    await store.configurations.put(before, TEXT, "second");
+    await store.configurations.change(before, TEXT, () => "second");
     assert.equal(await store.configurations.find(await now(), TEXT), "second");
-    assert.equal(await store.configurations.remove(before, TEXT), true);
+    await store.configurations.change(before, TEXT, () => undefined);
     assert.equal(await store.configurations.find(await now(), TEXT), undefined);
-    assert.equal(await store.configurations.remove(before, TEXT), false);
   });
 
   it("are seen by other processes as soon as they are put, also where one was kept in memory", async () => {
@@ -33,8 +32,7 @@ describe.each(DISKS)("configurations on %s", (_, make) => {
     const [one, other] = [await openOn(engines), await openOn(engines)];
     const bucket = await makeBucket(one, BUCKET);
     for (const text of ["first", "second", undefined, "third"]) {
-      if (text === undefined) await one.configurations.remove(bucket, TEXT);
-      else await one.configurations.put(bucket, TEXT, text);
+      await one.configurations.change(bucket, TEXT, () => text);
       const seen = (await other.buckets.find(BUCKET)) ?? assert.fail("the bucket is gone");
       assert.equal(await other.configurations.find(seen, TEXT), text);
     }
@@ -44,12 +42,15 @@ describe.each(DISKS)("configurations on %s", (_, make) => {
     const engines = await (await make()).open();
     const store = await openOn(engines);
     const bucket = await makeBucket(store, BUCKET);
-    await store.configurations.put(bucket, TEXT, "first");
+    await store.configurations.change(bucket, TEXT, () => "first");
     assert.equal(await store.buckets.remove(BUCKET), "deleted");
     const [rows = []] = await engines.metadata.read([familyRange("configuration", 10)]);
     assert.deepEqual(rows, []);
     assert.equal(await store.configurations.find(await makeBucket(store, BUCKET), TEXT), undefined);
-    await assert.rejects(store.configurations.put(bucket, TEXT, "late"), { code: "NoSuchBucket" });
+    await assert.rejects(
+      store.configurations.change(bucket, TEXT, () => "late"),
+      { code: "NoSuchBucket" },
+    );
   });
 });
 
@@ -58,7 +59,7 @@ describe("a configuration whose row is gone", () => {
     const engines = await memoryDisk().open();
     const store = await openOn(engines);
     const bucket = await makeBucket(store, BUCKET);
-    await store.configurations.put(bucket, TEXT, "first");
+    await store.configurations.change(bucket, TEXT, () => "first");
     await engines.metadata.commit([], [{ key: configurationKey(bucket.id, "policy"), value: undefined }]);
     const seen = (await store.buckets.find(BUCKET)) ?? assert.fail("the bucket is gone");
     await assert.rejects(async () => store.configurations.find(seen, TEXT), /has lost its policy/);

@@ -23,6 +23,11 @@ interface Upload {
 const bucketOf = (acl: Acl): string => `${acl}-1250000000`;
 const DELETION = "<Delete><Object><Key>kept</Key></Object></Delete>";
 
+const POLICY = JSON.stringify({
+  version: "2.0",
+  statement: { effect: "allow", principal: { qcs: "qcs::cam::uin/1:uin/1" }, action: "*", resource: "*" },
+});
+
 /** What an operation needs of the bucket, and a request for it that would succeed. */
 const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: Upload) => Sent]>> = {
   GetService: ["signed", () => ({ bucket: "" })],
@@ -97,6 +102,9 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
       body: DELETION,
     }),
   ],
+  GetBucketPolicy: ["owner", (bucket) => ({ bucket, query: { policy: undefined } })],
+  PutBucketPolicy: ["owner", (bucket) => ({ method: "PUT", bucket, query: { policy: undefined }, body: POLICY })],
+  DeleteBucketPolicy: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { policy: undefined } })],
   DeleteBucket: ["owner", (bucket) => ({ method: "DELETE", bucket })],
 };
 const NAMES = Object.keys(SAMPLES);

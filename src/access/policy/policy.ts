@@ -1,28 +1,31 @@
 /** What a policy says, once it has been read. */
 
+import type { Condition } from "./condition.ts";
+import type { ResourcePattern } from "./resource.ts";
+import type { Wildcard } from "./wildcard.ts";
+
 export interface Policy {
+  /** The document in one normal form, which reads as the same policy. */
+  readonly text: string;
   readonly statements: readonly Statement[];
 }
 
 /** One rule: it counts for a request that every one of its parts matches. */
 export interface Statement {
-  /** Its name in traces; empty when it has none. */
-  readonly sid: string;
+  /** Its name in traces: its `Sid`, or its place such as `Statement[0]`. */
+  readonly label: string;
   readonly effect: "allow" | "deny";
-  /** Whom it speaks of, as written; undefined in policies that are attached to somebody. */
-  readonly principals: readonly string[] | undefined;
-  /** Action names, `*` standing for any run of characters. */
-  readonly actions: readonly string[];
-  /** Resource names of six segments, or `*`. */
-  readonly resources: readonly string[];
+  /** Whom it speaks of; undefined in policies that are attached to somebody. */
+  readonly principals: readonly Principal[] | undefined;
+  /** Lower case, without `name/`. */
+  readonly actions: readonly Wildcard[];
+  readonly resources: readonly ResourcePattern[];
   readonly conditions: readonly Condition[];
 }
 
-/** One operator on one key, held against any of its values. */
-export interface Condition {
-  /** As written, such as `string_equal_if_exist`. */
-  readonly operator: string;
-  /** Such as `qcs:ip`. */
-  readonly key: string;
-  readonly values: readonly string[];
-}
+export type Principal =
+  | { readonly kind: "anyone" }
+  /** A root account where `user` is its own UIN; `*` is each of its users. */
+  | { readonly kind: "user"; readonly uin: string; readonly user: string }
+  /** A service, which is never the caller of a request here. */
+  | { readonly kind: "service"; readonly name: string };

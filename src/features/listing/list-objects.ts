@@ -59,6 +59,7 @@ export const listObjects = operation(
     action: "name/cos:GetBucket",
     authentication: ["header", "query", "anonymous"],
     permission: "read",
+    lists: true,
     input: {
       prefix: query.text("prefix"),
       delimiter: delimiterField,

@@ -64,6 +64,7 @@ export const listMultipartUploads = operation(
     action: "name/cos:ListMultipartUploads",
     authentication: ["header", "query", "anonymous"],
     permission: "read",
+    lists: true,
     input: {
       prefix: query.text("prefix"),
       delimiter: delimiterField,

@@ -48,14 +48,18 @@ function deleteResult({ deleted, faults }: DeletionDocument): XmlNode {
   );
 }
 
+/** What each of the keys is held against, as the service documents it. (API permissions page) */
+const ACTION = "name/cos:DeleteMultipleObjects";
+
 export const deleteMultipleObjects = operation(
   {
     name: "DeleteMultipleObjects",
     summary: "Deletes up to 1,000 objects in one request.",
     route: { method: "POST", on: "bucket", query: ["delete"] },
-    action: "name/cos:DeleteMultipleObjects",
+    action: ACTION,
     authentication: ["header", "query", "anonymous"],
     permission: "write",
+    perKey: true,
     input: {
       deletion: required(
         xmlBody({
@@ -73,18 +77,21 @@ export const deleteMultipleObjects = operation(
     },
     output: { result: out.xml("DeleteResult", deleteResult) },
     status: 200,
-    errors: ["KeyTooLong", "InvalidObjectName", "NoSuchBucket", "NotImplemented", "PathConflict"],
+    errors: ["AccessDenied", "KeyTooLong", "InvalidObjectName", "NoSuchBucket", "NotImplemented", "PathConflict"],
   },
-  async ({ bucket, limits, refuse, store }, { deletion }) => {
+  async ({ bucket, limits, may, refuse, store }, { deletion }) => {
     const faults: { key: string; error: CosError }[] = [];
     const fault = (key: string, error: CosError) => faults.push({ key, error });
 
     const wanted: string[] = [];
     for (const key of deletion.keys) {
       const wrong = keyFault(key, false, limits.keyBytesMax);
-      if (wrong === undefined) wanted.push(key);
-      else fault(key, refuse(wrong));
+      if (wrong !== undefined) fault(key, refuse(wrong));
+      else if (await may({ action: ACTION, permission: "write", bucket, key, object: undefined })) wanted.push(key);
+      else fault(key, refuse("AccessDenied"));
     }
+    // Who may delete none of them is told what everybody is told who may not do this at all.
+    if (wanted.length === 0 && faults.every(({ error }) => error.id === "AccessDenied")) throw refuse("AccessDenied");
     const deleted: string[] = [];
     for (let at = 0; at < wanted.length; at += REMOVALS_MAX) {
       const keys = wanted.slice(at, at + REMOVALS_MAX);

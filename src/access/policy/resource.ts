@@ -1,0 +1,84 @@
+/**
+ * Resources as policies name them: `*`, or six segments `qcs:<project>:cos:<region>:<account>:<path>`.
+ * (policy page; older forms of the path as the STS helpers still write them)
+ */
+
+import type { BucketRecord } from "../../store/records.ts";
+import { fits, wildcard, type Wildcard } from "./wildcard.ts";
+
+/** What a request wants something of. */
+export interface Resource {
+  readonly bucket: Pick<BucketRecord, "name" | "region" | "ownerAppid" | "ownerUin"> | undefined;
+  /** The key of an object; for the bucket itself undefined. */
+  readonly key: string | undefined;
+  /** The keys a listing asks for: policies may name them as if they were objects. */
+  readonly prefix?: string | undefined;
+}
+
+export interface ResourcePattern {
+  readonly text: string;
+  /** Undefined is any: the whole was `*`. */
+  readonly segments: { readonly region: Wildcard; readonly account: Wildcard; readonly path: Wildcard } | undefined;
+}
+
+const ANY = wildcard("*");
+const HOST_BUCKET = /^([a-z0-9*-]+)\.[a-z0-9.-]+$/;
+
+/** `prefix//<appid>/<short name>/<key>` and `<bucket>.cos.<region>.myqcloud.com/<key>` name the same as the plain form. */
+function plainPath(path: string): string {
+  const older = /^prefix\/\/(\d+)\/([a-z0-9-]+)\/(.*)$/s.exec(path);
+  if (older !== null) {
+    const [, appid = "", short = "", rest = ""] = older;
+    return `${short.endsWith(`-${appid}`) ? short : `${short}-${appid}`}/${rest}`;
+  }
+  const slash = path.indexOf("/");
+  const bucket = slash < 0 ? path : path.slice(0, slash);
+  const host = HOST_BUCKET.exec(bucket);
+  return host === null ? path : `${host[1]}${slash < 0 ? "" : path.slice(slash)}`;
+}
+
+/** The pattern, or what is wrong with it, to follow "…: ". */
+export function readResource(text: string): ResourcePattern | string {
+  if (text === "*") return { text, segments: undefined };
+  const parts = text.split(":");
+  if (parts.length < 6) return "expected six segments, qcs::cos:<region>:uid/<appid>:<bucket>/<key>, or *";
+  const [scheme, project = "", service, region = "", account = ""] = parts;
+  const path = parts.slice(5).join(":");
+  if (scheme !== "qcs") return "expected it to begin with qcs:";
+  if (project !== "" && project !== "*" && !/^id\/\d+$/.test(project)) return "expected the project to be empty";
+  if (service !== "cos" && service !== "*") return "expected the service cos in the third segment";
+  if (!/^[a-z0-9*-]*$/.test(region)) return "expected a region such as ap-guangzhou in the fourth segment";
+  if (!/^(\*|(uid|uin)\/[0-9*]+)?$/.test(account)) return "expected uid/<appid> or uin/<owner> in the fifth segment";
+  if (path === "") return "expected <bucket>/<key> in the sixth segment";
+  return {
+    text,
+    segments: {
+      region: region === "" ? ANY : wildcard(region),
+      account: account === "" ? ANY : wildcard(account),
+      path: wildcard(plainPath(path)),
+    },
+  };
+}
+
+/** Whether the pattern names the resource. */
+export function names({ segments }: ResourcePattern, { bucket, key, prefix }: Resource): boolean {
+  if (segments === undefined) return true;
+  // What belongs to no bucket, such as the list of all of them, has no name but `*`.
+  if (bucket === undefined) return false;
+  const { region, account, path } = segments;
+  if (!fits(region, bucket.region)) return false;
+  if (!fits(account, `uid/${bucket.ownerAppid}`) && !fits(account, `uin/${bucket.ownerUin}`)) return false;
+  if (key !== undefined) return fits(path, `${bucket.name}/${key}`);
+  if (fits(path, `${bucket.name}/`) || fits(path, bucket.name)) return true;
+  return prefix !== undefined && prefix !== "" && fits(path, `${bucket.name}/${prefix}`);
+}
+
+/** Whether the pattern can name anything in the bucket. */
+export function concerns({ segments }: ResourcePattern, bucket: NonNullable<Resource["bucket"]>): boolean {
+  if (segments === undefined) return true;
+  const { region, account, path } = segments;
+  if (!fits(region, bucket.region)) return false;
+  if (!fits(account, `uid/${bucket.ownerAppid}`) && !fits(account, `uin/${bucket.ownerUin}`)) return false;
+  const slash = path.text.indexOf("/");
+  return fits(wildcard(slash < 0 ? path.text : path.text.slice(0, slash)), bucket.name);
+}
