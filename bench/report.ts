@@ -9,8 +9,10 @@ import type { ProbeName } from "./rows.ts";
 export interface Result extends Measured {
   readonly row: string;
   readonly unit: "/s" | "MB/s";
-  /** The row's figure, in its unit. */
+  /** The row's figure, in its unit: the middle one of `values`, with all that belongs to it. */
   readonly value: number;
+  /** The figures of all measurements, in the order they were made. */
+  readonly values: readonly number[];
   readonly serverCpuSeconds?: number;
   /** The probe this row is held against, and its figure in the row's unit, measured before and after the row. */
   readonly against?: { readonly probe: ProbeName; readonly value: number };
@@ -43,6 +45,7 @@ export interface Report {
   readonly date: string;
   readonly command: string;
   readonly seconds: number;
+  readonly times: number;
   readonly machine: Machine;
   readonly figures: MachineFigures;
   readonly contests: readonly Contest[];
@@ -71,7 +74,7 @@ function table(head: readonly string[], body: readonly (readonly string[])[]): s
 }
 
 /** The whole report. Ratios above 1 are in favour of the first contender. */
-export function markdown({ command, seconds, machine, figures, contests }: Report): string {
+export function markdown({ command, seconds, times: measurements, machine, figures, contests }: Report): string {
   const [ours, ...others] = contests as [Contest, ...Contest[]];
   const { cpu, cores, memoryGiB, system, node, fileSystem, loadAverage } = machine;
   const rows = ours.results.map((result) => {
@@ -101,7 +104,7 @@ export function markdown({ command, seconds, machine, figures, contests }: Repor
     ),
   );
   return [
-    `\n\`${command}\`, ${seconds} s a row, on ${cpu}, ${cores} cores, ${memoryGiB} GiB, ${fileSystem}, ${system}, Node ${node}; load average before: ${loadAverage}\n\n`,
+    `\n\`${command}\`, ${measurements} × ${seconds} s a row, on ${cpu}, ${cores} cores, ${memoryGiB} GiB, ${fileSystem}, ${system}, Node ${node}; load average before: ${loadAverage}\n\n`,
     table(["server", "durability", "workers", "start", "memory idle / peak"], servers),
     "\n",
     table(["the machine by itself", "figure"], known),

@@ -8,7 +8,7 @@ export interface Row extends Omit<Work, "seconds"> {
   readonly unit: "/s" | "MB/s";
   /** Runs with `--quick` too. */
   readonly quick: boolean;
-  /** Runs against peers too, in the whole run; in a quick one only some do. */
+  /** Whether it runs against peers too: always, in the whole run, or never. */
   readonly peers: "always" | "full" | "never";
   /** The probe that this row is held against; it runs right before the row and right after. */
   readonly against?: ProbeName;
@@ -63,7 +63,7 @@ function transfers(): Row[] {
           keys,
           unit: op !== "head" && size >= MIB ? "MB/s" : "/s",
           quick: QUICK.has(name),
-          peers: QUICK_PEERS.has(name) ? "always" : "full",
+          peers: QUICK_PEERS.has(name) ? "always" : concurrency === 16 ? "never" : "full",
           ...(against === undefined ? {} : { against }),
         };
       }),

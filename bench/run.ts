@@ -4,7 +4,8 @@
  *   --quick            a few rows, a minute and a half at most
  *   --only=a,b         rows whose names begin with one of these
  *   --peers=a,b        peers to compare with, or none (default: all that npm can install, and the environment's)
- *   --seconds=2        length of each measured row (1 with --quick)
+ *   --seconds=1        length of each measurement
+ *   --times=3          measurements of each row, of which the middle one counts (1 with --quick)
  *   --data=folder      where the data goes; a real disk, or the figures mean little
  *   --no-save          print, and keep nothing
  */
@@ -27,13 +28,15 @@ const { values: flags } = parseArgs({
     quick: { type: "boolean", default: false },
     only: { type: "string" },
     peers: { type: "string" },
-    seconds: { type: "string" },
+    seconds: { type: "string", default: "1" },
+    times: { type: "string" },
     data: { type: "string", default: tmpdir() },
     "no-save": { type: "boolean", default: false },
   },
 });
 const { quick } = flags;
-const seconds = Number(flags.seconds ?? (quick ? 1 : 2));
+const seconds = Number(flags.seconds);
+const times = Number(flags.times ?? (quick ? 1 : 3));
 const only = flags.only?.split(",");
 const STARTS = quick ? 3 : 5;
 /** Keys in the buckets of the lists. A peer's go in one by one. */
@@ -86,8 +89,23 @@ async function running<T>(contender: Contender, data: string, use: (server: Runn
   }
 }
 
+/** Measures one row so many times, and gives the middle one; a fault in any of them voids the row. */
+async function measureRow(server: Running, row: Row, probes: RowProbes | undefined): Promise<Result> {
+  const results: Result[] = [];
+  for (let time = 0; time < times; time++) {
+    // What was deleted must be there again.
+    if (time > 0 && row.op === "delete") await prepare(server.aim, { op: "fill", size: row.size, keys: row.keys });
+    results.push(await measureOnce(server, row, probes));
+  }
+  const values = results.map(({ value }) => value);
+  const voided = results.find(({ fault }) => fault !== undefined);
+  if (voided !== undefined) return { ...voided, values };
+  const middle = results.toSorted((a, b) => a.value - b.value)[Math.floor(results.length / 2)] as Result;
+  return { ...middle, values };
+}
+
 /** Measures one row between two turns of its probe, with the processor time that the server used for it. */
-async function measureRow({ aim, pid }: Running, row: Row, probes: RowProbes | undefined): Promise<Result> {
+async function measureOnce({ aim, pid }: Running, row: Row, probes: RowProbes | undefined): Promise<Result> {
   const probedBefore = await probes?.figure(row, seconds / 2);
   const before = pid === undefined ? undefined : usageOf(pid);
   const { fault, ...measured } = await measure(aim, { ...row, seconds });
@@ -97,6 +115,7 @@ async function measureRow({ aim, pid }: Running, row: Row, probes: RowProbes | u
     row: row.name,
     unit: row.unit,
     value: row.unit === "/s" ? measured.perSecond : measured.bytesPerSecond / 1e6,
+    values: [],
     ...measured,
     ...(before && after ? { serverCpuSeconds: after.cpuSeconds - before.cpuSeconds } : {}),
     ...(row.against === undefined || probedBefore === undefined || probedAfter === undefined
@@ -243,6 +262,7 @@ class RowProbes {
     const op = name === "hash-64k" ? "put" : "get";
     return async (length: number) => {
       const measured = await measure(server.aim, { op, size, concurrency, keys: 1, seconds: length });
+      if (measured.fault !== undefined) throw new Error(`${contender.name}: ${measured.fault}`);
       return sendfile ? measured.bytesPerSecond / 1e6 : measured.perSecond;
     };
   }
@@ -268,7 +288,7 @@ async function machineFigures(): Promise<MachineFigures> {
 async function main(): Promise<void> {
   const ours = cosbox();
   const wanted = ROWS.filter(isWanted);
-  const peerRows = wanted.filter((row) => row.peers === "always" || !quick);
+  const peerRows = wanted.filter(({ peers }) => peers === "always" || (peers === "full" && !quick));
   const about = machine(folder);
   if (about.fileSystem === "tmpfs") say(`${flags.data} is memory, not a disk: name a folder with --data`);
 
@@ -287,6 +307,7 @@ async function main(): Promise<void> {
     date: new Date().toISOString().slice(0, 10),
     command: `npm run bench -- ${process.argv.slice(2).join(" ")}`.trim(),
     seconds,
+    times,
     machine: about,
     figures,
     contests,

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../src/config/settings.ts";
@@ -194,7 +194,7 @@ export function nginx(): Contender | undefined {
       const server = `server { listen 127.0.0.1:${port}; root ${folder}; location / { try_files /file =404; } }`;
       writeFileSync(
         join(folder, "nginx.conf"),
-        `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr crit; events {}
+        `daemon off; user ${userInfo().username}; worker_processes 1; pid ${folder}/pid; error_log stderr crit; events {}
 http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; ${temporary.join(" ")} ${server} }\n`,
       );
       return { file: "nginx", args: ["-p", folder, "-c", join(folder, "nginx.conf")] };
