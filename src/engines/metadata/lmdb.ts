@@ -26,6 +26,7 @@ import type { MetadataEngine, Range, Row, Seen, Write } from "../../ports/metada
 import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
 import { sealed, unsealed } from "./checked-rows.ts";
+import { type DiskReserve, diskReserve } from "./disk-reserve.ts";
 
 export interface LmdbMetadataOptions {
   /** Where `data.mdb` and `lock.mdb` live; made when missing. A local file system: LMDB needs shared memory maps. */
@@ -119,7 +120,8 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   const { folder, random, durability = "group", freeBytes = () => freeBytesOf(folder) } = options;
   const database = await openDatabase(folder, durability);
   const nextVersion = versions(random);
-  const checkRoom = roomCheck(folder, freeBytes);
+  const reserve = durability === "group" ? diskReserve(folder) : undefined;
+  const checkRoom = roomCheck(folder, freeBytes, reserve);
 
   let closing: Promise<void> | undefined;
   /** Commits that wait for the next transaction, oldest first. */
@@ -176,10 +178,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
         return seen.every(({ key, version }) => currentVersion(database, key) === version);
       }
       const size = writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0);
-      checkRoom(
-        bytesUnderWay + size,
-        writes.some(({ value }) => value === undefined),
-      );
+      checkRoom(bytesUnderWay + size, isRemoval(writes));
       if (failure !== undefined) throw failure;
       bytesUnderWay += size;
       try {
@@ -202,6 +201,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
     close() {
       closing ??= (async () => {
         await working;
+        await reserve?.close();
         const closed = database.close();
         // In tier none the library waits for a flush that a failed transaction never gets; the end of the process
         // closes what it leaves open.
@@ -227,17 +227,36 @@ function versions(random: Random): () => number {
   };
 }
 
+/** Whether a commit takes away at least as much as it adds. One that replaces a row by two does not. */
+function isRemoval(writes: readonly Write[]): boolean {
+  let removed = 0;
+  for (const { value } of writes) if (value === undefined) removed += 1;
+  return removed > 0 && removed * 2 >= writes.length;
+}
+
 /** Makes the check that a commit passes before anything of it is handed over. */
-function roomCheck(folder: string, freeBytes: () => number): (bytes: number, removes: boolean) => void {
+function roomCheck(
+  folder: string,
+  freeBytes: () => number,
+  reserve: DiskReserve | undefined,
+): (bytes: number, removes: boolean) => void {
   let free = 0;
   let lookedAt = Number.NEGATIVE_INFINITY;
+  const look = (now: number): void => {
+    free = freeBytes();
+    lookedAt = now;
+    reserve?.restore(free);
+  };
   return (bytes, removes) => {
     const now = performance.now();
-    if (now - lookedAt > DISK_LOOK_MS) {
-      free = freeBytes();
-      lookedAt = now;
-    }
+    if (now - lookedAt > DISK_LOOK_MS) look(now);
     if (free - bytes >= (removes ? DISK_RESERVE_BYTES_FOR_REMOVAL : DISK_RESERVE_BYTES)) return;
+    if (removes && reserve !== undefined) {
+      // Another process may have released it a moment ago, so the disk is asked again whatever this one finds.
+      reserve.release();
+      look(now);
+      if (free - bytes >= DISK_RESERVE_BYTES_FOR_REMOVAL) return;
+    }
     throw new StorageUnavailable("full", `the disk of ${folder} is full: ${free} bytes are left`);
   };
 }
