@@ -90,6 +90,39 @@ const UNBUILT: readonly Row[] = [
   ["GetObjectLegalHold", "GET", "object", "legal-hold"],
 ];
 
+/** Operations that S3 alone has, recognised in its dialect so that none of them is taken for a plain list or object. */
+const UNBUILT_S3: readonly Row[] = [
+  ["PutBucketOwnershipControls", "PUT", "bucket", "ownershipControls"],
+  ["GetBucketOwnershipControls", "GET", "bucket", "ownershipControls"],
+  ["DeleteBucketOwnershipControls", "DELETE", "bucket", "ownershipControls"],
+  ["PutPublicAccessBlock", "PUT", "bucket", "publicAccessBlock"],
+  ["GetPublicAccessBlock", "GET", "bucket", "publicAccessBlock"],
+  ["DeletePublicAccessBlock", "DELETE", "bucket", "publicAccessBlock"],
+  ["GetBucketPolicyStatus", "GET", "bucket", "policyStatus"],
+  ["PutBucketRequestPayment", "PUT", "bucket", "requestPayment"],
+  ["GetBucketRequestPayment", "GET", "bucket", "requestPayment"],
+  ["PutBucketAnalyticsConfiguration", "PUT", "bucket", "analytics"],
+  ["GetBucketAnalyticsConfiguration", "GET", "bucket", "analytics"],
+  ["DeleteBucketAnalyticsConfiguration", "DELETE", "bucket", "analytics"],
+  ["PutBucketMetricsConfiguration", "PUT", "bucket", "metrics"],
+  ["GetBucketMetricsConfiguration", "GET", "bucket", "metrics"],
+  ["DeleteBucketMetricsConfiguration", "DELETE", "bucket", "metrics"],
+  ["PutBucketIntelligentTieringConfiguration", "PUT", "bucket", "intelligent-tiering"],
+  ["DeleteBucketIntelligentTieringConfiguration", "DELETE", "bucket", "intelligent-tiering"],
+  ["CreateBucketMetadataConfiguration", "POST", "bucket", "metadataConfiguration"],
+  ["GetBucketMetadataConfiguration", "GET", "bucket", "metadataConfiguration"],
+  ["DeleteBucketMetadataConfiguration", "DELETE", "bucket", "metadataConfiguration"],
+  ["CreateBucketMetadataTableConfiguration", "POST", "bucket", "metadataTable"],
+  ["GetBucketMetadataTableConfiguration", "GET", "bucket", "metadataTable"],
+  ["DeleteBucketMetadataTableConfiguration", "DELETE", "bucket", "metadataTable"],
+  ["GetBucketAbac", "GET", "bucket", "abac"],
+  ["PutBucketAbac", "PUT", "bucket", "abac"],
+  ["CreateSession", "GET", "bucket", "session"],
+  ["GetObjectTorrent", "GET", "object", "torrent"],
+  ["RenameObject", "PUT", "object", "renameObject"],
+  ["UpdateObjectEncryption", "PUT", "object", "encryption"],
+];
+
 export const TABLE: readonly Operation[] = [
   ...service,
   ...bucket,
@@ -100,4 +133,5 @@ export const TABLE: readonly Operation[] = [
   ...multipart,
   ...policy,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
+  ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),
 ];

@@ -14,6 +14,8 @@ export interface Subject {
 /** The body of a refusal. */
 export function errorDocument(error: CosError, request: WireRequest, { bucket, key }: Subject): string {
   const { code, message } = s3Form(error);
+  // Messages that name a header mean the one that was sent.
+  const told = message.replaceAll("x-cos-", "x-amz-");
   const named: [string, string][] = [];
   if (bucket !== undefined && /^(NoSuchBucket|Bucket)/.test(code)) named.push(["BucketName", bucket]);
   if (key !== undefined && /^(NoSuchKey|NoSuchVersion|MethodNotAllowed)$/.test(code)) named.push(["Key", key]);
@@ -21,7 +23,7 @@ export function errorDocument(error: CosError, request: WireRequest, { bucket, k
     el(
       "Error",
       leaf("Code", code),
-      leaf("Message", message),
+      leaf("Message", told),
       ...named.map(([name, value]) => leaf(name, value)),
       ...error.extras.map(([name, value]) => leaf(name, value)),
       leaf("Resource", request.target.path),

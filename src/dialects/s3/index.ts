@@ -1,4 +1,27 @@
-/** The dialect `s3`: COS as S3 clients speak to it. It translates and decides nothing. */
+/**
+ * The dialect `s3`: COS as S3 clients speak to it. It translates and decides nothing: an object that was put by one
+ * dialect is the same object in the other.
+ *
+ * A request speaks S3 when it is signed with AWS Signature Version 4 or 2, in the header or in the query; without a
+ * signature, when it carries an `x-amz-` header or asks a host of the setting `s3Hosts`. Credentials of both kinds in one
+ * request are InvalidRequest. Access keys are SecretId and SecretKey. The region of a signature's scope may be any.
+ *
+ * - Names of buckets end in an APPID (`demo-1250000000`). With the setting `bareBuckets` an S3 client may leave it out
+ *   and is told names without it: the APPID is the caller's own, and the root account's for anonymous requests.
+ * - `x-amz-*` headers stand for `x-cos-*` and come back as such. Those of features that are not built answer
+ *   NotImplemented by name. Tagging, object lock, encryption and storage classes other than STANDARD are among these.
+ * - Bodies: hashed, unsigned, and in `aws-chunked` encoding with or without signatures and trailing fields. Bytes of a
+ *   signed chunk are taken once its signature holds; a signed chunk has 16 MiB at most. With the setting `strictS3`
+ *   `aws-chunked` answers NotImplemented and `x-amz-checksum-*` counts for nothing, as on the live service.
+ * - With version 4 the host and every `x-amz-` and `x-cos-` header have to be signed. Version 2 signs no parameters but a
+ *   few; requests with others, except those that choose a page of a list, are AccessDenied. SigV4A is NotImplemented.
+ * - Checksums are kept when the client sends one or asks for one; S3 makes a CRC64NVME of its own accord, cosbox does
+ *   not. Lists of objects do not tell them. Those of single parts are kept for objects of up to 1,000 parts.
+ * - A key may not begin with `/` or `\`, names of buckets have no dots, delimiters are one character, a part has 1 MB at
+ *   least: the rules of COS, whoever asks.
+ * - `Owner` and `Initiator` have ids of COS. `x-amz-expected-bucket-owner` takes the owner's UIN or its APPID.
+ * - Content types follow the key where the client names none, as in COS, where S3 says `binary/octet-stream`.
+ */
 
 import { ANONYMOUS, type Caller, callerWith, type Credential } from "../../access/caller.ts";
 import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";

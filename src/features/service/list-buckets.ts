@@ -56,6 +56,7 @@ export const listBuckets = operation(
       region: query.text("region", "a region"),
       createTime: query.integer("create-time", { min: 0, max: SECONDS_MAX }),
       range: query.oneOf("range", ["lt", "lte", "gt", "gte"]),
+      prefix: query.text("prefix", "S3 clients: what names begin with"),
       marker: query.text("marker", "a bucket's name"),
       maxKeys: query.integer("max-keys", { min: 1, max: PAGE_SIZE_MAX }),
     },
@@ -72,6 +73,7 @@ export const listBuckets = operation(
     const pageSize = Math.min(input.maxKeys ?? limits.listBucketsMax, limits.listBucketsMax);
     const admitted = (bucket: BucketRecord): boolean =>
       (!regional || bucket.region === region) &&
+      (input.prefix === undefined || bucket.name.startsWith(input.prefix)) &&
       (input.region === undefined || input.region === "" || bucket.region === input.region) &&
       (input.createTime === undefined || compare(Math.floor(bucket.createdMs / 1000), input.createTime));
 

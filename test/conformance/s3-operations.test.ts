@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { S3_OPERATIONS } from "../../src/dialects/s3/operations.ts";
+import { CATALOGUE } from "../../src/errors/catalogue.ts";
+import { S3_FORMS, S3_NARROWER } from "../../src/errors/s3-codes.ts";
+import { ambiguousRoutes } from "../../src/http/router.ts";
+import { TABLE } from "../../src/operations/table.ts";
+import { NAMESAKE, STRANGER } from "../fixtures/accounts.ts";
+import { type S3Client, s3Client, type S3Request } from "../fixtures/s3.ts";
+import { assertS3Refused } from "../fixtures/s3-refusal.ts";
+import { contentMd5, type TestServer, testServer } from "../fixtures/server.ts";
+
+describe("the operations of S3", () => {
+  let server: TestServer;
+  let s3: S3Client;
+
+  beforeAll(async () => {
+    server = await testServer({ credentials: [STRANGER, NAMESAKE], limits: { partBytesMin: 1 } });
+    s3 = s3Client(server);
+    await s3.send({ method: "PUT", path: "/kept", body: "kept" });
+  });
+  afterAll(() => server.stop());
+
+  it("are each an operation of the table, named once and in order", () => {
+    const names = S3_OPERATIONS.map(({ name }) => name);
+    assert.equal(new Set(names).size, names.length);
+    const table = new Set(TABLE.map(({ name }) => name));
+    assert.deepEqual(
+      S3_OPERATIONS.filter(({ is }) => !table.has(is)).map(({ name }) => name),
+      [],
+    );
+  });
+
+  it("have routes of their own beside those of COS", () => {
+    assert.deepEqual(ambiguousRoutes(TABLE.filter(({ only }) => only !== "cos")), []);
+  });
+
+  it("have codes of their own only for rows of the catalogue", () => {
+    for (const [id, form] of Object.entries(S3_FORMS)) {
+      const row = CATALOGUE[id as keyof typeof CATALOGUE];
+      assert.ok(form.code !== row.code || form.status !== row.status || form.message !== row.message, id);
+    }
+    const codes = new Set(Object.values(CATALOGUE).map(({ code }) => code));
+    for (const code of Object.keys(S3_NARROWER)) assert.ok(!codes.has(code), code);
+  });
+
+  const unbuilt = TABLE.filter(
+    ({ handle, only, name }) => handle === undefined && only !== "cos" && name !== "OptionsObject",
+  );
+  it.each(unbuilt.map((operation) => [operation.name, operation] as const))(
+    "NotImplemented: %s, by name",
+    async (name, { route }) => {
+      const query = Object.fromEntries((route.query ?? []).map((flag) => [flag, undefined]));
+      const answer = await s3.send({ method: route.method, path: route.on === "object" ? "/kept" : "/", query });
+      assertS3Refused(answer, 501, "NotImplemented", new RegExp(`\\b${name}\\b`));
+    },
+  );
+
+  it.each([
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-tagging",
+    "x-amz-website-redirect-location",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-mfa",
+    "x-amz-write-offset-bytes",
+    "x-amz-source-expected-bucket-owner",
+  ])("NotImplemented: the header %s, by the name it was sent under", async (name) => {
+    const answer = await s3.send({ method: "PUT", path: "/none", body: "x", headers: { [name]: "1" } });
+    assertS3Refused(answer, 501, "NotImplemented", new RegExp(name));
+    assert.equal((await s3.send({ method: "HEAD", path: "/none" })).status, 404);
+  });
+
+  it("InvalidStorageClass, NotImplemented: classes that nobody knows, or that are not built", async () => {
+    const put = (name: string) =>
+      s3.send({ method: "PUT", path: "/none", body: "x", headers: { "x-amz-storage-class": name } });
+    assertS3Refused(await put("GOLD"), 400, "InvalidStorageClass");
+    assertS3Refused(await put("STANDARD_IA"), 501, "NotImplemented");
+    assert.equal((await put("STANDARD")).status, 200);
+  });
+
+  it("MethodNotAllowed: a method that a resource does not know", async () => {
+    const answer = await s3.send({ method: "POST", path: "/kept", query: {} });
+    assertS3Refused(answer, 405, "MethodNotAllowed");
+    assert.match(answer.headers.allow ?? "", /GET/);
+  });
+
+  describe("ask who calls", () => {
+    const doomed = "<Delete><Object><Key>kept</Key></Object></Delete>";
+    const REQUESTS: readonly (readonly [string, S3Request])[] = [
+      ["ListObjects", {}],
+      ["ListObjectsV2", { query: { "list-type": 2 } }],
+      ["HeadBucket", { method: "HEAD" }],
+      ["DeleteBucket", { method: "DELETE" }],
+      ["GetBucketLocation", { query: { location: undefined } }],
+      ["GetBucketPolicy", { query: { policy: undefined } }],
+      ["PutBucketPolicy", { method: "PUT", query: { policy: undefined }, body: "{}" }],
+      ["DeleteBucketPolicy", { method: "DELETE", query: { policy: undefined } }],
+      ["ListMultipartUploads", { query: { uploads: undefined } }],
+      [
+        "DeleteObjects",
+        { method: "POST", query: { delete: undefined }, body: doomed, headers: { "content-md5": contentMd5(doomed) } },
+      ],
+      ["PutObject", { method: "PUT", path: "/kept", body: "changed" }],
+      ["GetObject", { path: "/kept" }],
+      [
+        "GetObjectAttributes",
+        { path: "/kept", query: { attributes: undefined }, headers: { "x-amz-object-attributes": "ETag" } },
+      ],
+      ["HeadObject", { method: "HEAD", path: "/kept" }],
+      ["DeleteObject", { method: "DELETE", path: "/kept" }],
+      ["CreateMultipartUpload", { method: "POST", path: "/kept", query: { uploads: undefined } }],
+      ["UploadPart", { method: "PUT", path: "/kept", query: { partNumber: 1, uploadId: "x" }, body: "x" }],
+      ["ListParts", { path: "/kept", query: { uploadId: "x" } }],
+      ["AbortMultipartUpload", { method: "DELETE", path: "/kept", query: { uploadId: "x" } }],
+      ["CompleteMultipartUpload", { method: "POST", path: "/kept", query: { uploadId: "x" }, body: "x" }],
+    ];
+
+    it.each(REQUESTS)(
+      "AccessDenied: %s, for other accounts and for nobody, however it is signed",
+      async (_, request) => {
+        const anonymous = { ...request, sign: false as const, headers: { ...request.headers, "x-amz-date": "x" } };
+        const all: readonly S3Request[] = [
+          anonymous,
+          ...[STRANGER, NAMESAKE].flatMap((keys) =>
+            (["v4", "v4-query", "v2", "v2-query"] as const)
+              // Version 2 signs no parameter that only S3 knows.
+              .filter((sign) => !sign.startsWith("v2") || !("attributes" in (request.query ?? {})))
+              .map((sign) => {
+                const amz = Object.fromEntries(
+                  Object.entries(request.headers ?? {}).filter(([name]) => !name.startsWith("x-amz-")),
+                );
+                const headers = sign.endsWith("query") ? amz : request.headers;
+                return { ...request, keys, sign, ...(headers === undefined ? {} : { headers }) };
+              }),
+          ),
+        ];
+        for (const one of all) {
+          const answer = await s3.send(one);
+          assert.equal(answer.status, 403, `${JSON.stringify(one)}: ${answer.status} ${answer.text}`);
+          if (answer.body.length > 0) assert.equal(answer.element("Code"), "AccessDenied", answer.text);
+        }
+        assert.equal((await s3.send({ path: "/kept" })).text, "kept");
+      },
+    );
+  });
+
+  it("tells one failure in the words of each dialect", async () => {
+    for (const [request, cos, own] of [
+      [{ path: "/nothing" }, "404 NoSuchKey", "404 NoSuchKey"],
+      [{ path: `/${"k".repeat(851)}` }, "400 KeyTooLong", "400 KeyTooLongError"],
+      [{ bucket: "none-1250000000" }, "404 NoSuchBucket", "404 NoSuchBucket"],
+      [{ query: { delimiter: "ab" } }, "400 InvalidDelimiter", "400 InvalidArgument"],
+      [{ query: { "max-keys": "x" } }, "400 InvalidArgument", "400 InvalidArgument"],
+      [{ query: { policy: undefined } }, "404 NoSuchPolicyVersion", "404 NoSuchBucketPolicy"],
+      [{ path: "/kept", query: { uploadId: "" } }, "400 ListPartUploadIdIsEmpty", "404 NoSuchUpload"],
+      [{ method: "PUT", bucket: `${"b".repeat(50)}-1250000000` }, "400 BucketNameTooLong", "400 InvalidBucketName"],
+      [{ method: "PUT" }, "409 BucketAlreadyOwnedByYou", "409 BucketAlreadyOwnedByYou"],
+      [{ method: "DELETE" }, "409 BucketNotEmpty", "409 BucketNotEmpty"],
+    ] as const) {
+      const seen = async (answer: Promise<{ status: number; element(name: string): string | undefined }>) => {
+        const { status, element } = await answer;
+        return `${status} ${element("Code")}`;
+      };
+      assert.equal(await seen(server.send(request)), cos);
+      assert.equal(await seen(s3.send(request)), own);
+    }
+  });
+
+  it("names the bucket and the key in S3's elements", async () => {
+    assert.equal((await s3.send({ path: "/a/b" })).element("Key"), "a/b");
+    assert.equal((await s3.send({ bucket: "none-1250000000" })).element("BucketName"), "none-1250000000");
+  });
+
+  it("has S3's ids on every answer, and no body for HEAD", async () => {
+    for (const request of [
+      {},
+      { path: "/kept" },
+      { method: "HEAD", path: "/kept" },
+      { method: "HEAD", path: "/none" },
+    ]) {
+      const { headers } = await s3.send(request);
+      assert.match(String(headers["x-amz-request-id"]), /^N/);
+      assert.notEqual(headers["x-amz-id-2"], undefined);
+      assert.equal(headers["x-cos-hash-crc64ecma"], undefined);
+    }
+    const none = await s3.send({ method: "HEAD", path: "/nothing" });
+    assert.equal(none.body.length, 0);
+    assert.equal(none.headers["content-length"], "0");
+  });
+});
