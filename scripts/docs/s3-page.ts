@@ -1,7 +1,7 @@
 /** `docs/reference/s3.md`: what the S3 dialect serves, what it maps to, and what its refusals are called. */
 
 import { readFileSync } from "node:fs";
-import { S3_OPERATIONS } from "../../src/dialects/s3/operations.ts";
+import { S3_OPERATIONS } from "./s3-operations.ts";
 import { CATALOGUE, type ErrorId } from "../../src/errors/catalogue.ts";
 import { S3_FORMS, S3_NARROWER } from "../../src/errors/s3-codes.ts";
 import { TABLE } from "../../src/operations/table.ts";

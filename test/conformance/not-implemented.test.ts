@@ -76,7 +76,7 @@ describe("what is not built yet", () => {
   }
 
   it("NotImplemented: every recognised operation, by its name", async () => {
-    const unbuilt = TABLE.filter(({ handle }) => handle === undefined);
+    const unbuilt = TABLE.filter(({ handle, only }) => handle === undefined && only !== "s3");
     assert.ok(unbuilt.length > 50);
     for (const { name, route } of unbuilt) {
       const query = Object.fromEntries(

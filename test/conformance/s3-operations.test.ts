@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { S3_OPERATIONS } from "../../src/dialects/s3/operations.ts";
+import { S3_OPERATIONS } from "../../scripts/docs/s3-operations.ts";
 import { CATALOGUE } from "../../src/errors/catalogue.ts";
 import { S3_FORMS, S3_NARROWER } from "../../src/errors/s3-codes.ts";
 import { ambiguousRoutes } from "../../src/http/router.ts";
@@ -160,8 +160,8 @@ describe("the operations of S3", () => {
       [{ method: "DELETE" }, "409 BucketNotEmpty", "409 BucketNotEmpty"],
     ] as const) {
       const seen = async (answer: Promise<{ status: number; element(name: string): string | undefined }>) => {
-        const { status, element } = await answer;
-        return `${status} ${element("Code")}`;
+        const found = await answer;
+        return `${found.status} ${found.element("Code")}`;
       };
       assert.equal(await seen(server.send(request)), cos);
       assert.equal(await seen(s3.send(request)), own);
