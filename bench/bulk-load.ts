@@ -40,7 +40,7 @@ async function load(from: number, to: number): Promise<void> {
         metadata: [],
         body: EMPTY_BODY,
       };
-      store.objects.put(tx, (bucket as NonNullable<typeof bucket>).id, listedKey(index), record, undefined);
+      await store.objects.put(tx, bucket as NonNullable<typeof bucket>, listedKey(index), record);
     }
   });
 }

@@ -105,6 +105,8 @@ function probeRow(size: number): Buffer {
   return encodeObject({
     size,
     modifiedMs: Date.now(),
+    versioned: false,
+    supersededMs: undefined,
     sequence: Date.now() * 1000,
     etag: randomBytes(16).toString("hex"),
     crc64: 1n,

@@ -125,6 +125,22 @@ export async function exportBucket(
       }
     }
 
+    /** Versions that are not current: an export is a folder of files, and a file has no past. */
+    async function countOlder(): Promise<number> {
+      let count = 0;
+      if (bucket.versioning === undefined) return count;
+      let range = prefixRange(bucketPrefix("version", bucket.id), PAGE_ROWS);
+      for (;;) {
+        const page = await readRows(current, range, () => {
+          count += 1;
+        });
+        count += page.length;
+        const last = page.at(-1);
+        if (!last || page.length < PAGE_ROWS) return count;
+        range = { ...range, start: after(last.key) };
+      }
+    }
+
     try {
       const { region, acl } = bucket;
       await writeAll(list, Buffer.from(bucketLine({ bucket: bucketName, region, acl })));
@@ -156,6 +172,11 @@ export async function exportBucket(
       await list.close();
     }
     await syncFolder(folder);
+    const older = await countOlder();
+    if (older > 0) {
+      const what = countOf(older, "older version or delete marker", "older versions and delete markers");
+      shell.stdout.write(`left out ${what}; cosbox backup has them\n`);
+    }
     const escaped =
       totals.escaped === 0 ? "" : `, ${countOf(totals.escaped, "of them", "of them")} under an escaped name`;
     shell.stdout.write(

@@ -63,7 +63,7 @@ export function findingPrinter(bar: Progress, verbose: boolean): (finding: Findi
 
 /** The counts of a report, in lines. */
 export function summary(report: CheckReport, ms: number): string {
-  const { buckets, objects, objectBytes, uploads, parts, rows, blobs, found } = report;
+  const { buckets, objects, objectBytes, versions, uploads, parts, rows, blobs, found } = report;
   const kinds = (severity: "damage" | "leftover"): string => {
     const some = [...found].filter(([kind]) => FINDINGS[kind].severity === severity);
     if (some.length === 0) return "none";
@@ -72,7 +72,7 @@ export function summary(report: CheckReport, ms: number): string {
   const speed = objects > 0 && ms > 0 ? ` (${countText((objects / ms) * 1_000)} objects/s)` : "";
   return [
     `checked ${countOf(buckets, "bucket")}, ${countOf(objects, "object")} of ${bytesText(objectBytes)}, ` +
-      `${countOf(uploads, "upload")}, ${countOf(parts, "part")}, ${countOf(rows, "row")} and ` +
+      `${versions === 0 ? "" : `${countOf(versions, "older version")}, `}${countOf(uploads, "upload")}, ${countOf(parts, "part")}, ${countOf(rows, "row")} and ` +
       `${countOf(blobs, "blob")} in ${durationText(ms)}${speed}`,
     `damage: ${kinds("damage")}`,
     `leftovers: ${kinds("leftover")}`,

@@ -185,9 +185,8 @@ async function importOne(
       store.transact([objectKey(bucket.id, key)], async (tx) => {
         const present = await store.buckets.require(tx, bucket.name);
         if (present?.id !== bucket.id) throw new Error(`bucket ${bucket.name} is gone`);
-        const previous = await store.objects.findIn(tx, bucket.id, key);
         await ingested.addTo(tx);
-        store.objects.put(tx, bucket.id, key, record, previous);
+        await store.objects.put(tx, present, key, record);
       }),
     );
     return size;

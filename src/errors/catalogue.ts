@@ -772,7 +772,6 @@ export const CATALOGUE = codes({
     message: "The specified version does not exist.",
     feature: "versioning",
     raisedWhen: "`versionId` is malformed or names no version of the key",
-    notYet: true,
   },
   NoSuchWebsiteConfiguration: {
     status: 404,
@@ -807,7 +806,8 @@ export const CATALOGUE = codes({
     status: 405,
     message: "The specified method is not allowed against this resource.",
     feature: "route",
-    raisedWhen: "the resource exists in the API but not with this method; `Allow` names those it has",
+    raisedWhen:
+      "the resource exists in the API but not with this method; `Allow` names those it has; also when a delete marker is read by its version",
   },
   RestoreNonArchiveObject: {
     status: 405,

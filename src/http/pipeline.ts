@@ -25,7 +25,8 @@ import type { Clock } from "../ports/clock.ts";
 import { StorageUnavailable } from "../ports/blobs.ts";
 import type { Limits } from "../limits.ts";
 import type { Random } from "../ports/random.ts";
-import type { BucketRecord, ObjectRecord } from "../store/records.ts";
+import { versionIdField } from "../operations/version-field.ts";
+import type { BucketRecord, DeleteMarkerRecord, ObjectRecord, VersionRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { TransactionContended } from "../store/transact.ts";
 import type { Answer } from "./answer.ts";
@@ -137,6 +138,7 @@ class Context implements OperationContext {
   readonly caller: Caller;
   readonly key: string;
   readonly object: ObjectRecord | undefined;
+  readonly deleteMarker: DeleteMarkerRecord | undefined;
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
@@ -156,12 +158,13 @@ class Context implements OperationContext {
     caller: Caller,
     operation: Operation,
     bucket: BucketRecord | undefined,
-    object: ObjectRecord | undefined,
+    version: VersionRecord | undefined,
   ) {
     this.request = request;
     this.caller = caller;
     this.key = address.kind === "object" ? address.key : "";
-    this.object = object;
+    this.object = version?.type === "delete-marker" ? undefined : version;
+    this.deleteMarker = version?.type === "delete-marker" ? version : undefined;
     this.store = parts.store;
     this.clock = parts.clock;
     this.random = parts.random;
@@ -248,10 +251,12 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       }
     }
     const key = address.kind === "object" ? address.key : undefined;
-    let object: ObjectRecord | undefined;
-    if (operation.loads === "object" && bucket !== undefined && key !== undefined) {
-      object = (await store.objects.find(bucket.id, key))?.record;
+    let version: VersionRecord | undefined;
+    if (operation.loads !== undefined && bucket !== undefined && key !== undefined) {
+      const id = operation.loads === "version" ? await versionIdField.read({ request, limits }) : undefined;
+      version = (await store.objects.findVersion(bucket, key, id))?.record;
     }
+    const object = version?.type === "delete-marker" ? undefined : version;
     const { action, permission } = operation;
     const prefix = operation.lists === true ? request.target.query.get("prefix") : undefined;
     const question = { caller, action, permission, bucket, key, prefix, object };
@@ -264,7 +269,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     if (!decision.allowed && !keysDecide) throw refuse("AccessDenied", { cause: describeDecision(decision) });
 
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
-    const context = new Context(parts, dialect, request, address, caller, operation, bucket, object);
+    const context = new Context(parts, dialect, request, address, caller, operation, bucket, version);
     const working = operation.handle(context, input as never);
     const documents = dialect.documents(wire, caller);
     const answer =

@@ -6,6 +6,7 @@
 import type { CosError } from "../errors/cos-error.ts";
 import type { BucketRecord, ObjectHead, UploadRecord } from "../store/records.ts";
 import type { NumberedPart, UploadPage } from "../store/uploads.ts";
+import type { VersionPage } from "../store/version-listing.ts";
 
 /** A page of an account's buckets. */
 export interface BucketsDocument {
@@ -48,6 +49,8 @@ export interface CopyDocument {
   readonly crc64: bigint;
   readonly modifiedMs: number;
   readonly checksum: ShownChecksum | undefined;
+  /** Undefined in a bucket where versioning was never configured. */
+  readonly versionId: string | undefined;
 }
 
 /** What a part copy has made. */
@@ -102,8 +105,28 @@ export interface UploadsDocument {
 
 /** The fates of the objects of one multiple delete. */
 export interface DeletionDocument {
-  readonly deleted: readonly string[];
-  readonly faults: readonly { readonly key: string; readonly error: CosError }[];
+  readonly deleted: readonly (DeletedDocument & { readonly markerVersionId: string | undefined })[];
+  readonly faults: readonly (DeletedDocument & { readonly error: CosError })[];
+}
+
+/** What one entry of a multiple delete names; the version as the client wrote it. */
+export interface DeletedDocument {
+  readonly key: string;
+  readonly versionId: string | undefined;
+}
+
+/** A page of the versions of a bucket's objects. */
+export interface VersionsDocument {
+  readonly bucket: string;
+  readonly ownerAppid: string;
+  readonly ownerUin: string;
+  readonly prefix: string;
+  readonly delimiter: string | undefined;
+  readonly keyMarker: string;
+  readonly versionIdMarker: string;
+  readonly maxKeys: number;
+  readonly encodeNames: boolean;
+  readonly found: VersionPage;
 }
 
 /** The attributes of an object that were asked for; the others are undefined. */
@@ -140,6 +163,7 @@ export interface Documents {
   readonly ListPartsResult: PartsDocument;
   readonly ListMultipartUploadsResult: UploadsDocument;
   readonly DeleteResult: DeletionDocument;
+  readonly ListVersionsResult: VersionsDocument;
 }
 
 /** Writes the document `root` from the data it was made of; `standard` writes the service's own form. */

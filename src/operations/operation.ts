@@ -13,7 +13,7 @@ import type { WireRequest } from "../http/request.ts";
 import type { Limits } from "../limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
-import type { BucketRecord, ObjectRecord } from "../store/records.ts";
+import type { BucketRecord, DeleteMarkerRecord, ObjectRecord } from "../store/records.ts";
 import type { DocumentWriter } from "./documents.ts";
 import type { Store } from "../store/store.ts";
 
@@ -107,8 +107,11 @@ export interface Declaration {
   readonly perKey?: true;
   /** True for a listing: policies may name the prefix it asks for as a resource. */
   readonly lists?: true;
-  /** `object` reads the addressed object's row together with the permission check; the handler acts on that row. */
-  readonly loads?: "object";
+  /**
+   * Reads the addressed object's row together with the permission check; the handler acts on that row. `object` is the
+   * current one, `version` the one that `versionId` names, or the current one without it.
+   */
+  readonly loads?: "object" | "version";
   readonly input: InputFields;
   readonly output: OutputFields;
   /** Status of a success. */
@@ -158,8 +161,10 @@ export interface OperationContext<E extends ErrorId = ErrorId> {
   readonly bucket: BucketRecord;
   /** Key of the addressed object; empty for others. */
   readonly key: string;
-  /** The object's row as authorised, for operations that declare `loads: "object"`; undefined when there is none. */
+  /** The object's row as authorised, for operations that declare `loads`; undefined when there is none. */
   readonly object: ObjectRecord | undefined;
+  /** The delete marker that is there instead, as the newest version or as the one that was named. */
+  readonly deleteMarker: DeleteMarkerRecord | undefined;
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;

@@ -2,14 +2,14 @@
 
 import { refuse } from "../errors/cos-error.ts";
 import type { InputFields, InputSource, Operation } from "./operation.ts";
-import { refuseUnbuiltInputs } from "./unbuilt-inputs.ts";
+import { refuseUnbuiltInputs, refuseVersion } from "./unbuilt-inputs.ts";
 
 /** An operation prepared for reading, so that nothing of a declaration is looked at twice. */
 export interface InputReader {
   /**
    * Reads headers and query first, in the order of the declaration, and the body last, so that a refusal comes before
-   * any byte of it. Raises what the fields raise, NotImplemented for inputs of unbuilt features, and UnexpectedContent
-   * for a body where the operation takes none.
+   * any byte of it. Raises what the fields raise, NotImplemented for inputs of unbuilt features, InvalidArgument for a
+   * version where the operation is about none, and UnexpectedContent for a body where it takes none.
    */
   read(source: InputSource): Promise<Readonly<Record<string, unknown>>>;
 }
@@ -31,6 +31,7 @@ export function inputReader(operation: Operation): InputReader {
   return {
     async read(source) {
       refuseUnbuiltInputs(source.request, declared);
+      refuseVersion(source.request, declared);
       if (!takesBody && source.request.body.announced) throw refuse("UnexpectedContent");
       const input: Record<string, unknown> = {};
       for (const [name, field] of entries) {

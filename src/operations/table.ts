@@ -8,6 +8,7 @@ import { operations as multipart } from "../features/multipart/index.ts";
 import { operations as policy } from "../features/policy/index.ts";
 import { operations as object } from "../features/object/index.ts";
 import { operations as service } from "../features/service/index.ts";
+import { operations as versioning } from "../features/versioning/index.ts";
 import { type Operation, type Route, unbuilt } from "./operation.ts";
 
 type Row = readonly [name: string, method: Route["method"], on: Route["on"], ...query: readonly string[]];
@@ -24,9 +25,6 @@ const UNBUILT: readonly Row[] = [
   ["PutBucketLifecycle", "PUT", "bucket", "lifecycle"],
   ["GetBucketLifecycle", "GET", "bucket", "lifecycle"],
   ["DeleteBucketLifecycle", "DELETE", "bucket", "lifecycle"],
-  ["PutBucketVersioning", "PUT", "bucket", "versioning"],
-  ["GetBucketVersioning", "GET", "bucket", "versioning"],
-  ["GetBucketObjectVersions", "GET", "bucket", "versions"],
   ["PutBucketReplication", "PUT", "bucket", "replication"],
   ["GetBucketReplication", "GET", "bucket", "replication"],
   ["DeleteBucketReplication", "DELETE", "bucket", "replication"],
@@ -132,6 +130,7 @@ export const TABLE: readonly Operation[] = [
   ...append,
   ...multipart,
   ...policy,
+  ...versioning,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
   ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),
 ];

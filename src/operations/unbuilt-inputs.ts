@@ -50,13 +50,9 @@ const PARAMETERS: readonly string[] = [
   "recursive",
   "tagkey",
   "tagvalue",
-  "versionid",
   "x-cos-security-token",
   "x-cos-traffic-limit",
 ];
-
-/** Parameters that say nothing while they are empty: coscli sends `versionId=` for an object without versions. */
-const EMPTY_IS_ABSENT: ReadonlySet<string> = new Set(["versionid"]);
 
 /** Image processing parameters stand at the beginning of a name: `?imageMogr2/thumbnail/100x`. */
 const PARAMETER_PREFIXES: readonly string[] = [
@@ -70,6 +66,15 @@ const PARAMETER_PREFIXES: readonly string[] = [
 
 const HEADER_SET: ReadonlySet<string> = new Set(HEADERS);
 const PARAMETER_SET: ReadonlySet<string> = new Set(PARAMETERS);
+
+/**
+ * Raises InvalidArgument for a version that is named where the operation is about none: what the client meant would
+ * happen to another version than it thinks. An empty name counts as absent, as coscli sends it.
+ */
+export function refuseVersion({ target: { query } }: Pick<WireRequest, "target">, declared: ReadonlySet<string>): void {
+  if (declared.has("versionid") || query.all("versionid").every((value) => value === "")) return;
+  throw refuse("InvalidArgument", { message: "The operation takes no versionId." });
+}
 
 /** Raises NotImplemented, naming the first header or parameter of an unbuilt feature that `declared` does not name. */
 export function refuseUnbuiltInputs(
@@ -88,7 +93,6 @@ export function refuseUnbuiltInputs(
   const { query } = request.target;
   for (const name of query.names()) {
     if (declared.has(name)) continue;
-    if (EMPTY_IS_ABSENT.has(name) && query.all(name).every((value) => value === "")) continue;
     if (PARAMETER_SET.has(name) || PARAMETER_PREFIXES.some((p) => name.startsWith(p))) {
       const shown = name.slice(0, 64);
       throw refuse("NotImplemented", {

@@ -186,6 +186,7 @@ export function buckets(options: BucketsOptions): Buckets {
         createdMs: clock.now(),
         state: { kind: "normal" },
         configurations: NO_CONFIGURATIONS,
+        versioning: undefined,
         sections: [],
       };
       put(tx, created);

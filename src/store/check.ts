@@ -21,16 +21,20 @@ import {
   type Family,
   familyRange,
   formatKey,
+  historyKey,
   incarnationOf,
   inlineKey,
   manifestOffsetOf,
   manifestPrefix,
+  objectKey,
   partNumberOf,
   referenceKey,
   referencesPrefix,
   prefixRange,
   splitAttachmentKey,
   splitUploadKey,
+  splitVersionKey,
+  versionsPrefix,
 } from "./keys.ts";
 import { eachRowIn, readRows } from "./read-rows.ts";
 import {
@@ -40,17 +44,22 @@ import {
   decodeChunk,
   decodeFormat,
   decodeGarbage,
+  decodeHistory,
   decodeIncarnation,
   decodeIntent,
   decodeObject,
   decodePart,
   decodeUpload,
+  decodeVersion,
+  type HistoryRecord,
   type Manifest,
   type Piece,
   RecordFromNewerVersion,
+  type VersionRecord,
 } from "./records.ts";
 import { DATA_FORMAT, DataFromNewerVersion } from "./store.ts";
 import { isUploadId } from "./uploads.ts";
+import { versionIdOf } from "./version-id.ts";
 
 type RowReader = Pick<MetadataEngine, "read">;
 type BlobReader = Pick<BlobEngine, "read" | "list">;
@@ -86,8 +95,10 @@ export interface CheckOptions {
 export interface CheckReport {
   readonly buckets: number;
   readonly objects: number;
-  /** Bytes of all objects, each in its full size. */
+  /** Bytes of all objects and older versions, each in its full size. */
   readonly objectBytes: number;
+  /** Versions that are not current, delete markers among them. */
+  readonly versions: number;
   readonly uploads: number;
   readonly parts: number;
   /** Rows of every family. */
@@ -148,7 +159,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
   const { onFinding, onStray, onProgress, windowRows = WINDOW_ROWS } = options;
 
   const found = new Map<FindingKind, number>();
-  const counts = { buckets: 0, objects: 0, objectBytes: 0, uploads: 0, parts: 0, rows: 0, blobs: 0 };
+  const counts = { buckets: 0, objects: 0, objectBytes: 0, versions: 0, uploads: 0, parts: 0, rows: 0, blobs: 0 };
   let done = 0;
   function step(count: number): void {
     done += count;
@@ -205,9 +216,13 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
     find("row-unreadable", whoseRow(key), "it does not match its checksum");
   }
 
-  /** The object or bucket of a row, or the row itself. */
+  /** The object, version or bucket of a row, or the row itself. */
   function whoseRow(key: Buffer): string {
     if (key[0] === FAMILY.object) return `object ${inBucket(key)}${key.toString("utf8", BUCKET_FAMILY_BYTES)}`;
+    if (key[0] === FAMILY.version) {
+      const named = decoded(() => splitVersionKey(key.subarray(BUCKET_FAMILY_BYTES)), String, true);
+      if (named) return versionLabel(key, named);
+    }
     if (key[0] === FAMILY.bucket) return `bucket ${key.toString("utf8", 1)}`;
     return nameOf(key);
   }
@@ -401,6 +416,26 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
       return name(owner(true, label), record.body);
     });
 
+    const histories = historyChecker();
+    await eachRow("version", async (row) => {
+      const named = decoded(
+        () => splitVersionKey(row.key.subarray(BUCKET_FAMILY_BYTES)),
+        () => nameOf(row.key),
+      );
+      if (!named) return;
+      const label = (): string => versionLabel(row.key, named);
+      const record = decoded(() => decodeVersion(row.value), label);
+      if (first) {
+        counts.versions += 1;
+        checkBucketOf(row.key, label);
+        await histories.visit(row.key, named, record, label);
+      }
+      if (!record || record.type === "delete-marker") return;
+      if (first) counts.objectBytes += record.size;
+      await name(owner(true, label), record.body);
+    });
+    await histories.end();
+
     await eachRow("part", (row) => {
       const uploadId = row.key.toString("latin1", BUCKET_FAMILY_BYTES, row.key.length - 3);
       const label = (): string =>
@@ -414,6 +449,89 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
       if (first && !open && !ended.has(uploadTableId(uploadId))) find("upload-missing", label());
       const record = decoded(() => decodePart(row.value), label);
       return record && name(owner(open, label), record.body);
+    });
+  }
+
+  function versionLabel(row: Buffer, { key, sequence }: { key: string; sequence: number }): string {
+    return `version ${versionIdOf({ sequence, versioned: true })} of object ${inBucket(row)}${key}`;
+  }
+
+  /**
+   * Holds the versions of each key against its current object and its history. Rows of a key come one after the other,
+   * the newest first.
+   */
+  function historyChecker() {
+    interface KeyRows {
+      readonly bucketId: string;
+      readonly key: string;
+      readonly newest: { readonly sequence: number; readonly record: VersionRecord | undefined };
+      readonly label: () => string;
+      nullSequence: number | undefined;
+    }
+    let open: KeyRows | undefined;
+
+    async function end(): Promise<void> {
+      if (!open) return;
+      const { bucketId, key, newest, label, nullSequence } = open;
+      open = undefined;
+      const current = await readSound(objectKey(bucketId, key), decodeObject);
+      const history = await readSound(historyKey(bucketId, key), decodeHistory);
+      const wrong = (why: string): void => find("version-misplaced", label(), why);
+      if (history === "none") wrong("its key has no history");
+      else if (typeof history === "object" && history.nullSequence !== nullSequence) {
+        wrong("the history of its key names another version as the one without an id");
+      }
+      if (current === "none") {
+        if (newest.record && newest.record.type !== "delete-marker") wrong("it is the newest, and not the current one");
+      } else if (typeof current === "object" && current.sequence <= newest.sequence) {
+        wrong("it is newer than the current one");
+      }
+    }
+
+    return {
+      end,
+      async visit(
+        row: Buffer,
+        { key, sequence }: { readonly key: string; readonly sequence: number },
+        record: VersionRecord | undefined,
+        label: () => string,
+      ): Promise<void> {
+        const bucketId = row.toString("hex", 1, BUCKET_FAMILY_BYTES);
+        if (open && (open.key !== key || open.bucketId !== bucketId)) await end();
+        open ??= { bucketId, key, newest: { sequence, record }, label, nullSequence: undefined };
+        if (record && record.sequence !== sequence) find("version-misplaced", label(), "its row has another sequence");
+        if (record && !record.versioned) open.nullSequence = sequence;
+      },
+    };
+  }
+
+  /** A row's record; `none` where there is no row, `unreadable` where that is found elsewhere. */
+  async function readSound<T extends object>(
+    key: Buffer,
+    decode: (value: Buffer) => T,
+  ): Promise<T | "none" | "unreadable"> {
+    let spoilt = false;
+    const [row] = await readRows(rows, pointRange(key), () => {
+      spoilt = true;
+    });
+    if (!row) return spoilt ? "unreadable" : "none";
+    return decoded(() => decode(row.value), String, true) ?? "unreadable";
+  }
+
+  async function checkHistories(): Promise<void> {
+    await eachRow("history", async ({ key, value }) => {
+      const name = key.toString("utf8", BUCKET_FAMILY_BYTES);
+      const label = (): string => `history of object ${inBucket(key)}${name}`;
+      const record: HistoryRecord | undefined = decoded(() => decodeHistory(value), label);
+      if (!record) return;
+      const versions = prefixRange(versionsPrefix(key.toString("hex", 1, BUCKET_FAMILY_BYTES), name), 1);
+      if (await isThere(rows, versions)) return;
+      if (record.nullSequence !== undefined) {
+        find("version-misplaced", label(), "the version without an id, which it names, is missing");
+        return;
+      }
+      find("history-unneeded", label());
+      await onStray?.(pointRange(key));
     });
   }
 
@@ -535,10 +653,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
 
   /** Rows whose family nothing here knows, from one known family to the next. */
   async function checkUnknown(): Promise<void> {
-    const known = Object.entries(FAMILY)
-      .filter(([name]) => name !== "version")
-      .map(([, byte]) => byte)
-      .sort((a, b) => a - b);
+    const known = Object.values(FAMILY).toSorted((a, b) => a - b);
     let start = Buffer.from([0]);
     for (const byte of [...known, 0xff]) {
       if ((start[0] as number) >= byte) {
@@ -654,6 +769,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
   });
   await checkBuckets();
   await checkUploads();
+  await checkHistories();
   do {
     for (const window of windows) await load(window);
     await walkOwners(nameBody);

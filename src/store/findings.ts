@@ -28,6 +28,7 @@ export const FINDINGS = {
   "bucket-missing": damage("objects and uploads of no bucket"),
   "configuration-missing": damage("configurations that their bucket names and that are missing"),
   "upload-missing": damage("parts of no upload"),
+  "version-misplaced": damage("versions that are not where their key is looked for"),
   "bytes-missing": damage("small bodies that are missing"),
   "bytes-short": damage("small bodies that are cut short"),
   "bytes-damaged": damage("small bodies that do not match their checksum"),
@@ -43,6 +44,7 @@ export const FINDINGS = {
   "manifest-unneeded": leftover("lists of pieces that nobody needs"),
   "configuration-unneeded": leftover("configurations that no bucket names"),
   "attachment-unneeded": leftover("ACLs and policies that are counted and do not exist"),
+  "history-unneeded": leftover("histories of keys without older versions"),
   "account-row-unneeded": leftover("listed buckets that do not exist"),
 } as const satisfies Readonly<Record<string, Kind>>;
 

@@ -25,8 +25,10 @@ export const FAMILY = {
   accountBucket: 0x61, // a
   /** `o<bucket id 8><key>`: the current version of an object. LIST walks this family alone. */
   object: 0x6f, // o
-  /** `v<bucket id 8><key>\0<inverted sequence 8>`: older versions and delete markers, newest first. Nothing writes it yet. */
+  /** `v<bucket id 8><key>\0<inverted sequence 8>`: older versions and delete markers, newest first. */
   version: 0x76, // v
+  /** `h<bucket id 8><key>`: there while the key has rows of family `v`; whoever adds or removes one rewrites it. */
+  history: 0x68, // h
   /** `u<bucket id 8><key>\0<upload id>`: an unfinished multipart upload. */
   upload: 0x75, // u
   /** `p<bucket id 8><upload id>\0<part number u16>`: an uploaded part. */
@@ -155,8 +157,39 @@ export function objectKey(bucketId: string, key: string): Buffer {
 }
 
 /** What begins the keys of all rows that a family holds for a bucket. */
-export function bucketPrefix(name: "object" | "version" | "upload" | "part", bucketId: string): Buffer {
+export function bucketPrefix(name: "object" | "version" | "history" | "upload" | "part", bucketId: string): Buffer {
   return hexed(name, bucketId);
+}
+
+/** The row of a version that is not current, by the sequence it was given. */
+export function versionKey(bucketId: string, key: string, sequence: number): Buffer {
+  return withKey("version", bucketId, key, invertedSequence(sequence));
+}
+
+/** What begins the keys of all rows of family `version` that one object key has. */
+export function versionsPrefix(bucketId: string, key: string): Buffer {
+  return withKey("version", bucketId, key, Buffer.alloc(0));
+}
+
+/** The object key and the sequence in the row of a version, without what begins all rows of its bucket. */
+export function splitVersionKey(suffix: Buffer): { readonly key: string; readonly sequence: number } {
+  const at = suffix.indexOf(0);
+  if (at < 0 || suffix.length !== at + 1 + SEQUENCE_BYTES) throw new RecordDamaged("a version's row names no sequence");
+  return { key: suffix.toString("utf8", 0, at), sequence: Number(SEQUENCE_MAX - suffix.readBigUInt64BE(at + 1)) };
+}
+
+const SEQUENCE_BYTES = 8;
+const SEQUENCE_MAX = 2n ** 64n - 1n;
+
+/** A sequence so that newer ones sort first, as it also stands in a version id. */
+export function invertedSequence(sequence: number): Buffer {
+  const bytes = Buffer.allocUnsafe(SEQUENCE_BYTES);
+  bytes.writeBigUInt64BE(SEQUENCE_MAX - BigInt(sequence));
+  return bytes;
+}
+
+export function historyKey(bucketId: string, key: string): Buffer {
+  return withKey("history", bucketId, key);
 }
 
 export function uploadKey(bucketId: string, key: string, uploadId: string): Buffer {

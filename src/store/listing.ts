@@ -30,7 +30,7 @@ export interface KeyList extends ListQuery {
   /** Whether a NUL and more follow the listed key in a row's key: one key may have several rows, each an item. */
   readonly rowsPerKey?: "one" | "many";
   /** With many rows for a key: what follows the NUL in the last row shown of the marker's key; else all are passed over. */
-  readonly markerTail?: string | undefined;
+  readonly markerTail?: string | Buffer | undefined;
 }
 
 export interface KeyPage {
@@ -55,7 +55,7 @@ const READ_ROWS_MAX = 1_001;
 const BOUND_BYTES_MAX = 1_800;
 
 /** One page of `list`. */
-export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise<KeyPage> {
+export async function listKeys(metadata: Pick<MetadataEngine, "read">, list: KeyList): Promise<KeyPage> {
   const { family, delimiter, limit, rowsPerKey = "one" } = list;
   const begin = bound(family, list.prefix);
   const end = prefixEnd(begin);
@@ -84,7 +84,7 @@ export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise
     if (reached) start = prefixEnd(reached);
     else if (rowsPerKey === "one") start = after(marker);
     else if (list.markerTail === undefined) start = Buffer.concat([marker, Buffer.from([1])]);
-    else start = after(bound(marker, `\0${list.markerTail}`));
+    else start = after(bound(marker, Buffer.concat([NUL, Buffer.from(list.markerTail)])));
     return start.compare(begin) < 0 ? begin : start;
   }
 
@@ -130,6 +130,8 @@ export async function listKeys(metadata: MetadataEngine, list: KeyList): Promise
   }
 }
 
-function bound(begin: Buffer, text: string): Buffer {
-  return Buffer.concat([begin, Buffer.from(text)]).subarray(0, BOUND_BYTES_MAX);
+const NUL = Buffer.from([0]);
+
+function bound(begin: Buffer, text: string | Buffer): Buffer {
+  return Buffer.concat([begin, typeof text === "string" ? Buffer.from(text) : text]).subarray(0, BOUND_BYTES_MAX);
 }

@@ -1,20 +1,64 @@
-/** The current versions of objects: one row each, and the rules for replacing it. */
+/** Objects and their versions: the rules for storing, replacing and removing them. */
 import type { Clock } from "../ports/clock.ts";
 import { type MetadataEngine, pointRange } from "../ports/metadata.ts";
 import type { Bodies, SourceRow } from "./bodies.ts";
-import { BUCKET_FAMILY_BYTES, bucketPrefix, canName, objectKey } from "./keys.ts";
+import { isVersion, KeyVersions } from "./key-versions.ts";
+import {
+  BUCKET_FAMILY_BYTES,
+  bucketPrefix,
+  canName,
+  historyKey,
+  objectKey,
+  prefixRange,
+  versionKey,
+  versionsPrefix,
+} from "./keys.ts";
 import { listKeys, type ListQuery } from "./listing.ts";
-import { decodeObject, decodeObjectHead, encodeObject, type ObjectHead, type ObjectRecord } from "./records.ts";
-import type { Transaction } from "./transact.ts";
+import {
+  type BucketRecord,
+  decodeHistory,
+  decodeObject,
+  decodeObjectHead,
+  decodeVersion,
+  encodeObject,
+  type ObjectHead,
+  type ObjectRecord,
+  type VersionRecord,
+} from "./records.ts";
+import { type Transaction, TransactionContended } from "./transact.ts";
+import { type VersionId, versionIdOf } from "./version-id.ts";
+import { listVersions, type VersionPage } from "./version-listing.ts";
 
-/** An object and the row it was read from: what `bodies.share` wants to know. */
-export interface FoundObject {
-  readonly record: ObjectRecord;
+/** A version and the row it was read from. */
+export interface FoundVersion {
+  readonly record: VersionRecord;
   readonly source: SourceRow;
 }
 
-/** An object that has no sequence yet. */
-export type NewObject = Omit<ObjectRecord, "sequence">;
+/** An object and the row it was read from: what `bodies.share` wants to know. */
+export interface FoundObject extends FoundVersion {
+  readonly record: ObjectRecord;
+}
+
+/** An object that has no place among the versions of its key yet. */
+export type NewObject = Omit<ObjectRecord, "sequence" | "versioned" | "supersededMs">;
+
+/** What is to be removed under one key. */
+export interface Removal {
+  readonly key: string;
+  /** Versions to remove for good; undefined for the object itself, which a delete marker replaces in a versioned bucket. */
+  readonly versions: readonly (VersionId | undefined)[];
+}
+
+/** What became of one removal. */
+export interface Removed {
+  /** Whether there was anything to remove, or a delete marker took its place. */
+  readonly found: boolean;
+  /** The version that was removed, or the delete marker that was added; undefined where there are no versions. */
+  readonly versionId: string | undefined;
+  /** Whether that version is a delete marker. */
+  readonly deleteMarker: boolean;
+}
 
 export interface ListedObject {
   readonly key: string;
@@ -30,32 +74,49 @@ export interface ObjectPage {
 }
 
 export interface Objects {
-  /** The current version of an object, read at this moment. */
+  /** The current object under a key, read at this moment. */
   find(bucketId: string, key: string): Promise<FoundObject | undefined>;
-  /** The same in a transaction, which then depends on it. */
-  findIn(tx: Transaction, bucketId: string, key: string): Promise<ObjectRecord | undefined>;
-  /** Several in a transaction, from one snapshot, in the order asked. */
-  findManyIn(
-    tx: Transaction,
-    bucketId: string,
-    keys: readonly string[],
-  ): Promise<readonly (ObjectRecord | undefined)[]>;
   /**
-   * Stores the object in place of `previous`, which this transaction has read, and releases the bytes of `previous`
-   * unless they are `kept` (the new record has the same body, or one that grew out of it). Gives the record its
-   * sequence, anew in each run. The body itself is the caller's to add (`PendingBody.addTo`).
+   * The version of a key that the id names, or without one its newest, which may be a delete marker. Undefined when
+   * there is none.
    */
-  put(
+  findVersion(bucket: BucketRecord, key: string, id: VersionId | undefined): Promise<FoundVersion | undefined>;
+  /** The current object in a transaction, which then depends on it. */
+  findIn(tx: Transaction, bucketId: string, key: string): Promise<ObjectRecord | undefined>;
+  /**
+   * Stores the object under a key whose bucket this transaction has required, and gives it its sequence and version,
+   * anew in each run. What was there becomes an older version (versioning Enabled), or is released if it is the `null`
+   * version (Suspended), or is released (never configured). The body itself is the caller's to add (`PendingBody.addTo`).
+   */
+  put(tx: Transaction, bucket: BucketRecord, key: string, record: NewObject): Promise<ObjectRecord>;
+  /**
+   * Stores an appendable object. It takes no part in versioning: it is the `null` version of its key and grows in place
+   * of `present`, whose bytes it keeps. Undefined, and nothing is stored, where there is another `null` version among
+   * the older ones, which it would replace.
+   */
+  append(
     tx: Transaction,
-    bucketId: string,
+    bucket: BucketRecord,
     key: string,
     record: NewObject,
-    previous: ObjectRecord | undefined,
-    previousBody?: "released" | "kept",
-  ): ObjectRecord;
-  /** Removes the object, which this transaction has read, and releases its bytes. */
-  remove(tx: Transaction, bucketId: string, key: string, previous: ObjectRecord): void;
+    present: ObjectRecord | undefined,
+  ): Promise<ObjectRecord | undefined>;
+  /**
+   * Removes under distinct keys of a bucket that this transaction has required; the fate of each version, in the order
+   * asked. `ownerUin` owns the delete markers. At most six writes for each version.
+   */
+  remove(
+    tx: Transaction,
+    bucket: BucketRecord,
+    removals: readonly Removal[],
+    ownerUin: string,
+  ): Promise<readonly (readonly Removed[])[]>;
   list(bucketId: string, query: ListQuery): Promise<ObjectPage>;
+  /** Every version of every key, the newest first. `versionMarker` counts only together with a marker. */
+  listVersions(
+    bucket: BucketRecord,
+    query: ListQuery & { readonly versionMarker: VersionId | undefined },
+  ): Promise<VersionPage>;
 }
 
 export interface ObjectsOptions {
@@ -64,14 +125,61 @@ export interface ObjectsOptions {
   readonly bodies: Bodies;
 }
 
+/** Looks at a key whose `null` version keeps changing its place. */
+const LOOKS_MAX = 20;
+
 export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
+  const tools = { clock, bodies };
+
+  async function find(bucketId: string, key: string): Promise<FoundObject | undefined> {
+    if (!canName(key)) return undefined;
+    const row = objectKey(bucketId, key);
+    const [rows] = await metadata.read([pointRange(row)]);
+    const value = rows?.[0]?.value;
+    return value && { record: decodeObject(value), source: { key: row, value } };
+  }
+
+  /** The current object and one row of family `version`, from one snapshot. */
+  async function findWith(bucketId: string, key: string, older: ReturnType<typeof pointRange>) {
+    const row = objectKey(bucketId, key);
+    const [[object] = [], [version] = []] = await metadata.read([pointRange(row), older]);
+    return {
+      current: object && { record: decodeObject(object.value), source: { key: row, value: object.value } },
+      older: version && { record: decodeVersion(version.value), source: { key: version.key, value: version.value } },
+    };
+  }
+
+  async function findNull(bucketId: string, key: string): Promise<FoundVersion | undefined> {
+    if (!canName(key)) return undefined;
+    const [objectRow, historyRow] = [objectKey(bucketId, key), historyKey(bucketId, key)];
+    for (let looks = 0; looks < LOOKS_MAX; looks++) {
+      const [[object] = [], [history] = []] = await metadata.read([pointRange(objectRow), pointRange(historyRow)]);
+      const current = object && decodeObject(object.value);
+      if (current && !current.versioned) return { record: current, source: { key: objectRow, value: object.value } };
+      const sequence = history && decodeHistory(history.value).nullSequence;
+      if (sequence === undefined) return undefined;
+      const row = versionKey(bucketId, key, sequence);
+      const [[found] = []] = await metadata.read([pointRange(row)]);
+      if (found) return { record: decodeVersion(found.value), source: { key: row, value: found.value } };
+      // It has become the current object since, or another one has taken its place.
+    }
+    throw new TransactionContended(LOOKS_MAX);
+  }
+
   return {
-    async find(bucketId, key) {
+    find,
+
+    async findVersion(bucket, key, id) {
       if (!canName(key)) return undefined;
-      const row = objectKey(bucketId, key);
-      const [rows] = await metadata.read([pointRange(row)]);
-      const value = rows?.[0]?.value;
-      return value && { record: decodeObject(value), source: { key: row, value } };
+      if (id === undefined) {
+        const current = await find(bucket.id, key);
+        if (current || bucket.versioning === undefined) return current;
+        const newest = await findWith(bucket.id, key, prefixRange(versionsPrefix(bucket.id, key), 1));
+        return newest.current ?? newest.older;
+      }
+      if (id === "null") return bucket.versioning === undefined ? find(bucket.id, key) : findNull(bucket.id, key);
+      const { current, older } = await findWith(bucket.id, key, pointRange(versionKey(bucket.id, key, id)));
+      return [current, older].find((one) => one && isVersion(one.record, id));
     },
 
     async findIn(tx, bucketId, key) {
@@ -79,21 +187,74 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       return value && decodeObject(value);
     },
 
-    async findManyIn(tx, bucketId, keys) {
-      const values = await tx.getMany(keys.map((key) => objectKey(bucketId, key)));
-      return values.map((value) => value && decodeObject(value));
-    },
-
-    put(tx, bucketId, key, record, previous, previousBody = "released") {
-      const stored = withSequence(record, nextSequence(clock, previous));
-      tx.set(objectKey(bucketId, key), encodeObject(stored));
-      if (previous && previousBody === "released") bodies.release(tx, previous.body);
+    async put(tx, bucket, key, record) {
+      const enabled = bucket.versioning === "Enabled";
+      const place = { bucketId: bucket.id, key, removals: 1 };
+      const versions =
+        bucket.versioning === undefined
+          ? await KeyVersions.loadUnversioned(tx, tools, place)
+          : await KeyVersions.load(tx, tools, { ...place, removals: enabled ? 0 : 1 });
+      const sequence = versions.nextSequence();
+      if (!enabled) await versions.removeNull();
+      versions.supersede();
+      const stored = placed(record, sequence, enabled);
+      versions.setCurrent(stored);
+      versions.save();
       return stored;
     },
 
-    remove(tx, bucketId, key, previous) {
-      tx.delete(objectKey(bucketId, key));
-      bodies.release(tx, previous.body);
+    async append(tx, bucket, key, record, present) {
+      if (present) {
+        const { versioned, sequence, supersededMs } = present;
+        const next = Math.max(Math.floor(clock.now() * 1_000), sequence + 1);
+        const stored = { ...record, versioned, supersededMs, sequence: versioned ? sequence : next };
+        tx.set(objectKey(bucket.id, key), encodeObject(stored));
+        return stored;
+      }
+      const versions = await KeyVersions.load(tx, tools, { bucketId: bucket.id, key, removals: 1 });
+      const hidden = await versions.nullVersion();
+      if (hidden && hidden.type !== "delete-marker") return undefined;
+      const stored = { ...record, sequence: versions.nextSequence(), versioned: false, supersededMs: undefined };
+      await versions.removeNull();
+      versions.setCurrent(stored);
+      versions.save();
+      return stored;
+    },
+
+    async remove(tx, bucket, removals, ownerUin) {
+      const { versioning } = bucket;
+      const rows = removals.map(({ key }) => objectKey(bucket.id, key));
+      if (versioning !== undefined) rows.push(...removals.map(({ key }) => historyKey(bucket.id, key)));
+      // All at once, so that the reads of each key find what they look for.
+      await tx.getMany(rows);
+      const fates: Removed[][] = [];
+      for (const { key, versions: ids } of removals) {
+        const place = { bucketId: bucket.id, key, removals: ids.length };
+        const versions =
+          versioning === undefined
+            ? await KeyVersions.loadUnversioned(tx, tools, place)
+            : await KeyVersions.load(tx, tools, place);
+        const fate: Removed[] = [];
+        for (const id of ids) {
+          if (id === undefined && versioning !== undefined) {
+            const sequence = versions.nextSequence();
+            if (versioning === "Suspended") await versions.removeNull();
+            versions.supersede();
+            const marker = versions.addMarker(sequence, versioning === "Enabled", ownerUin);
+            fate.push({ found: true, versionId: versionIdOf(marker), deleteMarker: true });
+            continue;
+          }
+          const removed = await versions.remove(id ?? "null");
+          fate.push({
+            found: removed !== undefined,
+            versionId: removed && id !== undefined && versioning !== undefined ? versionIdOf(removed) : undefined,
+            deleteMarker: removed?.type === "delete-marker",
+          });
+        }
+        versions.save();
+        fates.push(fate);
+      }
+      return fates;
     },
 
     async list(bucketId, query) {
@@ -108,16 +269,35 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
         nextMarker: page.truncated ? page.lastItem : undefined,
       };
     },
+
+    async listVersions({ id }, { versionMarker, ...query }) {
+      let olderThan = versionMarker;
+      if (olderThan === "null") {
+        // Where it has gone since its page was made, nobody can tell what stood behind it: none of the key is left out.
+        olderThan = (await findNull(id, query.marker ?? ""))?.record.sequence ?? Number.MAX_SAFE_INTEGER;
+      }
+      return listVersions(metadata, id, { ...query, olderThan });
+    },
   };
 }
 
 /** Field by field: a spread of so many costs more than writing the row's bytes. */
-function withSequence(record: NewObject, sequence: number): ObjectRecord {
+function placed(record: NewObject, sequence: number, versioned: boolean): ObjectRecord {
   const { size, modifiedMs, etag, crc64, type, storageClass, ownerUin, headers, metadata, body, sections } = record;
-  return { size, modifiedMs, sequence, etag, crc64, type, storageClass, ownerUin, headers, metadata, body, sections };
-}
-
-/** Microseconds of now, or one more than the version before: versions keep their order when the clock does not. */
-function nextSequence(clock: Clock, previous: ObjectRecord | undefined): number {
-  return Math.max(Math.floor(clock.now() * 1_000), previous === undefined ? 0 : previous.sequence + 1);
+  return {
+    size,
+    modifiedMs,
+    sequence,
+    etag,
+    crc64,
+    type,
+    versioned,
+    storageClass,
+    ownerUin,
+    supersededMs: undefined,
+    headers,
+    metadata,
+    body,
+    sections,
+  };
 }

@@ -14,6 +14,9 @@ import {
   decodeIntent,
   decodeObject,
   decodeObjectHead,
+  decodeHistory,
+  decodeVersion,
+  type DeleteMarkerRecord,
   decodePart,
   decodeUpload,
   encodeBucket,
@@ -21,7 +24,10 @@ import {
   encodeFormat,
   encodeGarbage,
   encodeIntent,
+  encodeHistory,
   encodeObject,
+  encodeVersion,
+  type HistoryRecord,
   encodePart,
   encodeUpload,
   type GarbageRecord,
@@ -31,6 +37,7 @@ import {
   type Piece,
   RecordFromNewerVersion,
   type UploadRecord,
+  VERSIONINGS,
   NO_CONFIGURATIONS,
 } from "./records.ts";
 
@@ -53,7 +60,7 @@ const manifest = record({ id: hex(16), size: fc.nat({ max: 2 ** 46 }), pieces: f
 const body = fc
   .tuple(fc.option(manifest, { nil: undefined }), fc.array(piece, { maxLength: 32 }))
   .map(([first, pieces]) => bodyOf(first, pieces));
-const sections = fc.array(record({ tag: fc.integer({ min: 1, max: 127 }), bytes }), { maxLength: 3 });
+const sections = fc.array(record({ tag: fc.integer({ min: 2, max: 127 }), bytes }), { maxLength: 3 });
 const headers: fc.Arbitrary<ContentHeaders> = fc.record(
   {
     contentType: text,
@@ -91,6 +98,7 @@ const bucket: fc.Arbitrary<BucketRecord> = record({
       revisions: fc.array(fc.tuple(text, fc.integer({ min: 1, max: 2 ** 40 }))).map((pairs) => new Map(pairs)),
     }),
   ),
+  versioning: fc.constantFrom(undefined, ...VERSIONINGS),
   sections,
 });
 const object: fc.Arbitrary<ObjectRecord> = record({
@@ -100,6 +108,8 @@ const object: fc.Arbitrary<ObjectRecord> = record({
   crc64,
   storageClass: text,
   type: fc.constantFrom("normal" as const, "appendable" as const),
+  versioned: fc.boolean(),
+  supersededMs: fc.option(ms, { nil: undefined }),
   ownerUin: text,
   headers,
   metadata,
@@ -108,6 +118,17 @@ const object: fc.Arbitrary<ObjectRecord> = record({
 })
   .map((record) => ({ ...record, size: record.body.size }))
   .filter(({ size }) => size < 2 ** 48);
+const deleteMarker: fc.Arbitrary<DeleteMarkerRecord> = record({
+  type: fc.constant("delete-marker" as const),
+  modifiedMs: ms,
+  sequence: fc.maxSafeNat(),
+  versioned: fc.boolean(),
+  ownerUin: text,
+  sections,
+});
+const history: fc.Arbitrary<HistoryRecord> = record({
+  nullSequence: fc.option(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), { nil: undefined }),
+});
 const upload: fc.Arbitrary<UploadRecord> = record({
   initiatedMs: ms,
   ownerUin: text,
@@ -155,6 +176,8 @@ interface Form {
 const FORMS: readonly Form[] = [
   { name: "bucket", sample: bucket, encode: encodeBucket, decode: decodeBucket },
   { name: "object", sample: object, encode: encodeObject, decode: decodeObject },
+  { name: "version", sample: fc.oneof(object, deleteMarker), encode: encodeVersion, decode: decodeVersion },
+  { name: "key's history", sample: history, encode: encodeHistory, decode: decodeHistory },
   { name: "upload", sample: upload, encode: encodeUpload, decode: decodeUpload },
   { name: "part", sample: part, encode: encodePart, decode: decodePart },
   { name: "manifest chunk", sample: fc.array(piece, { maxLength: 50 }), encode: encodeChunk, decode: decodeChunk },
@@ -205,7 +228,8 @@ describe("an object's record", () => {
   it("shows its head without the rest being read", () => {
     fc.assert(
       fc.property(object, (record) => {
-        const { headers: _headers, metadata: _metadata, body: _body, sections: _sections, ...head } = record;
+        const { headers: _headers, metadata: _metadata, body: _body, sections: _sections, ...rest } = record;
+        const { supersededMs: _supersededMs, ...head } = rest;
         const shown = decodeObjectHead(encodeObject(record));
         for (const name of Object.keys(head) as (keyof typeof head)[]) assert.equal(shown[name], head[name], name);
       }),

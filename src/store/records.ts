@@ -111,8 +111,14 @@ export interface BucketRecord {
   readonly state: BucketState;
   /** What is configured for it; the documents themselves are rows of their own. */
   readonly configurations: BucketConfigurations;
+  /** Undefined while it was never configured. It is here, and not in a row of its own, so that every writer sees it. */
+  readonly versioning: Versioning | undefined;
   readonly sections: readonly Section[];
 }
+
+export const VERSIONINGS = ["Enabled", "Suspended"] as const;
+/** Whether a write keeps what was there (`Enabled`), or replaces the `null` version alone (`Suspended`). */
+export type Versioning = (typeof VERSIONINGS)[number];
 
 /** Which configurations a bucket has, and the revision of each, so that nobody reads a row to learn there is none. */
 export interface BucketConfigurations {
@@ -137,14 +143,33 @@ export interface ObjectHead {
   readonly crc64: bigint;
   readonly storageClass: string;
   readonly type: "normal" | "appendable";
+  /** Whether it has a version id of its own; otherwise it is the `null` version of its key. */
+  readonly versioned: boolean;
   readonly ownerUin: string;
 }
 
 export interface ObjectRecord extends ObjectHead {
+  /** When a newer version took its place, in milliseconds since 1970; undefined for the current one. */
+  readonly supersededMs: number | undefined;
   readonly headers: ContentHeaders;
   readonly metadata: MetadataPairs;
   readonly body: Body;
   readonly sections: readonly Section[];
+}
+
+/** What says that a key was deleted: a version without bytes. It stands among the older versions, also while it is the newest. */
+export interface DeleteMarkerRecord extends Pick<ObjectHead, "modifiedMs" | "sequence" | "versioned" | "ownerUin"> {
+  readonly type: "delete-marker";
+  readonly sections: readonly Section[];
+}
+
+/** What a row of family `version` holds. */
+export type VersionRecord = ObjectRecord | DeleteMarkerRecord;
+
+/** What is known of a key's rows of family `version` as a whole. */
+export interface HistoryRecord {
+  /** The sequence of the `null` version, where that is one of those rows. */
+  readonly nullSequence: number | undefined;
 }
 
 /** An upload takes parts, or the named process is making an object of them; `token` is the manifest it writes. */
@@ -228,6 +253,9 @@ const CRITICAL_TAGS_FROM = 128;
 
 /** Sections that a bucket's record has fields for. One that is not understood would leave open what a policy closes. */
 const BUCKET_CONFIGURATIONS_TAG = 128;
+const BUCKET_VERSIONING_TAG = 129;
+/** Sections that an object's record has fields for. */
+const OBJECT_SUPERSEDED_TAG = 1;
 
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
   writer.varint(sections.length);
@@ -360,17 +388,19 @@ export function encodeBucket(bucket: BucketRecord): Buffer {
     .u8(CANNED_ACLS.indexOf(bucket.acl));
   if (bucket.state.kind === "deleting") writer.u8(1).hex(bucket.state.incarnation).u64(bucket.state.token);
   else writer.u8(0);
-  const { configurations, sections } = bucket;
-  writeSections(
-    writer,
-    configurations.last === 0
-      ? sections
-      : [...sections, { tag: BUCKET_CONFIGURATIONS_TAG, bytes: encodeConfigurations(configurations) }],
-  );
+  const { configurations, versioning } = bucket;
+  const sections = [...bucket.sections];
+  if (configurations.last !== 0) {
+    sections.push({ tag: BUCKET_CONFIGURATIONS_TAG, bytes: encodeConfigurations(configurations) });
+  }
+  if (versioning !== undefined) {
+    sections.push({ tag: BUCKET_VERSIONING_TAG, bytes: Buffer.from([VERSIONINGS.indexOf(versioning)]) });
+  }
+  writeSections(writer, sections);
   return writer.finish();
 }
 
-const BUCKET_TAGS = [BUCKET_CONFIGURATIONS_TAG];
+const BUCKET_TAGS: readonly number[] = [BUCKET_CONFIGURATIONS_TAG, BUCKET_VERSIONING_TAG];
 
 export function decodeBucket(value: Buffer): BucketRecord {
   const reader = begin(value, "a bucket");
@@ -386,12 +416,17 @@ export function decodeBucket(value: Buffer): BucketRecord {
   };
   const sections = readSections(reader, "a bucket", BUCKET_TAGS);
   reader.end();
-  if (sections.length === 0) return { ...fields, configurations: NO_CONFIGURATIONS, sections };
-  const configured = sections.find(({ tag }) => tag === BUCKET_CONFIGURATIONS_TAG);
+  if (sections.length === 0) {
+    return { ...fields, configurations: NO_CONFIGURATIONS, versioning: undefined, sections };
+  }
+  const bytesOf = (wanted: number): Buffer | undefined => sections.find(({ tag }) => tag === wanted)?.bytes;
+  const configured = bytesOf(BUCKET_CONFIGURATIONS_TAG);
+  const versioning = bytesOf(BUCKET_VERSIONING_TAG);
   return {
     ...fields,
-    configurations: configured === undefined ? NO_CONFIGURATIONS : decodeConfigurations(configured.bytes),
-    sections: sections.filter((section) => section !== configured),
+    configurations: configured === undefined ? NO_CONFIGURATIONS : decodeConfigurations(configured),
+    versioning: versioning && choice(VERSIONINGS, new ByteReader(versioning).u8(), "a bucket"),
+    sections: sections.filter(({ tag }) => !BUCKET_TAGS.includes(tag)),
   };
 }
 
@@ -428,6 +463,10 @@ const AT_CRC64 = 40;
 const AT_STORAGE_CLASS = 48;
 
 const FLAG_APPENDABLE = 1;
+/** It has a version id of its own. */
+const FLAG_VERSIONED = 2;
+/** No object, but a delete marker: what follows the flags has another form. */
+const FLAG_DELETE_MARKER = 4;
 
 const ETAG = /^([0-9a-f]{32})(?:-([1-9][0-9]{0,4}))?$/;
 
@@ -436,7 +475,7 @@ export function encodeObject(record: ObjectRecord): Buffer {
   if (!etag) throw new RangeError(`not an ETag: ${record.etag}`);
   const writer = new ByteWriter(512)
     .u8(FORMAT)
-    .u8(record.type === "appendable" ? FLAG_APPENDABLE : 0)
+    .u8((record.type === "appendable" ? FLAG_APPENDABLE : 0) | (record.versioned ? FLAG_VERSIONED : 0))
     .u48(record.size)
     .u48(record.modifiedMs)
     .u64(record.sequence)
@@ -445,7 +484,14 @@ export function encodeObject(record: ObjectRecord): Buffer {
     .bigU64(record.crc64)
     .text(record.storageClass)
     .text(record.ownerUin);
-  writeSections(writer, record.sections);
+  const { supersededMs, sections } = record;
+  if (supersededMs === undefined) writeSections(writer, sections);
+  else {
+    writeSections(writer, [
+      ...sections,
+      { tag: OBJECT_SUPERSEDED_TAG, bytes: new ByteWriter(6).u48(supersededMs).finish() },
+    ]);
+  }
   writeHeaders(writer, record.headers);
   writeMetadata(writer, record.metadata);
   writeBody(writer, record.body);
@@ -462,6 +508,7 @@ class RowHead implements ObjectHead {
   readonly sequence: number;
   readonly etag: string;
   readonly type: ObjectHead["type"];
+  readonly versioned: boolean;
   readonly storageClass: string;
   readonly ownerUin: string;
   readonly #value: Buffer;
@@ -475,6 +522,7 @@ class RowHead implements ObjectHead {
     this.sequence = value.readUInt32BE(AT_SEQUENCE) * 2 ** 32 + value.readUInt32BE(AT_SEQUENCE + 4);
     this.etag = parts === 0 ? hash : `${hash}-${parts}`;
     this.type = flags & FLAG_APPENDABLE ? "appendable" : "normal";
+    this.versioned = (flags & FLAG_VERSIONED) !== 0;
     this.storageClass = reader.shared(lastStorageClass);
     this.ownerUin = reader.shared(lastOwnerUin);
   }
@@ -490,7 +538,8 @@ function readHead(value: Buffer): { head: ObjectHead; reader: ByteReader } {
   if (format > FORMAT) throw new RecordFromNewerVersion("an object");
   if (format < 1) throw new RecordDamaged(`an object has format ${format}`);
   const flags = value[AT_FLAGS] as number;
-  if (flags > FLAG_APPENDABLE) throw new RecordFromNewerVersion("an object");
+  if (flags & FLAG_DELETE_MARKER) throw new RecordDamaged("a delete marker where an object belongs");
+  if (flags > (FLAG_APPENDABLE | FLAG_VERSIONED)) throw new RecordFromNewerVersion("an object");
   const reader = new ByteReader(value, AT_STORAGE_CLASS);
   const head = new RowHead(value, flags, reader);
   return { head, reader };
@@ -503,14 +552,16 @@ export function decodeObjectHead(value: Buffer): ObjectHead {
 
 export function decodeObject(value: Buffer): ObjectRecord {
   const { head, reader } = readHead(value);
-  const sections = readSections(reader, "an object");
+  const all = readSections(reader, "an object");
+  const superseded = all.find(({ tag }) => tag === OBJECT_SUPERSEDED_TAG);
+  const sections = superseded === undefined ? all : all.filter((section) => section !== superseded);
   const headers = readHeaders(reader);
   const metadata = readMetadata(reader);
   const body = readBody(reader);
   reader.end();
   if (body.size !== head.size) throw new RecordDamaged(`an object of ${head.size} bytes has a body of ${body.size}`);
   // Field by field: spreading the head took longer than decoding it.
-  const { size, modifiedMs, sequence, etag, crc64, type, storageClass, ownerUin } = head;
+  const { size, modifiedMs, sequence, etag, crc64, type, versioned, storageClass, ownerUin } = head;
   return {
     size,
     modifiedMs,
@@ -518,13 +569,76 @@ export function decodeObject(value: Buffer): ObjectRecord {
     etag,
     crc64,
     type,
+    versioned,
     storageClass,
     ownerUin,
+    supersededMs: superseded && new ByteReader(superseded.bytes).u48(),
     sections,
     headers,
     metadata,
     body,
   };
+}
+
+/** Whether a row of family `version` is a delete marker's. */
+export function isDeleteMarker(value: Buffer): boolean {
+  return value.length > AT_FLAGS && ((value[AT_FLAGS] as number) & FLAG_DELETE_MARKER) !== 0;
+}
+
+export function encodeDeleteMarker({
+  modifiedMs,
+  sequence,
+  versioned,
+  ownerUin,
+  sections,
+}: DeleteMarkerRecord): Buffer {
+  const writer = new ByteWriter(64)
+    .u8(FORMAT)
+    .u8(FLAG_DELETE_MARKER | (versioned ? FLAG_VERSIONED : 0))
+    .u48(modifiedMs)
+    .u64(sequence)
+    .text(ownerUin);
+  writeSections(writer, sections);
+  return writer.finish();
+}
+
+export function decodeDeleteMarker(value: Buffer): DeleteMarkerRecord {
+  const reader = begin(value, "a delete marker");
+  const flags = reader.u8();
+  if (!(flags & FLAG_DELETE_MARKER)) throw new RecordDamaged("an object where a delete marker belongs");
+  if (flags > (FLAG_DELETE_MARKER | FLAG_VERSIONED)) throw new RecordFromNewerVersion("a delete marker");
+  const record: DeleteMarkerRecord = {
+    type: "delete-marker",
+    versioned: (flags & FLAG_VERSIONED) !== 0,
+    modifiedMs: reader.u48(),
+    sequence: reader.u64(),
+    ownerUin: reader.text(),
+    sections: readSections(reader, "a delete marker"),
+  };
+  reader.end();
+  return record;
+}
+
+export function encodeVersion(record: VersionRecord): Buffer {
+  return record.type === "delete-marker" ? encodeDeleteMarker(record) : encodeObject(record);
+}
+
+export function decodeVersion(value: Buffer): VersionRecord {
+  return isDeleteMarker(value) ? decodeDeleteMarker(value) : decodeObject(value);
+}
+
+export function encodeHistory({ nullSequence }: HistoryRecord): Buffer {
+  return new ByteWriter(16)
+    .u8(FORMAT)
+    .u64(nullSequence ?? 0)
+    .finish();
+}
+
+export function decodeHistory(value: Buffer): HistoryRecord {
+  const reader = begin(value, "the history of a key");
+  const sequence = reader.u64();
+  reader.end();
+  return { nullSequence: sequence === 0 ? undefined : sequence };
 }
 
 // Uploads and parts

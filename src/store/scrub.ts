@@ -1,5 +1,5 @@
 /**
- * Reads every object and every part of an open upload from its first byte to its last: each block and each row against
+ * Reads every object, every older version and every part of an open upload from its first byte to its last: each block and each row against
  * its checksum, and the whole against the CRC-64 that was told to the client, so that pieces which are sound but not
  * these pieces are found as well. Blobs that several objects share are read for each of them.
  */
@@ -10,7 +10,7 @@ import { bodyPins } from "./body-pins.ts";
 import { RecordDamaged } from "./bytes.ts";
 import { crc64Continue } from "./crc64.ts";
 import { IdTable, uploadTableId } from "./id-table.ts";
-import { BUCKET_FAMILY_BYTES, familyRange, partNumberOf, splitUploadKey } from "./keys.ts";
+import { BUCKET_FAMILY_BYTES, familyRange, partNumberOf, splitUploadKey, splitVersionKey } from "./keys.ts";
 import { eachRowIn, readRows } from "./read-rows.ts";
 import {
   type Body,
@@ -18,9 +18,11 @@ import {
   decodeObject,
   decodeObjectHead,
   decodePart,
+  isDeleteMarker,
   RecordFromNewerVersion,
 } from "./records.ts";
 import { isUploadId } from "./uploads.ts";
+import { versionIdOf } from "./version-id.ts";
 
 export interface ScrubSources {
   /** Each read is as of now: a scrub may take hours, and a snapshot would hold up the writer's free pages. */
@@ -66,10 +68,11 @@ export async function scrubSize({
 }: Pick<ScrubSources, "metadata">): Promise<{ bodies: number; bytes: number }> {
   let bytes = 0;
   let count = 0;
-  for (const family of ["object", "part"] as const) {
+  for (const family of ["object", "version", "part"] as const) {
     await eachRowIn(metadata, familyRange(family, PAGE_ROWS), ignore, ({ value }) => {
+      if (family === "version" && isDeleteMarker(value)) return;
       count += 1;
-      const size = quietly(() => (family === "object" ? decodeObjectHead(value).size : decodePart(value).body.size));
+      const size = quietly(() => (family === "part" ? decodePart(value).body.size : decodeObjectHead(value).size));
       bytes += size ?? 0;
     });
   }
@@ -155,6 +158,15 @@ export async function scrubStore(sources: ScrubSources, options: ScrubOptions = 
   };
   await eachRowIn(metadata, familyRange("object", PAGE_ROWS), spoilt(objectAt), (row) =>
     scrub(row, decodeObject, () => objectAt(row.key)),
+  );
+  const versionAt = (key: Buffer): string => {
+    const named = quietly(() => splitVersionKey(key.subarray(BUCKET_FAMILY_BYTES)));
+    if (!named) return `a version in ${bucketOf(key)}`;
+    const id = versionIdOf({ sequence: named.sequence, versioned: true });
+    return `version ${id} of object ${bucketOf(key)}/${named.key}`;
+  };
+  await eachRowIn(metadata, familyRange("version", PAGE_ROWS), spoilt(versionAt), (row) =>
+    isDeleteMarker(row.value) ? undefined : scrub(row, decodeObject, () => versionAt(row.key)),
   );
   // Parts of an upload that has ended wait for the collector, or have had their bytes taken over.
   const open = new IdTable(32);

@@ -137,6 +137,17 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
     },
   ],
   ["DeleteBucketPolicy", async () => ({ method: "DELETE", query: { policy: "" } })],
+  [
+    "PutBucketVersioning",
+    async (server, serial) => {
+      const bucket = `versioned${serial}-1250000000`;
+      await server.send({ method: "PUT", bucket });
+      const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+      return { method: "PUT", bucket, query: { versioning: "" }, body };
+    },
+  ],
+  ["GetBucketVersioning", async () => ({ query: { versioning: "" } })],
+  ["GetBucketObjectVersions", async () => ({ query: { versions: "" } })],
 ]);
 
 /** A header and a parameter that every request here carries and signs, and that no operation looks at. */
@@ -209,12 +220,16 @@ async function world(server: TestServer): Promise<string> {
   };
   const all = await look({ bucket: "" });
   const contents = all.elements("Name").map(async (bucket) => {
-    const [objects, uploads] = await Promise.all([look({ bucket }), look({ bucket, query: { uploads: "" } })]);
+    const [objects, uploads, versioning] = await Promise.all([
+      look({ bucket, query: { versions: "" } }),
+      look({ bucket, query: { uploads: "" } }),
+      look({ bucket, query: { versioning: "" } }),
+    ]);
     const keys = uploads.elements("Key");
     const parts = uploads
       .elements("UploadId")
       .map((uploadId, at) => look({ bucket, path: `/${keys[at]}`, query: { uploadId } }));
-    return [objects, uploads, ...(await Promise.all(parts))].map(({ text }) => text);
+    return [objects, uploads, versioning, ...(await Promise.all(parts))].map(({ text }) => text);
   });
   return [all.text, ...(await Promise.all(contents)).flat()].join("\n");
 }
@@ -251,7 +266,10 @@ describe("every operation that is built", () => {
             const signing = tamper(sent, { host, ...sent.headers });
             const answer = await server.send({ ...sent, sign: signing === false ? false : { via, ...signing } });
             assert.equal(answer.status, 403, `${what}: ${answer.status} ${answer.text}`);
-            assert.doesNotMatch(answer.text, /<(ListBucketResult|ListAllMyBucketsResult|ListPartsResult)/);
+            assert.doesNotMatch(
+              answer.text,
+              /<(ListBucketResult|ListVersionsResult|ListAllMyBucketsResult|ListPartsResult)/,
+            );
           }
           assert.equal(await world(server), before, "nothing was changed");
           const genuine = await server.send({ ...sent, sign: { via } });

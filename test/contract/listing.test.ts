@@ -119,6 +119,8 @@ function objectOfSize(size: number): Buffer {
   return encodeObject({
     size,
     modifiedMs: 1,
+    versioned: false,
+    supersededMs: undefined,
     sequence: 1,
     etag: id,
     crc64: 0n,

@@ -107,7 +107,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     assert.equal((await blobIds()).length, 1);
     assert.equal((await rowsOf(metadata)).length, 2);
     assert.ok((await get(store, bucket.id, "k")).equals(pattern(50_000, 9)));
-    await remove(store, bucket.id, "k");
+    await remove(store, bucket.name, "k");
     await store.collector.idle();
     assert.deepEqual(await blobIds(), []);
     assert.deepEqual(await rowsOf(metadata), []);
@@ -122,12 +122,12 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
       await copy(store, BUCKET, bucket.id, "a", "b");
       await copy(store, BUCKET, bucket.id, "b", "c");
       assert.equal((await blobIds()).length, size > INLINE_MAX ? 1 : 0);
-      await remove(store, bucket.id, "a");
+      await remove(store, bucket.name, "a");
       await put(store, BUCKET, "b", Buffer.alloc(0));
       await store.collector.idle();
       assert.ok((await get(store, bucket.id, "c")).equals(bytes));
-      await remove(store, bucket.id, "c");
-      await remove(store, bucket.id, "b");
+      await remove(store, bucket.name, "c");
+      await remove(store, bucket.name, "b");
       await store.collector.idle();
       assert.deepEqual(await blobIds(), []);
       assert.deepEqual(await rowsOf(metadata), []);
@@ -167,7 +167,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     const old = await put(store, BUCKET, "k", bytes);
     const chunks = await store.bodies.open(old.body, 0, old.size);
     assert.ok(!Buffer.isBuffer(chunks));
-    await remove(store, bucket.id, "k");
+    await remove(store, bucket.name, "k");
     await store.collector.idle();
     const read: Buffer[] = [];
     for await (const chunk of chunks) read.push(Buffer.from(chunk));
@@ -198,11 +198,11 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     assert.equal(await store.uploads.find(name), undefined);
 
     await copy(store, BUCKET, bucket.id, "big", "copy");
-    await remove(store, bucket.id, "big");
+    await remove(store, bucket.name, "big");
     await store.collector.idle();
     assert.equal((await blobIds()).length, 3);
     assert.ok((await get(store, bucket.id, "copy")).equals(bytes));
-    await remove(store, bucket.id, "copy");
+    await remove(store, bucket.name, "copy");
     await store.collector.idle();
     assert.deepEqual(await blobIds(), []);
     assert.deepEqual(await rowsOf(metadata), []);
@@ -228,7 +228,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
       store.uploads.abort(tx, other);
     });
     await assert.rejects(putPart(store, other, 2, pattern(9_000)), { id: "NoSuchUpload" });
-    await remove(store, bucket.id, "k");
+    await remove(store, bucket.name, "k");
     await store.collector.idle();
     assert.deepEqual(await blobIds(), []);
     assert.deepEqual(await rowsOf(metadata), []);
@@ -259,7 +259,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     await store.collector.idle();
     const expected = Buffer.concat(Array.from({ length: 41 }, (_, at) => pattern(1_500, at + 1)));
     assert.ok((await get(store, bucket.id, "k")).equals(expected));
-    await remove(store, bucket.id, "k");
+    await remove(store, bucket.name, "k");
     await store.collector.idle();
     assert.deepEqual(await blobIds(), []);
     assert.deepEqual(await rowsOf(metadata), []);
@@ -272,7 +272,7 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     const earlier: { record: ObjectRecord; bytes: Buffer }[] = [];
     for (let at = 0; at < 400; at++) {
       const bytes = pattern(at % 7 === 6 ? 2_000 : at % 3 === 2 ? 500 : 10, at);
-      record = await append(store, bucket.id, "log", bytes);
+      record = await append(store, bucket.name, "log", bytes);
       expected = Buffer.concat([expected, bytes]);
       if (at % 40 === 0) earlier.push({ record, bytes: expected });
     }
@@ -282,10 +282,10 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     assert.ok((await get(store, bucket.id, "log")).equals(expected));
     for (const { record: old, bytes } of earlier) assert.ok((await bytesOf(store, old)).equals(bytes));
     await copy(store, BUCKET, bucket.id, "log", "copy");
-    await remove(store, bucket.id, "log");
+    await remove(store, bucket.name, "log");
     await store.collector.idle();
     assert.ok((await get(store, bucket.id, "copy")).equals(expected));
-    await remove(store, bucket.id, "copy");
+    await remove(store, bucket.name, "copy");
     await store.collector.idle();
     assert.deepEqual(await blobIds(), []);
     assert.deepEqual(await rowsOf(metadata), []);

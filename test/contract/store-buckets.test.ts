@@ -4,7 +4,7 @@ import { CosError, refuse } from "../../src/errors/cos-error.ts";
 import { bucketKey, formatKey } from "../../src/store/keys.ts";
 import { encodeBucket, encodeFormat } from "../../src/store/records.ts";
 import { DataFromNewerVersion } from "../../src/store/store.ts";
-import { DISKS, get, makeBucket, memoryDisk, openOn, OWNER, pattern, put, rowsOf } from "./store-fixture.ts";
+import { DISKS, get, makeBucket, memoryDisk, openOn, OWNER, pattern, put, remove, rowsOf } from "./store-fixture.ts";
 
 const BUCKET = "demo-1250000000";
 const NEW = { ...OWNER, name: BUCKET, region: "ap-guangzhou", acl: "private" as const };
@@ -87,13 +87,7 @@ describe.each(DISKS)("buckets on %s", (name, disk) => {
     await put(store, BUCKET, "k", pattern(10));
     assert.equal(await store.buckets.remove(BUCKET), "not-empty");
     await put(store, BUCKET, "k2", pattern(10));
-    await store.transact([], async (tx) => {
-      for (const key of ["k", "k2"]) {
-        const previous = await store.objects.findIn(tx, first.id, key);
-        assert.ok(previous);
-        store.objects.remove(tx, first.id, key, previous);
-      }
-    });
+    for (const key of ["k", "k2"]) assert.ok((await remove(store, BUCKET, key))[0]?.found);
     assert.equal(await store.buckets.remove(BUCKET), "deleted");
     assert.equal(await store.buckets.remove(BUCKET), "absent");
     const second = await makeBucket(store, BUCKET);
@@ -143,11 +137,7 @@ describe.each(DISKS)("buckets on %s", (name, disk) => {
         continue;
       }
       assert.ok((await get(store, bucket.id, "k")).equals(bytes));
-      await store.transact([], async (tx) => {
-        const previous = await store.objects.findIn(tx, bucket.id, "k");
-        assert.ok(previous);
-        store.objects.remove(tx, bucket.id, "k", previous);
-      });
+      assert.ok((await remove(store, BUCKET, "k"))[0]?.found);
       assert.equal(await store.buckets.remove(BUCKET), "deleted");
     }
     assert.ok(deleted > 0 && deleted < races, `${deleted} of ${races} deletions came first: that is no race`);

@@ -14,7 +14,7 @@ import {
   manifestKey,
   referenceKey,
 } from "../../src/store/keys.ts";
-import { encodeChunk, encodeGarbage, encodeIntent } from "../../src/store/records.ts";
+import { encodeChunk, encodeGarbage, encodeHistory, encodeIntent } from "../../src/store/records.ts";
 import type { Store } from "../../src/store/store.ts";
 import {
   append,
@@ -32,6 +32,7 @@ import {
   put,
   putPart,
   remove,
+  setVersioning,
   startUpload,
 } from "./store-fixture.ts";
 
@@ -57,7 +58,7 @@ async function mixed(make: () => Promise<Disk>): Promise<{ disk: Disk; engines: 
   await put(store, BUCKET, "empty", Buffer.alloc(0));
   for (let at = 0; at < 12; at++) await put(store, BUCKET, `key${at}`, pattern(at * 250, at));
   for (let at = 0; at < 6; at++) await copy(store, BUCKET, bucket.id, `key${at * 2}`, `copy${at}`);
-  for (let at = 0; at < 80; at++) await append(store, bucket.id, "log", pattern(700, at));
+  for (let at = 0; at < 80; at++) await append(store, bucket.name, "log", pattern(700, at));
   await copy(store, BUCKET, bucket.id, "log", "log-copy");
   const done = await startUpload(store, bucket.id, "film");
   for (let part = 1; part <= 40; part++) await putPart(store, done, part, pattern(part * 60, part));
@@ -65,7 +66,13 @@ async function mixed(make: () => Promise<Disk>): Promise<{ disk: Disk; engines: 
   const open = await startUpload(store, bucket.id, "open");
   for (let part = 1; part <= 3; part++) await putPart(store, open, part, pattern(part * 900, part));
   await put(store, BUCKET, "key3", pattern(5_000, 3));
-  await remove(store, bucket.id, "key4");
+  await remove(store, bucket.name, "key4");
+  // Two keys with a past: one ends with a delete marker, the other begins with the version without an id.
+  await put(store, BUCKET, "nulled", pattern(40, 1));
+  await setVersioning(store, BUCKET, "Enabled");
+  for (const length of [10, 3_000, 20]) await put(store, BUCKET, "past", pattern(length, length));
+  await remove(store, BUCKET, "past");
+  await put(store, BUCKET, "nulled", pattern(2_000, 2));
   await store.collector.idle();
   await store.close();
   return { disk, engines, bucketId: bucket.id };
@@ -142,7 +149,7 @@ const PLANTS: Record<FindingKind, { plant: (engines: Engines) => Promise<unknown
   },
   "bucket-missing": {
     plant: (engines) => set(engines, bucketKey(BUCKET), undefined),
-    names: /^(object|upload) .*\(bucket id [0-9a-f]{16}\)\//,
+    names: /^(object|upload|version .* of object) .*\(bucket id [0-9a-f]{16}\)\//,
   },
   "configuration-missing": {
     async plant(engines) {
@@ -206,6 +213,19 @@ const PLANTS: Record<FindingKind, { plant: (engines: Engines) => Promise<unknown
     },
     names: /^object demo-1250000000\/key1-twin$/,
   },
+  "version-misplaced": {
+    async plant(engines) {
+      await set(engines, (await firstRow(engines, "history")).key, undefined);
+    },
+    names: /^version MTg0\w+ of object demo-1250000000\/nulled$/,
+  },
+  "history-unneeded": {
+    async plant(engines) {
+      const { key } = await firstRow(engines, "history");
+      await set(engines, Buffer.concat([key, Buffer.from("-twin")]), encodeHistory({ nullSequence: undefined }));
+    },
+    names: /^history of object demo-1250000000\/nulled-twin$/,
+  },
   garbage: {
     plant: (engines) =>
       set(
@@ -253,7 +273,7 @@ describe.each(DISKS)("a check of a store on %s", (_, make) => {
     const { engines } = await mixed(make);
     const whole = await check(engines);
     assert.deepEqual(whole.findings, []);
-    assert.deepEqual([whole.buckets, whole.objects, whole.uploads, whole.parts], [2, 21, 1, 3]);
+    assert.deepEqual([whole.buckets, whole.objects, whole.versions, whole.uploads, whole.parts], [2, 22, 5, 1, 3]);
     assert.ok(whole.blobs > 5 && whole.rows > 100, JSON.stringify(whole));
     for (const windowRows of [1, 7, 64]) {
       const { findings, ...counts } = await check(engines, { windowRows });
@@ -278,7 +298,11 @@ describe.each(DISKS)("a check of a store on %s", (_, make) => {
       if (FINDINGS[name as FindingKind].severity === "leftover") await plant(engines);
     }
     const removed = await removeStrays({ rows: engines.metadata, blobs: engines.blobs, inUse: false });
-    assert.equal(removed, 6, "a reference, a small body, a manifest, an account's row, a configuration, a counted ACL");
+    assert.equal(
+      removed,
+      7,
+      "a reference, a small body, a manifest, an account's row, a configuration, a counted ACL, a history",
+    );
     // The rest is what every start does.
     const next = await openOn(await disk.open(), { inlineMax: 1_000 });
     await next.collector.idle();
@@ -352,7 +376,7 @@ describe("a check of a store in memory", () => {
       { start: Buffer.from([0]), end: Buffer.from([0xff]), limit: 10_000 },
     ]);
     const total = (await check(engines)).rows;
-    for (const family of "fbaoupmirg") {
+    for (const family of "fbaovhupmirg") {
       const row = all.find(({ key }) => key[0] === family.charCodeAt(0));
       if (!row) continue;
       for (const windowRows of [1_000_000, 5]) {

@@ -78,7 +78,7 @@ async function work(store: Store, journal: Journal): Promise<void> {
   const { id } = await makeBucket(store, BUCKET);
   const store1 = (key: string, bytes: Buffer) => step(key, bytes, () => put(store, BUCKET, key, bytes));
   const copyOf = (from: string, to: string) => step(to, at(from), () => copy(store, BUCKET, id, from, to));
-  const drop = (key: string) => step(key, undefined, () => remove(store, id, key));
+  const drop = (key: string) => step(key, undefined, () => remove(store, BUCKET, key));
 
   await store1("small", pattern(20, 1));
   await store1("large", pattern(500, 2));
@@ -106,9 +106,9 @@ async function work(store: Store, journal: Journal): Promise<void> {
   for (let n = 0; n < 3; n++) {
     const bytes = pattern(n === 1 ? 100 : 15, n);
     const grown = Buffer.concat([acknowledged.get("log") ?? Buffer.alloc(0), bytes]);
-    await step("log", grown, () => append(store, id, "log", bytes));
+    await step("log", grown, () => append(store, BUCKET, "log", bytes));
   }
-  await step("log", Buffer.concat([at("log"), pattern(9)]), () => append(store, id, "log", pattern(9)));
+  await step("log", Buffer.concat([at("log"), pattern(9)]), () => append(store, BUCKET, "log", pattern(9)));
 
   await makeBucket(store, OTHER);
   assert.equal(await store.buckets.remove(BUCKET), "not-empty");
@@ -138,7 +138,7 @@ async function checkAfter(disk: Disk, journal: Journal, label: string): Promise<
         `${label}: ${key} has ${got?.length} bytes, which nobody stored`,
       );
     }
-    for (const key of present.keys()) await remove(store, bucket.id, key);
+    for (const key of present.keys()) await remove(store, bucket.name, key);
     for (const upload of (
       await store.uploads.list(bucket.id, { prefix: "", delimiter: undefined, marker: "", limit: 9 })
     ).uploads) {

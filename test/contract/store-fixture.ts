@@ -14,10 +14,10 @@ import type { BlobEngine } from "../../src/ports/blobs.ts";
 import type { MetadataEngine } from "../../src/ports/metadata.ts";
 import type { BodySource, PendingBody } from "../../src/store/bodies.ts";
 import { keeping } from "../../src/store/bodies.ts";
-import { objectKey } from "../../src/store/keys.ts";
-import type { Body, BucketRecord, ObjectRecord } from "../../src/store/records.ts";
+import type { Body, BucketRecord, ObjectRecord, Versioning } from "../../src/store/records.ts";
 import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
-import type { NewObject } from "../../src/store/objects.ts";
+import type { NewObject, Removed } from "../../src/store/objects.ts";
+import type { VersionId } from "../../src/store/version-id.ts";
 import { makeUploadId, type UploadName } from "../../src/store/uploads.ts";
 
 export interface Engines {
@@ -197,9 +197,8 @@ export async function putPending(
     store.transact([Buffer.from(`${bucketName}/${key}`)], async (tx) => {
       const bucket = await store.buckets.require(tx, bucketName);
       if (!bucket) throw refuse("NoSuchBucket");
-      const previous = await store.objects.findIn(tx, bucket.id, key);
       await pending.addTo(tx);
-      return store.objects.put(tx, bucket.id, key, objectOf(pending.body, digests), previous);
+      return store.objects.put(tx, bucket, key, objectOf(pending.body, digests));
     }),
   );
 }
@@ -230,20 +229,43 @@ export async function copy(store: Store, bucketName: string, bucketId: string, f
   return putPending(store, bucketName, to, shared);
 }
 
-export async function remove(store: Store, bucketId: string, key: string): Promise<void> {
-  await store.transact([objectKey(bucketId, key)], async (tx) => {
-    const previous = await store.objects.findIn(tx, bucketId, key);
-    if (previous) store.objects.remove(tx, bucketId, key, previous);
+export async function remove(
+  store: Store,
+  bucketName: string,
+  key: string,
+  ...versions: readonly (VersionId | undefined)[]
+): Promise<readonly Removed[]> {
+  return store.transact([Buffer.from(`${bucketName}/${key}`)], async (tx) => {
+    const bucket = await store.buckets.require(tx, bucketName);
+    if (!bucket) throw refuse("NoSuchBucket");
+    const wanted = versions.length === 0 ? [undefined] : versions;
+    const [fates = []] = await store.objects.remove(tx, bucket, [{ key, versions: wanted }], OWNER.ownerUin);
+    return fates;
   });
 }
 
-export async function append(store: Store, bucketId: string, key: string, bytes: Buffer): Promise<ObjectRecord> {
+/** Sets the state of versioning as the feature does. */
+export async function setVersioning(store: Store, bucketName: string, versioning: Versioning): Promise<BucketRecord> {
+  return store.transact([], async (tx) => {
+    const bucket = await store.buckets.require(tx, bucketName);
+    if (!bucket) throw refuse("NoSuchBucket");
+    const changed = { ...bucket, versioning };
+    store.buckets.put(tx, changed);
+    return changed;
+  });
+}
+
+export async function append(store: Store, bucketName: string, key: string, bytes: Buffer): Promise<ObjectRecord> {
   const added = await store.bodies.ingest(source(bytes), { bytesMax: 2 ** 40, over: "EntityTooLarge" });
   return keeping(added, () =>
-    store.transact([objectKey(bucketId, key)], async (tx) => {
-      const previous = await store.objects.findIn(tx, bucketId, key);
+    store.transact([Buffer.from(`${bucketName}/${key}`)], async (tx) => {
+      const bucket = await store.buckets.require(tx, bucketName);
+      if (!bucket) throw refuse("NoSuchBucket");
+      const previous = await store.objects.findIn(tx, bucket.id, key);
       const body = await store.bodies.extend(tx, previous?.body, added);
-      return store.objects.put(tx, bucketId, key, { ...objectOf(body), type: "appendable" }, previous, "kept");
+      const appended = await store.objects.append(tx, bucket, key, { ...objectOf(body), type: "appendable" }, previous);
+      if (!appended) throw refuse("ObjectNotAppendable");
+      return appended;
     }),
   );
 }
@@ -301,10 +323,10 @@ export async function complete(
     }
     const body = await store.bodies.assemble(bodies(), completion.manifestId);
     return store.transact([], async (tx) => {
-      if (!(await store.buckets.require(tx, bucketName))) throw refuse("NoSuchBucket");
+      const bucket = await store.buckets.require(tx, bucketName);
+      if (!bucket) throw refuse("NoSuchBucket");
       await completion.publish(tx, taken);
-      const previous = await store.objects.findIn(tx, name.bucketId, name.key);
-      return store.objects.put(tx, name.bucketId, name.key, objectOf(body), previous);
+      return store.objects.put(tx, bucket, name.key, objectOf(body));
     });
   });
 }

@@ -146,7 +146,7 @@ describe("two processes on one store", () => {
     const { one, two, bucket } = await joined();
     const writers = Array.from({ length: 16 }, async (_, writer) => {
       const { store } = writer % 2 === 0 ? one : two;
-      for (let times = 0; times < 10; times++) await append(store, bucket.id, "k", Buffer.from([writer]));
+      for (let times = 0; times < 10; times++) await append(store, bucket.name, "k", Buffer.from([writer]));
     });
     await Promise.all(writers);
     const bytes = await get(two.store, bucket.id, "k");
@@ -252,7 +252,7 @@ describe("two processes on one store", () => {
       if (isGone) continue;
       isGone = true;
       await put(writer, BUCKET, "k", Buffer.from("new"));
-      await remove(writer, bucket.id, "k");
+      await remove(writer, bucket.name, "k");
       await one.store.collector.idle();
     }
     assert.ok(Buffer.concat(read).equals(whole), "every byte of what was there when the download began");
@@ -268,7 +268,7 @@ describe("two processes on one store", () => {
     await put(one.store, BUCKET, "k", Buffer.alloc(0));
     await one.store.collector.idle();
     assert.equal((await one.blobs.list(undefined, 10)).length, 1);
-    await remove(one.store, bucket.id, "k");
+    await remove(one.store, bucket.name, "k");
     two.die();
     await until("everything is freed", noRows(metadata));
     assert.deepEqual(await one.blobs.list(undefined, 10), []);

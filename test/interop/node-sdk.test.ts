@@ -791,6 +791,62 @@ describe.each(WAYS)("the official Node SDK through $name", (way) => {
     });
   });
 
+  describe("versions", () => {
+    it("are kept, listed, read, copied, brought back and deleted one by one", async () => {
+      const Bucket = server.cosbox.bucket("versions");
+      const there = { Bucket, Region: at.Region };
+      await cos.putBucket(there);
+      const unset = await cos.getBucketVersioning(there);
+      assert.equal(unset.VersioningConfiguration.Status, undefined);
+      await cos.putBucketVersioning({ ...there, VersioningConfiguration: { Status: "Enabled" } });
+      assert.equal((await cos.getBucketVersioning(there)).VersioningConfiguration.Status, "Enabled");
+
+      const Key = "folder/k";
+      const ids: string[] = [];
+      for (const Body of ["first", "second"]) {
+        const { headers } = await cos.putObject({ ...there, Key, Body });
+        ids.push(String(headers?.["x-cos-version-id"]));
+      }
+      const [first = "", second = ""] = ids;
+      assert.equal((await cos.getObject({ ...there, Key, VersionId: first })).Body.toString(), "first");
+      // Its types do not know that both of them take a version.
+      const old = { ...there, Key, VersionId: first };
+      const head: { headers?: COS.Headers } = await cos.headObject(old);
+      assert.equal(head.headers?.["x-cos-version-id"], first);
+      const CopySource = `${Bucket}.cos.${at.Region}.myqcloud.com/${encodeURIComponent(Key)}?versionId=${first}`;
+      await cos.putObjectCopy({ ...there, Key: "copy", CopySource });
+      assert.equal((await cos.getObject({ ...there, Key: "copy" })).Body.toString(), "first");
+
+      const deleted = await cos.deleteObject({ ...there, Key });
+      const marker = String(deleted.headers?.["x-cos-version-id"]);
+      assert.equal(deleted.headers?.["x-cos-delete-marker"], "true");
+      const missing = await refusal(cos.getObject({ ...there, Key }));
+      assert.deepEqual([missing.statusCode, missing.code], [404, "NoSuchKey"]);
+
+      const page = await cos.listObjectVersions({ ...there, Prefix: "folder/" });
+      assert.deepEqual(
+        listed(page.Versions).map(({ VersionId, IsLatest }) => [VersionId, IsLatest]),
+        [
+          [second, "false"],
+          [first, "false"],
+        ],
+      );
+      assert.deepEqual(
+        listed(page.DeleteMarkers).map(({ VersionId, IsLatest }) => [VersionId, IsLatest]),
+        [[marker, "true"]],
+      );
+      const marked = { ...there, Key, VersionId: marker };
+      await cos.deleteObject(marked);
+      assert.equal((await cos.getObject({ ...there, Key })).Body.toString(), "second");
+      const all = await cos.listObjectVersions(there);
+      await cos.deleteMultipleObject({
+        ...there,
+        Objects: listed(all.Versions).map((version) => ({ Key: version.Key, VersionId: version.VersionId })),
+      });
+      await cos.deleteBucket(there);
+    });
+  });
+
   it("checks every body that the SDK sends with its MD5", async () => {
     const careful = sdk(way, server.cosbox, folder, { UploadCheckContentMd5: true });
     const body = bytes(2 * MiB + 9, "careful");

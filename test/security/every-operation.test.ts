@@ -23,6 +23,7 @@ interface Upload {
 const bucketOf = (acl: Acl): string => `${acl}-1250000000`;
 const DELETION = "<Delete><Object><Key>kept</Key></Object></Delete>";
 
+const VERSIONING = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
 const POLICY = JSON.stringify({
   version: "2.0",
   statement: { effect: "allow", principal: { qcs: "qcs::cam::uin/1:uin/1" }, action: "*", resource: "*" },
@@ -105,6 +106,12 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
   GetBucketPolicy: ["owner", (bucket) => ({ bucket, query: { policy: undefined } })],
   PutBucketPolicy: ["owner", (bucket) => ({ method: "PUT", bucket, query: { policy: undefined }, body: POLICY })],
   DeleteBucketPolicy: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { policy: undefined } })],
+  GetBucketObjectVersions: ["read", (bucket) => ({ bucket, query: { versions: undefined } })],
+  GetBucketVersioning: ["owner", (bucket) => ({ bucket, query: { versioning: undefined } })],
+  PutBucketVersioning: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, query: { versioning: undefined }, body: VERSIONING }),
+  ],
   DeleteBucket: ["owner", (bucket) => ({ method: "DELETE", bucket })],
 };
 const NAMES = Object.keys(SAMPLES);
@@ -167,7 +174,8 @@ describe("sec_S-1.2, sec_S-2.6: every operation", () => {
       const bucket = bucketOf(acl);
       const { uploadId } = uploads.get(acl) as Upload;
       for (const request of [
-        {},
+        { query: { versions: undefined } },
+        { query: { versioning: undefined } },
         { query: { uploads: undefined } },
         { path: "/parted", query: { uploadId } },
         { path: "/kept" },

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, it } from "vitest";
 import type { Received } from "../fixtures/server.ts";
+import { linesOf } from "../fixtures/versioning.ts";
 import { type Chance, chanceFrom, SEED } from "../fuzz/chance.ts";
 import { bytesOfValue, type Call, etagOf, isLinearizable, type Operation, stateOf, stateOfBytes } from "./history.ts";
 import { ServerProcess, SettingRefused } from "./server-process.ts";
@@ -132,11 +133,14 @@ async function play(
   chance: Chance,
   kill: "all" | "a worker" | undefined,
   counts: Counts,
+  versioned = false,
 ) {
   let ticks = 0;
   let values = 0;
   const tick = (): number => ++ticks;
   const histories = Array.from({ length: KEYS }, (): Operation[] => []);
+  /** The versions that clients were told of, of each object. */
+  const made = Array.from({ length: KEYS }, (): Made[] => []);
   /** Where an append would probably have to begin. */
   const sizes = Array.from({ length: KEYS }, () => 0);
 
@@ -183,7 +187,7 @@ async function play(
     if (which < 3) return { call: { kind: "get", state: undefined }, method: "GET" };
     if (which < 4) return { call: { kind: "head", etag: undefined }, method: "HEAD" };
     if (which < 5) return { call: { kind: "delete" }, method: "DELETE" };
-    if (which < (key === KEYS - 1 ? 5 : 8))
+    if (versioned || which < (key === KEYS - 1 ? 5 : 8))
       return { call: { kind: "put", value }, method: "PUT", body: bytesOfValue(value) };
     const position = sizes[key] as number;
     const call: Call = { kind: "append", value, position, told: undefined };
@@ -199,8 +203,13 @@ async function play(
     counts.operations += 1;
     const outcome = `${call.kind} ${answer?.status ?? "cut off"}`;
     counts.told.set(outcome, (counts.told.get(outcome) ?? 0) + 1);
-    if (told) histories[key]?.push({ client, call: told, begun, ended: tick() });
+    const ended = tick();
+    if (told) histories[key]?.push({ client, call: told, begun, ended });
     else counts.unknown += 1;
+    if (versioned && (call.kind === "put" || call.kind === "delete")) {
+      const id = told && answer ? String(answer.headers["x-cos-version-id"]) : undefined;
+      made[key]?.push({ id, kind: call.kind, begun, ended });
+    }
     if (!told && call.kind !== "get" && call.kind !== "head") {
       histories[key]?.push({ client, call, begun, ended: undefined });
     }
@@ -225,19 +234,56 @@ async function play(
   // What is there in the end must be what the writes left.
   for (let key = 0; key < KEYS; key++)
     await ask(CLIENTS, key, { call: { kind: "get", state: undefined }, method: "GET" });
+  if (versioned) for (let key = 0; key < KEYS; key++) await expectVersions(box, `${name}/${key}`, made[key] as Made[]);
   return histories;
 }
 
-describe.each([1, 2])("objects under concurrent clients of %d processes", (workers) => {
+/** A version that a client made; the id is undefined where it was not told. */
+interface Made {
+  readonly id: string | undefined;
+  readonly kind: "put" | "delete";
+  readonly begun: number;
+  readonly ended: number;
+}
+
+/** Every version that was told is listed, once, behind those that were begun after it had ended; and no others are. */
+async function expectVersions(box: ServerProcess, key: string, made: readonly Made[]): Promise<void> {
+  const page = await box.send({ query: { versions: undefined, prefix: key } });
+  const listed = linesOf(page).map((line) => line.split(" "));
+  const ids = listed.map(([, id = ""]) => id);
+  assert.equal(new Set(ids).size, ids.length, page.text);
+  const places = new Map(ids.map((id, at) => [id, at]));
+  const known = made.filter(({ id }) => id !== undefined);
+  assert.ok(ids.length >= known.length && ids.length <= made.length, `${ids.length} of ${made.length}: ${page.text}`);
+  for (const { id = "", kind, ended } of known) {
+    const at = places.get(id);
+    assert.ok(at !== undefined, `${key} has lost ${id}`);
+    assert.equal(listed[at]?.at(-1) === "marker", kind === "delete");
+    for (const later of known) {
+      if (later.begun > ended)
+        assert.ok((places.get(later.id as string) as number) < at, `${id} is not behind ${later.id}`);
+    }
+  }
+}
+
+describe.each([
+  [1, false],
+  [2, false],
+  [2, true],
+])("objects under concurrent clients of %d processes, with versions: %s", (workers, versioned) => {
   it(
     "change in single steps, which every client sees in one order",
     async ({ skip }) => {
-      const box = new ServerProcess(join(parent, `workers-${workers}`), workers);
+      const box = new ServerProcess(join(parent, `workers-${workers}-${versioned}`), workers);
       boxes.push(box);
       await box.start().catch((error: unknown) => {
         if (workers === 1 || !(error instanceof SettingRefused)) throw error;
         skip(`this version serves from one process only: ${error.message}`);
       });
+      if (versioned) {
+        const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        assert.equal((await box.send({ method: "PUT", query: { versioning: undefined }, body })).status, 200);
+      }
       const chance = chanceFrom(SEED + workers);
       const counts: Counts = { operations: 0, unknown: 0, kills: 0, told: new Map() };
       const began = performance.now();
@@ -248,7 +294,7 @@ describe.each([1, 2])("objects under concurrent clients of %d processes", (worke
             : workers > 1 && n % (2 * KILL_EVERY) < KILL_EVERY
               ? "a worker"
               : "all";
-        const histories = await play(box, `run-${n}`, chance, kill, counts);
+        const histories = await play(box, `run-${n}`, chance, kill, counts, versioned);
         for (const [key, history] of histories.entries()) {
           if (isLinearizable(history)) continue;
           const rows = history.toSorted((a, b) => a.begun - b.begun).map((one) => JSON.stringify(one));
@@ -257,7 +303,7 @@ describe.each([1, 2])("objects under concurrent clients of %d processes", (worke
       }
       const told = [...counts.told].sort().map(([what, times]) => `${what} ${times}`);
       process.stderr.write(
-        `linearizability, ${workers} processes: SEED=${SEED} COSBOX_HISTORIES=${HISTORIES}: ` +
+        `linearizability, ${workers} processes${versioned ? ", versions" : ""}: SEED=${SEED} COSBOX_HISTORIES=${HISTORIES}: ` +
           `${RUNS * KEYS} objects, ${counts.operations} operations, ${counts.unknown} of unknown outcome, ` +
           `${counts.kills} kills, ${Math.round(performance.now() - began)} ms\n  ${told.join(", ")}\n`,
       );

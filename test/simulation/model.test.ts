@@ -29,6 +29,8 @@ const content = fc.record({ length, seed });
 const bucket = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(1) });
 const name = { bucket, key: fc.nat(KEYS.length - 1) };
 const from = fc.record(name);
+/** Which version of a key; most keys have few. */
+const nth = fc.nat(3);
 const note = fc.option(fc.constantFrom("one", "two words"), { nil: undefined });
 const upload = fc.nat(5);
 const part = fc.oneof(
@@ -63,7 +65,33 @@ const steps: readonly (readonly [weight: number, step: fc.Arbitrary<Step>])[] = 
       quiet: fc.boolean(),
     }),
   ],
-  [4, fc.record({ kind: kind("copy"), ...name, from, replaced: fc.boolean() })],
+  [
+    2,
+    fc.record({
+      kind: kind("deleteMany"),
+      bucket,
+      keys: fc.array(fc.nat(2), { minLength: 8, maxLength: 8 }),
+      nths: fc.array(fc.option(nth, { nil: undefined }), { minLength: 8, maxLength: 8 }),
+      quiet: fc.boolean(),
+    }),
+  ],
+  [3, fc.record({ kind: kind("setVersioning"), bucket, state: fc.constantFrom("Enabled", "Suspended") })],
+  [4, fc.record({ kind: kind("getVersion", "deleteVersion"), ...name, nth })],
+  [
+    3,
+    fc.record({
+      kind: kind("listVersions"),
+      bucket,
+      prefix: page.prefix,
+      delimiter: page.delimiter,
+      after: fc.option(fc.record({ key: name.key, nth: fc.option(nth, { nil: undefined }) }), { nil: undefined }),
+      max: page.max,
+    }),
+  ],
+  [
+    4,
+    fc.record({ kind: kind("copy"), ...name, from, nth: fc.option(nth, { nil: undefined }), replaced: fc.boolean() }),
+  ],
   [6, fc.record({ kind: kind("append"), ...name, content, off: fc.constantFrom(0, 0, 0, 0, 1, 7) })],
   [
     2,
@@ -84,6 +112,7 @@ const steps: readonly (readonly [weight: number, step: fc.Arbitrary<Step>])[] = 
       upload,
       number: part,
       from,
+      nth: fc.option(nth, { nil: undefined }),
       range: fc.option(fc.record({ first: fc.nat(80), length: fc.integer({ min: 1, max: 66_000 }) }), {
         nil: undefined,
       }),

@@ -4,8 +4,15 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { rootCredential } from "../../src/access/caller.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
-import { FAMILY, splitUploadKey } from "../../src/store/keys.ts";
-import { type Body, decodeBucket, decodeChunk, decodeObject, decodePart } from "../../src/store/records.ts";
+import { FAMILY, splitUploadKey, splitVersionKey } from "../../src/store/keys.ts";
+import {
+  type Body,
+  decodeBucket,
+  decodeChunk,
+  decodeObject,
+  decodePart,
+  decodeVersion,
+} from "../../src/store/records.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type Cleanup, type Disk, type Engines, openOn } from "../contract/store-fixture.ts";
 import { type Asked, type InProcess, inProcess, type Told } from "../fixtures/in-process.ts";
@@ -18,9 +25,12 @@ import {
   manyPart,
   type Model,
   type ModelUpload,
+  NEW,
+  type ObjectName,
   PART_BYTES_MIN,
   type Seen,
   type Step,
+  UNKNOWN_VERSION,
 } from "./model.ts";
 
 const ACCOUNT = {
@@ -61,20 +71,31 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
   }
 
   /** What only the owner may ask. */
-  function askAsOwner(bucket: string, method: string, headers: Record<string, string> = {}): Promise<Told> {
+  function askAsOwner(
+    bucket: string,
+    method: string,
+    headers: Record<string, string> = {},
+    document?: { readonly name: string; readonly body: string },
+  ): Promise<Told> {
     const { secretId, secretKey } = ACCOUNT;
     const now = Math.floor(Date.now() / 1000);
     const host = hostOf(bucket);
     const signTime = `${now - 60};${now + 600}`;
     const { authorization } = signCos({ secretId, secretKey, method, path: "/", headers: [["host", host]], signTime });
-    return ask(bucket, { method, target: "/", headers: { ...headers, host, authorization } });
+    const target = document === undefined ? "/" : `/?${document.name}`;
+    const body = document && { body: document.body };
+    return ask(bucket, { method, target, headers: { ...headers, host, authorization }, ...body });
   }
 
   const noted = (note: string | undefined): Record<string, string> =>
     note === undefined ? {} : { "x-cos-meta-note": note };
-  const sourceOf = (model: Model, from: { bucket: number; key: number }): Record<string, string> => ({
-    "x-cos-copy-source": `${hostOf(model.bucket(from.bucket))}/${encoded(model.key(from.key))}`,
-  });
+  const sourceOf = (
+    model: Model,
+    { from, nth }: { from: ObjectName; nth?: number | undefined },
+  ): Record<string, string> => {
+    const id = nth === undefined ? "" : `?versionId=${model.version(from, nth)?.id ?? UNKNOWN_VERSION}`;
+    return { "x-cos-copy-source": `${hostOf(model.bucket(from.bucket))}/${encoded(model.key(from.key))}${id}` };
+  };
 
   function send(model: Model, step: Exclude<Step, { kind: "restart" | "appendMany" | "manyParts" }>): Promise<Told> {
     if ("upload" in step) return sendToUpload(model, step);
@@ -96,18 +117,29 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
       }
       case "head":
         return ask(bucket, { method: "HEAD", target });
+      case "getVersion":
+      case "deleteVersion": {
+        const id = model.version(step, step.nth)?.id ?? UNKNOWN_VERSION;
+        const method = step.kind === "getVersion" ? "GET" : "DELETE";
+        return ask(bucket, { method, target: `${target}?versionId=${encodeURIComponent(id)}` });
+      }
+      case "setVersioning": {
+        const body = `<VersioningConfiguration><Status>${step.state}</Status></VersioningConfiguration>`;
+        return askAsOwner(bucket, "PUT", {}, { name: "versioning", body });
+      }
       case "delete":
         return ask(bucket, { method: "DELETE", target });
       case "deleteMany": {
-        const objects = step.keys.map(
-          (key) => `<Object><Key>${model.key(key).replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</Key></Object>`,
-        );
+        const objects = model.namedForDeletion(step).map(({ key, id }) => {
+          const version = id === undefined ? "" : `<VersionId>${id}</VersionId>`;
+          return `<Object><Key>${key.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</Key>${version}</Object>`;
+        });
         const body = `<Delete><Quiet>${step.quiet}</Quiet>${objects.join("")}</Delete>`;
         return ask(bucket, { method: "POST", target: "/?delete", body, headers: { "content-md5": md5Base64(body) } });
       }
       case "copy": {
         const directive = step.replaced ? { "x-cos-metadata-directive": "Replaced", ...noted("replaced") } : {};
-        return ask(bucket, { method: "PUT", target, headers: { ...sourceOf(model, step.from), ...directive } });
+        return ask(bucket, { method: "PUT", target, headers: { ...sourceOf(model, step), ...directive } });
       }
       case "append": {
         const size = model.object(step)?.bytes.length ?? 0;
@@ -116,6 +148,17 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
       }
       case "initiate":
         return ask(bucket, { method: "POST", target: `${target}?uploads`, headers: noted(step.note) });
+      case "listVersions": {
+        const version = model.markedVersion(step);
+        const query = [
+          ["prefix", step.prefix],
+          ["delimiter", step.delimiter],
+          ["key-marker", step.after === undefined ? "" : model.key(step.after.key)],
+          ["version-id-marker", version?.id ?? ""],
+          ["max-keys", step.max === undefined ? "" : String(step.max)],
+        ].flatMap(([name, value = ""]) => (value === "" ? [] : [`${name}=${encodeURIComponent(value)}`]));
+        return ask(bucket, { method: "GET", target: `/?${["versions", ...query].join("&")}` });
+      }
       case "list":
       case "listUploads": {
         const uploads = step.kind === "listUploads";
@@ -153,7 +196,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
         const rangeHeader = range && {
           "x-cos-copy-source-range": `bytes=${range.first}-${range.first + range.length - 1}`,
         };
-        const headers = { ...sourceOf(model, step.from), ...rangeHeader };
+        const headers = { ...sourceOf(model, step), ...rangeHeader };
         return ask(upload.bucket, { method: "PUT", target: `${target}&partNumber=${step.number}`, headers });
       }
       case "complete": {
@@ -175,6 +218,12 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     const where = `${JSON.stringify(step)}: ${told.text.slice(0, 400)}`;
     assert.equal(told.status, seen.status, where);
     if (seen.code !== undefined) assert.equal(told.code, seen.code, where);
+    if ("version" in seen) {
+      const id = told.headers.get("x-cos-version-id");
+      if (seen.version === NEW) assert.match(id ?? "", /^MTg0[A-Za-z0-9+/]{23}$/, where);
+      else assert.equal(id, seen.version, where);
+      assert.equal(told.headers.get("x-cos-delete-marker"), seen.marker ? "true" : undefined, where);
+    }
     if (seen.status >= 300) return;
     assert.deepEqual(server.faults, [], where);
     if (seen.bytes !== undefined) assert.ok(told.bytes.equals(seen.bytes), `other bytes: ${JSON.stringify(step)}`);
@@ -224,8 +273,28 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     const told = await send(model, step);
     const seen = model.play(step) as Seen;
     await compare(step, told, seen);
+    if (model.made?.id === NEW) model.made.id = told.headers.get("x-cos-version-id") as string;
+    if (step.kind === "deleteMany") await nameMarkers(model, step.bucket);
     if (step.kind === "initiate" && seen.status === 200) {
       (model.uploads.at(-1) as ModelUpload).id = texts(told.text, "UploadId")[0] as string;
+    }
+  }
+
+  /** Markers that a multiple deletion has added are named in its answer, unless it is quiet; a list always tells. */
+  async function nameMarkers(model: Model, number: number): Promise<void> {
+    const bucket = model.bucket(number);
+    const unnamed = [...(model.buckets.get(bucket)?.keys ?? [])].filter(([, versions]) =>
+      versions.some(({ id }) => id === NEW),
+    );
+    if (unnamed.length === 0) return;
+    const told = await ask(bucket, { method: "GET", target: "/?versions" });
+    const listed = versionBlocks(told.text);
+    for (const [key, versions] of unnamed) {
+      const ids = listed
+        .filter((one) => texts(one, "Key")[0] === key)
+        .map((one) => texts(one, "VersionId")[0] as string);
+      assert.equal(ids.length, versions.length, told.text);
+      for (const [at, version] of versions.entries()) if (version.id === NEW) version.id = ids[at] as string;
     }
   }
 
@@ -238,6 +307,13 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     async walk(model: Model): Promise<void> {
       for (const bucket of BUCKETS.keys()) {
         for (const key of KEYS.keys()) await play(model, { kind: "get", bucket, key });
+        const all = { bucket, prefix: "", delimiter: "", max: undefined };
+        await play(model, { kind: "listVersions", ...all, after: undefined });
+        for (const key of KEYS.keys()) {
+          for (const nth of model.versions({ bucket, key }).keys()) {
+            await play(model, { kind: "getVersion", bucket, key, nth });
+          }
+        }
         for (const kind of ["list", "listUploads"] as const) {
           await play(model, { kind, bucket, prefix: "", delimiter: "", marker: "", max: undefined });
         }
@@ -251,6 +327,9 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
 
 const md5Base64 = (text: string): string => createHash("md5").update(text).digest("base64");
 
+const versionBlocks = (xml: string): string[] =>
+  [...xml.matchAll(/<(Version|DeleteMarker)>(.*?)<\/\1>/gs)].map(([, , block = ""]) => block);
+
 function pageOf(step: Step, xml: string): Seen["page"] {
   const first = (text: string, element: string): string => texts(text, element)[0] ?? "";
   const prefixes = blocks(xml, "CommonPrefixes").map((block) => first(block, "Prefix"));
@@ -259,6 +338,15 @@ function pageOf(step: Step, xml: string): Seen["page"] {
     blocks(xml, element).map(
       (block) => `${first(block, naming)} ${first(block, "ETag").replaceAll('"', "")} ${first(block, "Size")}`,
     );
+  if (step.kind === "listVersions") {
+    const items = versionBlocks(xml).map((block) => {
+      const etag = first(block, "ETag").replaceAll('"', "");
+      const what = etag === "" ? "marker" : `${etag} ${first(block, "Size")}`;
+      return `${first(block, "Key")} ${first(block, "VersionId")} ${first(block, "IsLatest")} ${what}`;
+    });
+    const next = truncated ? [first(xml, "NextKeyMarker"), first(xml, "NextVersionIdMarker")] : undefined;
+    return { items, prefixes, next };
+  }
   if (step.kind === "list") {
     return { items: sized("Contents", "Key"), prefixes, next: truncated ? [first(xml, "NextMarker")] : undefined };
   }
@@ -302,7 +390,27 @@ export async function expectExactly(
     family("object")
       .map(({ key }) => inBucket(key) + key.toString("utf8", 9))
       .sort(),
-    [...model.buckets].flatMap(([bucket, { objects }]) => [...objects.keys()].map((key) => `${bucket}/${key}`)).sort(),
+    [...model.buckets]
+      .flatMap(([bucket, { keys }]) =>
+        [...keys].flatMap(([key, [first]]) => (first?.object ? [`${bucket}/${key}`] : [])),
+      )
+      .sort(),
+  );
+  const older = [...model.buckets].flatMap(([bucket, { keys }]) =>
+    [...keys].flatMap(([key, versions]) => versions.slice(versions[0]?.object ? 1 : 0).map(() => `${bucket}/${key}`)),
+  );
+  const rowOf = (key: Buffer): string => inBucket(key) + splitVersionKey(key.subarray(9)).key;
+  assert.deepEqual(
+    family("version")
+      .map(({ key }) => rowOf(key))
+      .sort(),
+    older.toSorted(),
+  );
+  assert.deepEqual(
+    family("history")
+      .map(({ key }) => inBucket(key) + key.toString("utf8", 9))
+      .sort(),
+    [...new Set(older)].sort(),
   );
   const open = model.uploads.filter((upload) => upload.open);
   assert.deepEqual(
@@ -329,6 +437,10 @@ export async function expectExactly(
   };
   const bodies: Body[] = [
     ...family("object").map(({ value }) => decodeObject(value).body),
+    ...family("version").flatMap(({ value }) => {
+      const record = decodeVersion(value);
+      return record.type === "delete-marker" ? [] : [record.body];
+    }),
     ...family("part").map(({ value }) => decodePart(value).body),
   ];
   for (const { manifest, pieces } of bodies) {
@@ -348,13 +460,15 @@ export async function expectExactly(
     assert.deepEqual(tails(name), [...needed[name]].sort(), `rows of family ${name}`);
   }
   assert.deepEqual(await blobs.list(undefined, 1_000_000), [...needed.blob].sort(), "blobs");
-  for (const name of ["garbage", "intent", "version"] as const) assert.deepEqual(tails(name), [], name);
+  for (const name of ["garbage", "intent"] as const) assert.deepEqual(tails(name), [], name);
   assert.deepEqual([tails("format").length, tails("incarnation").length], [1, 1]);
   const counted = [
     "bucket",
     "accountBucket",
     "account",
     "object",
+    "version",
+    "history",
     "upload",
     "part",
     "inline",

@@ -201,14 +201,70 @@ const WRITERS: Writers = {
   DeleteResult: ({ deleted, faults }) =>
     root(
       "DeleteResult",
-      nodes(deleted.map((key) => el("Deleted", leaf("Key", key)))),
       nodes(
-        faults.map(({ key, error }) => {
+        deleted.map(({ key, versionId, markerVersionId }) =>
+          el(
+            "Deleted",
+            leaf("Key", key),
+            optional("VersionId", versionId),
+            optional("DeleteMarker", markerVersionId === undefined ? undefined : true),
+            optional("DeleteMarkerVersionId", markerVersionId),
+          ),
+        ),
+      ),
+      nodes(
+        faults.map(({ key, versionId, error }) => {
           const { code, message } = s3Form(error);
-          return el("Error", leaf("Key", key), leaf("Code", code), leaf("Message", message));
+          return el(
+            "Error",
+            leaf("Key", key),
+            optional("VersionId", versionId),
+            leaf("Code", code),
+            leaf("Message", message),
+          );
         }),
       ),
     ),
+
+  ListVersionsResult(page, { bucketName }) {
+    const { versions, prefixes, truncated, nextKeyMarker, nextVersionIdMarker } = page.found;
+    const { url, encode } = nameEncoding(page.encodeNames, [
+      page.prefix,
+      page.keyMarker,
+      page.delimiter ?? "",
+      ...versions.map(({ key }) => key),
+      ...prefixes,
+    ]);
+    const owner = party("Owner", page.ownerUin);
+    return root(
+      "ListVersionsResult",
+      leaf("Name", bucketName(page.bucket)),
+      leaf("Prefix", encode(page.prefix)),
+      leaf("KeyMarker", encode(page.keyMarker)),
+      leaf("VersionIdMarker", page.versionIdMarker),
+      optional("NextKeyMarker", nextKeyMarker === undefined ? undefined : encode(nextKeyMarker)),
+      optional("NextVersionIdMarker", truncated ? nextVersionIdMarker : undefined),
+      leaf("MaxKeys", page.maxKeys),
+      optional("Delimiter", page.delimiter === undefined ? undefined : encode(page.delimiter)),
+      optional("EncodingType", url ? "url" : undefined),
+      leaf("IsTruncated", truncated),
+      nodes(
+        versions.map(({ key, versionId, isLatest, version }) => {
+          const common = [
+            leaf("Key", encode(key)),
+            leaf("VersionId", versionId),
+            leaf("IsLatest", isLatest),
+            leaf("LastModified", formatIsoMillis(version.modifiedMs)),
+          ];
+          if (version.type === "delete-marker") return el("DeleteMarker", ...common, owner);
+          const { etag, size, storageClass } = version;
+          const facts = [leaf("ETag", `"${etag}"`), leaf("Size", size), leaf("StorageClass", storageClass)];
+          return el("Version", ...common, ...facts, owner);
+        }),
+      ),
+      nodes(prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
+    );
+  },
 };
 
 function* namesOf(page: Documents["ListBucketResult"]): Iterable<string> {

@@ -71,7 +71,7 @@ export const appendObject = operation(
 
     const stored = await keeping(bytes, () =>
       store.transact([objectKey(bucket.id, key)], async (tx) => {
-        await store.buckets.requireSame(tx, bucket);
+        const holder = await store.buckets.requireSame(tx, bucket);
         const present = await store.objects.findIn(tx, bucket.id, key);
         checkAppend(present, position, bytes.size, bytesMax);
         const body = await store.bodies.extend(tx, present?.body, bytes);
@@ -91,7 +91,10 @@ export const appendObject = operation(
           metadata: input.metadata,
           sections: [],
         };
-        return store.objects.put(tx, bucket.id, key, { ...facts, ...grown }, present, "kept");
+        const appended = await store.objects.append(tx, holder, key, { ...facts, ...grown }, present);
+        // It would take the place of the `null` version, which is an older one here.
+        if (appended === undefined) throw refuse("ObjectNotAppendable");
+        return appended;
       }),
     );
     return {

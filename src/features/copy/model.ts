@@ -8,6 +8,7 @@ import { BodyVanished, type SourceRow } from "../../store/bodies.ts";
 import { type ChecksumAlgorithm, type KeptChecksum, keptChecksum, runningChecksum } from "../../store/checksums.ts";
 import { bodyDigests } from "../../store/digests.ts";
 import type { BucketRecord, ObjectRecord, PartRecord } from "../../store/records.ts";
+import { parseVersionId } from "../../store/version-id.ts";
 import type { Store } from "../../store/store.ts";
 import { type ByteRange, evaluateConditions } from "../object/model.ts";
 
@@ -37,7 +38,6 @@ export const COPY_SOURCE_ERRORS = [
   "InvalidCopySource",
   "InvalidObjectState409",
   "NoSuchCopySource",
-  "NotImplemented",
   "PathConflict",
   "PreconditionFailed",
 ] as const satisfies readonly ErrorId[];
@@ -46,6 +46,8 @@ interface ResolvedSource {
   readonly bucket: BucketRecord;
   readonly key: string;
   readonly object: ObjectRecord;
+  /** Whether the source names a version, which is then no copy of the object onto itself. */
+  readonly isNamedVersion: boolean;
   /** The row as it was read, which `bodies.share` holds its transaction against. */
   readonly row: SourceRow;
 }
@@ -78,24 +80,26 @@ export async function withSource<T>(
  */
 async function resolveCopySource(context: SourceContext, input: CopySourceInput): Promise<ResolvedSource> {
   const named = context.locate(input.source);
-  if (named.versionId !== undefined) {
-    throw refuse("NotImplemented", { message: "A copy source with a versionId is not implemented yet." });
-  }
+  const versionId = named.versionId === undefined ? undefined : parseVersionId(named.versionId);
   const bucket = await context.store.buckets.find(named.bucket);
   if (bucket === undefined || (named.region !== undefined && named.region !== bucket.region)) {
     throw refuse("NoSuchCopySource");
   }
-  const found = await context.store.objects.find(bucket.id, named.key);
+  const found = await context.store.objects.findVersion(bucket, named.key, versionId);
+  const object = found?.record.type === "delete-marker" ? undefined : found?.record;
   const wanted = {
     action: "name/cos:GetObject",
     permission: "read",
     bucket,
     key: named.key,
-    object: found?.record,
+    object,
   } as const;
   if (!(await context.may(wanted))) throw refuse("AccessDenied");
-  if (found === undefined) throw refuse("NoSuchCopySource");
-  const { record: object, source: row } = found;
+  // A version that is named and is a delete marker is a fault of the source. (part-copy reference page)
+  if (found !== undefined && object === undefined && versionId !== undefined) {
+    throw refuse("InvalidCopySource", { message: "The version of the copy source is a delete marker." });
+  }
+  if (found === undefined || object === undefined) throw refuse("NoSuchCopySource");
 
   const verdict = evaluateConditions(
     {
@@ -109,7 +113,8 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   if (verdict !== "proceed") throw refuse("PreconditionFailed");
   // Appendable objects cannot be copied. (copy reference page)
   if (object.type === "appendable") throw refuse("InvalidObjectState409");
-  return { bucket, key: named.key, object, row };
+  const isNamedVersion = versionId !== undefined && bucket.versioning !== undefined;
+  return { bucket, key: named.key, object, isNamedVersion, row: found.source };
 }
 
 /**

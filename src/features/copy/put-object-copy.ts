@@ -6,7 +6,7 @@ import { group, header } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
-import { el, leaf, type XmlNode } from "../../xml/write.ts";
+import { el, leaf, optional, type XmlNode } from "../../xml/write.ts";
 import { checksumSections } from "../../store/checksums.ts";
 import {
   metadataField,
@@ -17,14 +17,16 @@ import {
   writeConditionFields,
 } from "../object/model.ts";
 import { ownerOf, storeObject } from "../object/store-object.ts";
+import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "./model.ts";
 
-function copyObjectResult({ etag, crc64, modifiedMs }: CopyDocument): XmlNode {
+function copyObjectResult({ etag, crc64, modifiedMs, versionId }: CopyDocument): XmlNode {
   return el(
     "CopyObjectResult",
     leaf("ETag", `"${etag}"`),
     leaf("CRC64", crc64),
     leaf("LastModified", formatIsoSeconds(modifiedMs)),
+    optional("VersionId", versionId),
   );
 }
 
@@ -45,7 +47,11 @@ export const putObjectCopy = operation(
       checksumAlgorithm: checksumAlgorithmField,
       conditions: group(writeConditionFields),
     },
-    output: { result: out.xml("CopyObjectResult", copyObjectResult) },
+    output: {
+      versionId: versionIdOutput,
+      sourceVersionId: out.text("x-cos-copy-source-version-id", "a version id, or null"),
+      result: out.xml("CopyObjectResult", copyObjectResult),
+    },
     status: 200,
     errors: [...COPY_SOURCE_ERRORS, ...WRITE_CONDITION_ERRORS, "EntityTooLarge", "InvalidRequest", "NoSuchBucket"],
     keepAlive: true,
@@ -57,7 +63,7 @@ export const putObjectCopy = operation(
     return await withSource(context, input.source, async (source) => {
       const { size } = source.object;
       if (size > limits.singleUploadBytesMax) throw refuse("EntityTooLarge");
-      if (!replaced && source.bucket.id === bucket.id && source.key === key) {
+      if (!replaced && !source.isNamedVersion && source.bucket.id === bucket.id && source.key === key) {
         throw refuse("InvalidRequest", {
           message: "A copy of an object onto itself must replace its metadata (x-cos-metadata-directive: Replaced).",
         });
@@ -78,8 +84,10 @@ export const putObjectCopy = operation(
         metadata: replaced ? input.metadata : source.object.metadata,
         sections: checksumSections(checksum),
       } as const;
-      await storeObject(context, bytes, facts, input.conditions);
-      return { result: { etag, crc64, modifiedMs, checksum: shownChecksum(checksum) } };
+      const { versionId } = await storeObject(context, bytes, facts, input.conditions);
+      const sourceVersionId = shownVersionId(source.bucket, source.object);
+      const result = { etag, crc64, modifiedMs, checksum: shownChecksum(checksum), versionId };
+      return { versionId, sourceVersionId, result };
     });
   },
 );

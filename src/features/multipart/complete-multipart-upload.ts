@@ -10,6 +10,7 @@ import type { NumberedPart } from "../../store/uploads.ts";
 import { urlEncoded } from "../../xml/url-encoding.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { refuseWrite, WRITE_CONDITION_ERRORS, writeConditionFields } from "../object/model.ts";
+import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { completedObject } from "./completed-object.ts";
 import { decodeNamedParts, uploadIdField } from "./model.ts";
 import { uploadName } from "./open-upload.ts";
@@ -40,6 +41,7 @@ export const completeMultipartUpload = operation(
     },
     output: {
       crc64: out.integer("x-cos-hash-crc64ecma"),
+      versionId: versionIdOutput,
       result: out.xml("CompleteMultipartUploadResult", ({ location, bucket, key, etag }: CompletedDocument) =>
         el(
           "CompleteMultipartUploadResult",
@@ -78,21 +80,22 @@ export const completeMultipartUpload = operation(
         taken.map((part) => part.body),
         completion.manifestId,
       );
-      await store.transact([objectKey(bucket.id, key)], async (tx) => {
-        await store.buckets.requireSame(tx, bucket);
-        const previous = await store.objects.findIn(tx, bucket.id, key);
-        refuseWrite(input.conditions, previous);
-        store.objects.put(tx, bucket.id, key, { ...facts, size: body.size, body }, previous);
+      return store.transact([objectKey(bucket.id, key)], async (tx) => {
+        const present = await store.buckets.requireSame(tx, bucket);
+        refuseWrite(input.conditions, await store.objects.findIn(tx, bucket.id, key));
+        const stored = await store.objects.put(tx, present, key, { ...facts, size: body.size, body });
         await completion.publish(
           tx,
           taken.map(({ number }) => number),
         );
+        const versionId = shownVersionId(present, stored);
+        return { etag: facts.etag, crc64: facts.crc64, checksum, parts: taken.length, versionId };
       });
-      return { etag: facts.etag, crc64: facts.crc64, checksum, parts: taken.length };
     });
     if (completed === undefined) throw refuse("NoSuchUpload");
-    const { etag, crc64, checksum, parts } = completed.value;
+    const { etag, crc64, checksum, parts, versionId } = completed.value;
     const location = `${baseUrl}/${urlEncoded(key)}`;
-    return { crc64, result: { location, bucket: bucket.name, key, etag, checksum: shownChecksum(checksum, parts) } };
+    const result = { location, bucket: bucket.name, key, etag, checksum: shownChecksum(checksum, parts) };
+    return { crc64, versionId, result };
   },
 );

@@ -9,6 +9,7 @@ import { operation } from "../../operations/operation.ts";
 import { checksumSections, keptChecksum } from "../../store/checksums.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "../copy/model.ts";
+import { shownVersionId } from "../versioning/model.ts";
 import { partNumberField, sourceRangeField, uploadIdField } from "./model.ts";
 import { storePart, uploadName } from "./open-upload.ts";
 
@@ -27,6 +28,7 @@ export const uploadPartCopy = operation(
       range: sourceRangeField,
     },
     output: {
+      sourceVersionId: out.text("x-cos-copy-source-version-id", "a version id, or null"),
       result: out.xml("CopyPartResult", ({ etag, modifiedMs }: CopiedPartDocument) =>
         el("CopyPartResult", leaf("ETag", `"${etag}"`), leaf("LastModified", formatIsoMillis(modifiedMs))),
       ),
@@ -52,7 +54,8 @@ export const uploadPartCopy = operation(
       const modifiedMs = clock.now();
       const sections = checksumSections(checksum);
       await storePart(context, name, input.partNumber, pending, { ...digests, modifiedMs, sections });
-      return { result: { etag: digests.md5, modifiedMs, checksum: shownChecksum(checksum) } };
+      const sourceVersionId = shownVersionId(source.bucket, source.object);
+      return { sourceVersionId, result: { etag: digests.md5, modifiedMs, checksum: shownChecksum(checksum) } };
     });
   },
 );

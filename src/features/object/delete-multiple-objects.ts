@@ -1,22 +1,33 @@
-/** POST ?delete: deletes up to 1,000 objects and tells the fate of each. */
+/** POST ?delete: deletes up to 1,000 objects or versions and tells the fate of each. */
 
-import { type CosError, refuse } from "../../errors/cos-error.ts";
+import type { CosError } from "../../errors/cos-error.ts";
 import type { DeletionDocument } from "../../operations/documents.ts";
 import { header, required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { keyFault } from "../../operations/name-rules.ts";
 import { operation } from "../../operations/operation.ts";
+import type { Removed } from "../../store/objects.ts";
+import { parseVersionId } from "../../store/version-id.ts";
 import { boolean, children, faultAt, requiredText, text } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
-import { el, leaf, nodes, type XmlNode } from "../../xml/write.ts";
+import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import { TransactionContended } from "../../store/transact.ts";
-import { REMOVALS_MAX, removeObjects } from "./remove-objects.ts";
+import { isMissing, REMOVALS_MAX, removeObjects } from "./remove-objects.ts";
 import type { Limits } from "../../limits.ts";
+
+/** What one `<Object>` names; the version as the client wrote it. */
+interface Named {
+  readonly key: string;
+  readonly versionId: string | undefined;
+}
 
 interface Deletion {
   readonly quiet: boolean;
-  readonly keys: readonly string[];
+  readonly objects: readonly Named[];
 }
+
+/** What became of one of them: removed, or why not. */
+type Fate = { readonly removed: Removed; readonly fault?: undefined } | { readonly fault: CosError };
 
 function decodeDelete(root: XmlElement, limits: Limits): Deletion {
   const objects = children(root, "Object");
@@ -26,23 +37,36 @@ function decodeDelete(root: XmlElement, limits: Limits): Deletion {
   }
   return {
     quiet: boolean(root, "Quiet") ?? false,
-    keys: objects.map((object) => {
-      const version = text(object, "VersionId");
-      if (version !== undefined && version !== "") {
-        throw refuse("NotImplemented", { message: "Deleting a VersionId is not implemented yet." });
-      }
-      return requiredText(object, "Key");
-    }),
+    objects: objects.map((object) => ({
+      key: requiredText(object, "Key"),
+      versionId: text(object, "VersionId") || undefined,
+    })),
   };
 }
 
 function deleteResult({ deleted, faults }: DeletionDocument): XmlNode {
   return el(
     "DeleteResult",
-    nodes(deleted.map((key) => el("Deleted", leaf("Key", key)))),
     nodes(
-      faults.map(({ key, error }) =>
-        el("Error", leaf("Key", key), leaf("Code", error.code), leaf("Message", error.message)),
+      deleted.map(({ key, versionId, markerVersionId }) =>
+        el(
+          "Deleted",
+          leaf("Key", key),
+          optional("DeleteMarker", markerVersionId === undefined ? undefined : true),
+          optional("DeleteMarkerVersionId", markerVersionId),
+          optional("VersionId", versionId),
+        ),
+      ),
+    ),
+    nodes(
+      faults.map(({ key, versionId, error }) =>
+        el(
+          "Error",
+          leaf("Key", key),
+          optional("VersionId", versionId),
+          leaf("Code", error.code),
+          leaf("Message", error.message),
+        ),
       ),
     ),
   );
@@ -50,6 +74,29 @@ function deleteResult({ deleted, faults }: DeletionDocument): XmlNode {
 
 /** What each of the keys is held against, as the service documents it. (API permissions page) */
 const ACTION = "name/cos:DeleteMultipleObjects";
+/** The versions wanted of each key, each once, in groups for one transaction; a key stands once in a group. */
+function* groupsOf(objects: Iterable<Named>): Iterable<Map<string, Map<string, Named>>> {
+  const byKey = new Map<string, Map<string, Named>>();
+  for (const named of objects) {
+    const versions = byKey.get(named.key) ?? new Map<string, Named>();
+    versions.set(named.versionId ?? "", named);
+    byKey.set(named.key, versions);
+  }
+  let group = new Map<string, Map<string, Named>>();
+  let count = 0;
+  for (const [key, versions] of byKey) {
+    for (const [text, named] of versions) {
+      if (count === REMOVALS_MAX) {
+        yield group;
+        group = new Map();
+        count = 0;
+      }
+      group.set(key, (group.get(key) ?? new Map<string, Named>()).set(text, named));
+      count += 1;
+    }
+  }
+  if (count > 0) yield group;
+}
 
 export const deleteMultipleObjects = operation(
   {
@@ -77,30 +124,54 @@ export const deleteMultipleObjects = operation(
     },
     output: { result: out.xml("DeleteResult", deleteResult) },
     status: 200,
-    errors: ["AccessDenied", "KeyTooLong", "InvalidObjectName", "NoSuchBucket", "NotImplemented", "PathConflict"],
+    errors: ["AccessDenied", "KeyTooLong", "InvalidObjectName", "NoSuchBucket", "NoSuchVersion", "PathConflict"],
   },
-  async ({ bucket, limits, may, refuse, store }, { deletion }) => {
-    const faults: { key: string; error: CosError }[] = [];
-    const fault = (key: string, error: CosError) => faults.push({ key, error });
+  async (context, { deletion }) => {
+    const { bucket, limits, may, refuse } = context;
+    const labelOf = ({ key, versionId = "" }: Named): string => `${key}\0${versionId}`;
+    const fates = new Map<string, Fate>();
 
-    const wanted: string[] = [];
-    for (const key of deletion.keys) {
+    const wanted: Named[] = [];
+    for (const named of deletion.objects) {
+      const { key } = named;
       const wrong = keyFault(key, false, limits.keyBytesMax);
-      if (wrong !== undefined) fault(key, refuse(wrong));
-      else if (await may({ action: ACTION, permission: "write", bucket, key, object: undefined })) wanted.push(key);
-      else fault(key, refuse("AccessDenied"));
+      if (wrong !== undefined) fates.set(labelOf(named), { fault: refuse(wrong) });
+      else if (await may({ action: ACTION, permission: "write", bucket, key, object: undefined })) wanted.push(named);
+      else fates.set(labelOf(named), { fault: refuse("AccessDenied") });
     }
     // Who may delete none of them is told what everybody is told who may not do this at all.
-    if (wanted.length === 0 && faults.every(({ error }) => error.id === "AccessDenied")) throw refuse("AccessDenied");
-    const deleted: string[] = [];
-    for (let at = 0; at < wanted.length; at += REMOVALS_MAX) {
-      const keys = wanted.slice(at, at + REMOVALS_MAX);
+    if (wanted.length === 0 && [...fates.values()].every(({ fault }) => fault?.id === "AccessDenied")) {
+      throw refuse("AccessDenied");
+    }
+    for (const group of groupsOf(wanted)) {
+      const names = [...group.values()].flatMap((versions) => [...versions.values()]);
       try {
-        await removeObjects(store, bucket, keys);
-        deleted.push(...keys);
+        const removals = [...group].map(([key, versions]) => ({
+          key,
+          versions: [...versions.values()].map(({ versionId }) =>
+            versionId === undefined ? undefined : parseVersionId(versionId),
+          ),
+        }));
+        const removed = (await removeObjects(context, removals)).flat();
+        for (const [at, named] of names.entries()) {
+          const fate = removed[at] as Removed;
+          const missing = isMissing(bucket, named.versionId, fate);
+          fates.set(labelOf(named), missing ? { fault: refuse("NoSuchVersion") } : { removed: fate });
+        }
       } catch (error) {
         if (!(error instanceof TransactionContended)) throw error;
-        for (const key of keys) fault(key, refuse("PathConflict"));
+        for (const named of names) fates.set(labelOf(named), { fault: refuse("PathConflict") });
+      }
+    }
+
+    const deleted: DeletionDocument["deleted"][number][] = [];
+    const faults: DeletionDocument["faults"][number][] = [];
+    for (const named of deletion.objects) {
+      const fate = fates.get(labelOf(named)) as Fate;
+      if (fate.fault !== undefined) faults.push({ ...named, error: fate.fault });
+      else {
+        const { deleteMarker, versionId } = fate.removed;
+        deleted.push({ ...named, markerVersionId: deleteMarker ? versionId : undefined });
       }
     }
     return { result: { deleted: deletion.quiet ? [] : deleted, faults } };

@@ -1,23 +1,29 @@
-/** DELETE Object: forgets the object under a key; a key that holds none is no fault. */
+/** DELETE Object: forgets the object under a key, or one version of it; a key that holds none is no fault. */
 
 import { operation } from "../../operations/operation.ts";
-import { removeObjects } from "./remove-objects.ts";
+import { versionIdField } from "../../operations/version-field.ts";
+import type { Removed } from "../../store/objects.ts";
+import { deleteMarkerOutput, versionIdOutput } from "../versioning/model.ts";
+import { isMissing, removeObjects } from "./remove-objects.ts";
 
 export const deleteObject = operation(
   {
     name: "DeleteObject",
-    summary: "Deletes an object; succeeds as well when there is none.",
+    summary: "Deletes an object, or one version of it; succeeds as well when there is no object.",
     route: { method: "DELETE", on: "object" },
     action: "name/cos:DeleteObject",
     authentication: ["header", "query", "anonymous"],
     permission: "write",
-    input: {},
-    output: {},
+    input: { versionId: versionIdField },
+    output: { versionId: versionIdOutput, deleteMarker: deleteMarkerOutput },
     status: 204,
-    errors: ["NoSuchBucket"],
+    errors: ["NoSuchBucket", "NoSuchVersion"],
   },
-  async ({ bucket, key, store }) => {
-    await removeObjects(store, bucket, [key]);
-    return {};
+  async (context, { versionId }) => {
+    const [[removed] = []] = await removeObjects(context, [{ key: context.key, versions: [versionId] }]);
+    const fate = removed as Removed;
+    if (isMissing(context.bucket, versionId, fate)) throw context.refuse("NoSuchVersion");
+    const { deleteMarker, versionId: affected } = fate;
+    return { versionId: affected, deleteMarker: deleteMarker ? "true" : undefined };
   },
 );

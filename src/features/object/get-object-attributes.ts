@@ -4,8 +4,10 @@ import { shownChecksum } from "../../operations/checksums.ts";
 import type { AttributesDocument } from "../../operations/documents.ts";
 import { header, required } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { versionIdField } from "../../operations/version-field.ts";
 import { out } from "../../operations/output-fields.ts";
 import { keptChecksum, keptParts } from "../../store/checksums.ts";
+import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { el, leaf, nodes, NOTHING, optional, type XmlNode } from "../../xml/write.ts";
 
 const ATTRIBUTES: ReadonlySet<string> = new Set(["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]);
@@ -53,8 +55,9 @@ export const getObjectAttributes = operation(
     action: "name/cos:GetObject",
     authentication: ["header", "query", "anonymous"],
     permission: "read",
-    loads: "object",
+    loads: "version",
     input: {
+      versionId: versionIdField,
       wanted: required(
         header.text("x-amz-object-attributes", [...ATTRIBUTES].join(", ")),
         "InvalidArgument",
@@ -65,17 +68,18 @@ export const getObjectAttributes = operation(
     },
     output: {
       lastModified: out.date("Last-Modified"),
+      versionId: versionIdOutput,
       attributes: out.xml("GetObjectAttributesResponse", attributesNode),
     },
     status: 200,
-    errors: ["InvalidArgument", "NoSuchKey"],
+    errors: [...ABSENCE_ERRORS, "InvalidArgument"],
   },
-  async ({ object, refuse }, { wanted: list, maxParts = PARTS_MAX, marker = 0 }) => {
+  async ({ bucket, deleteMarker, object, refuse }, { wanted: list, maxParts = PARTS_MAX, marker = 0, versionId }) => {
     const names = list.split(",").map((name) => name.trim());
     if (!names.every((name) => ATTRIBUTES.has(name))) {
       throw refuse("InvalidArgument", { message: "Invalid attribute name specified." });
     }
-    if (object === undefined) throw refuse("NoSuchKey");
+    if (object === undefined) throw absence(versionId, deleteMarker);
     const wanted = new Set(names);
     const checksum = keptChecksum(object.sections);
     const parts = keptParts(object.sections);
@@ -83,6 +87,7 @@ export const getObjectAttributes = operation(
     const left = (parts ?? []).filter(({ number }) => number > marker);
     return {
       lastModified: object.modifiedMs,
+      versionId: shownVersionId(bucket, object),
       attributes: {
         etag: wanted.has("ETag") ? object.etag : undefined,
         checksum: wanted.has("Checksum") ? shownChecksum(checksum, parts?.length) : undefined,

@@ -4,8 +4,10 @@ import { checksumModeField, checksumOutput } from "../../operations/checksums.ts
 import { group, header } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { versionIdField } from "../../operations/version-field.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";
+import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
   checksumOfObject,
   conditionFields,
@@ -30,8 +32,9 @@ export const getObject = operation(
     action: "name/cos:GetObject",
     authentication: ["header", "query", "anonymous"],
     permission: "read",
-    loads: "object",
+    loads: "version",
     input: {
+      versionId: versionIdField,
       conditions: group(conditionFields),
       range: header.text("Range", "bytes=first-last"),
       part: partField,
@@ -46,14 +49,15 @@ export const getObject = operation(
       object: out.group(objectOutput),
       checksum: checksumOutput,
       partsCount: out.integer("x-amz-mp-parts-count"),
+      versionId: versionIdOutput,
       bytes: out.bytes(),
     },
     status: 200,
-    errors: ["InvalidRange", "InvalidRequest", "NoSuchKey", "PreconditionFailed"],
+    errors: [...ABSENCE_ERRORS, "InvalidRange", "InvalidRequest", "PreconditionFailed"],
   },
   async (
-    { bucket, caller, key, object: authorised, refuse, store },
-    { checksumMode, conditions, ifRange, overrides, part: number, range: rangeText },
+    { bucket, caller, deleteMarker, key, object: authorised, refuse, store },
+    { checksumMode, conditions, ifRange, overrides, part: number, range: rangeText, versionId },
   ) => {
     if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
       throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
@@ -63,6 +67,7 @@ export const getObject = operation(
     }
     const answer = async (object: ObjectRecord) => {
       const described = describeObject(object, overrides);
+      const shown = shownVersionId(bucket, object);
       const verdict = evaluateConditions(conditions, object);
       if (verdict === "failed") throw refuse("PreconditionFailed");
       if (verdict === "unchanged") {
@@ -73,6 +78,7 @@ export const getObject = operation(
           object: described,
           checksum: undefined,
           partsCount: undefined,
+          versionId: shown,
           bytes: undefined,
         };
       }
@@ -91,20 +97,24 @@ export const getObject = operation(
         object: described,
         checksum: checksumMode && range === "whole" ? checksumOfObject(object) : undefined,
         partsCount: part?.parts,
+        versionId: shown,
         bytes: Buffer.isBuffer(content) ? content : { length: end - start, chunks: content },
       };
     };
 
     let object = authorised;
+    let marker = deleteMarker;
     for (let lookups = 1; object !== undefined; lookups++) {
       try {
         return await answer(object);
       } catch (error) {
         if (!(error instanceof BodyVanished) || lookups === LOOKUPS_MAX) throw error;
         // A writer replaced the object after its row was read; the row that is there now has its bytes.
-        object = (await store.objects.find(bucket.id, key))?.record;
+        const record = (await store.objects.findVersion(bucket, key, versionId))?.record;
+        object = record?.type === "delete-marker" ? undefined : record;
+        marker = record?.type === "delete-marker" ? record : undefined;
       }
     }
-    throw refuse("NoSuchKey");
+    throw absence(versionId, marker);
   },
 );

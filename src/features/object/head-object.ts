@@ -4,6 +4,8 @@ import { checksumModeField, checksumOutput } from "../../operations/checksums.ts
 import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { versionIdField } from "../../operations/version-field.ts";
+import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
   checksumOfObject,
   conditionFields,
@@ -22,22 +24,28 @@ export const headObject = operation(
     action: "name/cos:HeadObject",
     authentication: ["header", "query", "anonymous"],
     permission: "read",
-    loads: "object",
-    input: { conditions: group(conditionFields), checksumMode: checksumModeField, part: partField },
+    loads: "version",
+    input: {
+      versionId: versionIdField,
+      conditions: group(conditionFields),
+      checksumMode: checksumModeField,
+      part: partField,
+    },
     output: {
       status: out.status("206 for a part, 304 when a condition finds the object unchanged"),
       acceptRanges: out.text("Accept-Ranges"),
       contentRange: out.text("Content-Range"),
       contentLength: out.length(),
       object: out.group(objectOutput),
+      versionId: versionIdOutput,
       checksum: checksumOutput,
       partsCount: out.integer("x-amz-mp-parts-count"),
     },
     status: 200,
-    errors: ["InvalidRange", "NoSuchKey", "PreconditionFailed"],
+    errors: [...ABSENCE_ERRORS, "InvalidRange", "PreconditionFailed"],
   },
-  async ({ object, refuse }, { checksumMode, conditions, part: number }) => {
-    if (object === undefined) throw refuse("NoSuchKey");
+  async ({ bucket, deleteMarker, object, refuse }, { checksumMode, conditions, part: number, versionId }) => {
+    if (object === undefined) throw absence(versionId, deleteMarker);
     const verdict = evaluateConditions(conditions, object);
     if (verdict === "failed") throw refuse("PreconditionFailed");
     const unchanged = verdict === "unchanged";
@@ -50,6 +58,7 @@ export const headObject = operation(
       object: describeObject(object),
       checksum: checksumMode && !unchanged ? checksumOfObject(object) : undefined,
       partsCount: part?.parts,
+      versionId: shownVersionId(bucket, object),
     };
   },
 );

@@ -5,6 +5,7 @@ import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { checksumHeaders, checksumOutput } from "../../operations/checksums.ts";
 import { checksumSections } from "../../store/checksums.ts";
+import { versionIdOutput } from "../versioning/model.ts";
 import {
   metadataField,
   storageClassField,
@@ -31,7 +32,12 @@ export const putObject = operation(
       conditions: group(writeConditionFields),
       ...bodyFields,
     },
-    output: { etag: out.quoted("ETag"), crc64: out.integer("x-cos-hash-crc64ecma"), checksum: checksumOutput },
+    output: {
+      etag: out.quoted("ETag"),
+      crc64: out.integer("x-cos-hash-crc64ecma"),
+      versionId: versionIdOutput,
+      checksum: checksumOutput,
+    },
     status: 200,
     errors: [...BODY_ERRORS, ...WRITE_CONDITION_ERRORS, "NoSuchBucket"],
   },
@@ -49,7 +55,7 @@ export const putObject = operation(
       metadata: input.metadata,
       sections: checksumSections(bytes.checksum),
     } as const;
-    await storeObject(context, bytes, facts, input.conditions);
-    return { etag, crc64: bytes.crc64, checksum: checksumHeaders(bytes.checksum) };
+    const { versionId } = await storeObject(context, bytes, facts, input.conditions);
+    return { etag, crc64: bytes.crc64, versionId, checksum: checksumHeaders(bytes.checksum) };
   },
 );

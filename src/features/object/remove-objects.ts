@@ -1,27 +1,40 @@
-/** The transaction that removes objects, for DELETE and multiple DELETE. */
+/** The transaction that removes objects and versions, for DELETE and multiple DELETE. */
 
+import type { OperationContext } from "../../operations/operation.ts";
 import { objectKey } from "../../store/keys.ts";
+import type { Removal, Removed } from "../../store/objects.ts";
 import type { BucketRecord } from "../../store/records.ts";
-import type { Store } from "../../store/store.ts";
 
-/** Keys of one transaction: each costs three operations at most, and an engine takes 1,000 of them. */
-export const REMOVALS_MAX = 250;
+/** Versions of one transaction: each costs ten operations at most, and an engine takes 1,000 of them. */
+export const REMOVALS_MAX = 90;
 
 /**
- * Removes the objects under at most REMOVALS_MAX keys, in one step; keys without an object are passed over. Raises
- * NoSuchBucket when the bucket was deleted since it was authorised.
+ * Whether a version that was named is not there. Without versions the object is the `null` version, and to delete what
+ * is not there is no fault.
  */
-export async function removeObjects(store: Store, bucket: BucketRecord, keys: readonly string[]): Promise<void> {
-  const distinct = [...new Set(keys)];
-  await store.transact(
-    distinct.map((key) => objectKey(bucket.id, key)),
+export function isMissing(
+  bucket: Pick<BucketRecord, "versioning">,
+  versionId: string | number | undefined,
+  { found }: Removed,
+): boolean {
+  if (found || versionId === undefined) return false;
+  return versionId !== "null" || bucket.versioning !== undefined;
+}
+
+/**
+ * Removes what is named under distinct keys, at most REMOVALS_MAX versions, in one step, and tells the fate of each.
+ * Raises NoSuchBucket when the bucket was deleted since it was authorised.
+ */
+export async function removeObjects(
+  { bucket, caller, store }: Pick<OperationContext, "bucket" | "caller" | "store">,
+  removals: readonly Removal[],
+): Promise<readonly (readonly Removed[])[]> {
+  const ownerUin = caller.kind === "account" ? caller.uin : bucket.ownerUin;
+  return store.transact(
+    removals.map(({ key }) => objectKey(bucket.id, key)),
     async (tx) => {
-      await store.buckets.requireSame(tx, bucket);
-      const found = await store.objects.findManyIn(tx, bucket.id, distinct);
-      for (const [at, key] of distinct.entries()) {
-        const previous = found[at];
-        if (previous !== undefined) store.objects.remove(tx, bucket.id, key, previous);
-      }
+      const present = await store.buckets.requireSame(tx, bucket);
+      return store.objects.remove(tx, present, removals, ownerUin);
     },
   );
 }

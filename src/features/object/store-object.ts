@@ -4,20 +4,27 @@ import type { OperationContext } from "../../operations/operation.ts";
 import { keeping, type PendingBody } from "../../store/bodies.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NewObject } from "../../store/objects.ts";
+import { shownVersionId } from "../versioning/model.ts";
 import { refuseWrite, type WriteConditions } from "./model.ts";
 
 const UNCONDITIONAL: WriteConditions = { ifMatch: undefined, ifNoneMatch: undefined };
 
+/** What a client is told of an object that was stored. */
+export interface StoredObject {
+  /** Undefined in a bucket where versioning was never configured. */
+  readonly versionId: string | undefined;
+}
+
 /**
- * Stores an object whose bytes are at hand, in place of the one under the context's key, and gives the bytes back when
- * it is refused. Raises NoSuchBucket when the bucket was deleted since it was authorised, and what `refuseWrite` does.
+ * Stores an object whose bytes are at hand as the current one under the context's key, and gives the bytes back when it
+ * is refused. Raises NoSuchBucket when the bucket was deleted since it was authorised, and what `refuseWrite` does.
  */
 export async function storeObject(
   { bucket, key, store }: Pick<OperationContext, "bucket" | "key" | "store">,
   pending: PendingBody,
   facts: Omit<NewObject, "body" | "size">,
   conditions: WriteConditions = UNCONDITIONAL,
-): Promise<void> {
+): Promise<StoredObject> {
   const { etag, crc64, modifiedMs, storageClass, type, ownerUin, headers, metadata, sections } = facts;
   const { body } = pending;
   const { size } = body;
@@ -35,13 +42,12 @@ export async function storeObject(
     body,
     sections,
   };
-  await keeping(pending, () =>
+  return keeping(pending, () =>
     store.transact([objectKey(bucket.id, key)], async (tx) => {
-      await store.buckets.requireSame(tx, bucket);
-      const previous = await store.objects.findIn(tx, bucket.id, key);
-      refuseWrite(conditions, previous);
+      const present = await store.buckets.requireSame(tx, bucket);
+      if (conditions !== UNCONDITIONAL) refuseWrite(conditions, await store.objects.findIn(tx, bucket.id, key));
       await pending.addTo(tx);
-      store.objects.put(tx, bucket.id, key, record, previous);
+      return { versionId: shownVersionId(present, await store.objects.put(tx, present, key, record)) };
     }),
   );
 }
