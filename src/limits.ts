@@ -22,6 +22,10 @@ export const LIMITS = {
   partBytesMin: 1024 ** 2,
   /** Keys in one multiple delete: `MalformedXML`. (multiple-delete page) */
   deleteObjectsMax: 1000,
+  /** Tags of one object: `BadRquest`. (tagging page) */
+  objectTagsMax: 10,
+  /** Tags of one bucket: `BadRquest`. (tagging page) */
+  bucketTagsMax: 50,
 
   /** Keys, prefixes or versions on one listing page; a greater `max-keys` is lowered to it. (list pages) */
   listKeysMax: 1000,

@@ -53,6 +53,8 @@ export interface AccessDocuments {
   readonly bucketPolicy: Policy | undefined;
   /** The grants that count for the question: the bucket's, or the object's where it has some of its own. */
   readonly grants: readonly Grant[];
+  /** Tags of the bucket, and of the object where it was read: what `qcs:resource_tag` speaks of. */
+  readonly tags: readonly (readonly [key: string, value: string])[];
 }
 
 /** What decided. */
@@ -98,14 +100,23 @@ function decided(allowed: boolean, by: DecidedBy, statement?: Statement, grantee
 
 const NO_VERDICT: Verdict = { effect: "none", by: undefined };
 
-function asPolicyRequest({ action, bucket, key, prefix }: AccessQuestion, values: RequestValues): PolicyRequest {
-  return { action, resource: { bucket, key, prefix }, values };
+function asPolicyRequest(
+  { action, bucket, key, prefix }: AccessQuestion,
+  { tags }: AccessDocuments,
+  values: RequestValues,
+): PolicyRequest {
+  const ofResource = tags.length === 0 ? undefined : tags.map(([name, value]) => `${name}&${value}`);
+  const all: RequestValues = (name) => (RESOURCE_TAGS.has(name) ? ofResource : values(name));
+  return { action, resource: { bucket, key, prefix }, values: all };
 }
+
+/** Keys of conditions that speak of the tags of what is asked for. (condition keys of the policy page) */
+const RESOURCE_TAGS: ReadonlySet<string> = new Set(["qcs:resource_tag", "qcs:tag"]);
 
 /** The decision for one question. `values` are those of the request, read when a condition asks for them. */
 export function authorise(question: AccessQuestion, documents: AccessDocuments, values: RequestValues): Decision {
   const { caller, bucket, permission } = question;
-  const request = asPolicyRequest(question, values);
+  const request = asPolicyRequest(question, documents, values);
   const bucketPolicies = documents.bucketPolicy === undefined ? [] : [documents.bucketPolicy];
   const inBucket = (naming: Naming): Verdict =>
     bucketPolicies.length === 0 ? NO_VERDICT : evaluate(bucketPolicies, request, naming);
@@ -167,7 +178,7 @@ export function explainAccess(
   values: RequestValues,
 ): readonly TracedPolicy[] {
   const { caller, bucket } = question;
-  const request = asPolicyRequest(question, values);
+  const request = asPolicyRequest(question, documents, values);
   const traced: TracedPolicy[] = [];
   const add = (of: TracedPolicy["of"], policies: readonly Policy[], naming: Naming): void => {
     if (policies.length > 0) traced.push({ of, statements: trace(policies, request, naming) });

@@ -1,7 +1,8 @@
 /** The documents that a decision goes by, as the store keeps them. */
 
 import type { ConfigurationKind, Configurations } from "../store/configurations.ts";
-import type { BucketRecord } from "../store/records.ts";
+import type { BucketRecord, ObjectRecord } from "../store/records.ts";
+import { BUCKET_TAGS, keptTags, NO_TAGS, type Tags } from "../store/tags.ts";
 import { CANNED_GRANTS } from "./acl.ts";
 import type { AccessDocuments, AccessQuestion } from "./authorise.ts";
 import type { Caller } from "./caller.ts";
@@ -33,18 +34,27 @@ export function dependsOnKey(caller: Caller, { bucketPolicy }: AccessDocuments):
   return caller.kind === "account" && (caller.policies.length > 0 || caller.session?.policy !== undefined);
 }
 
-const NONE: AccessDocuments = { bucketPolicy: undefined, grants: [] };
+const NONE: AccessDocuments = { bucketPolicy: undefined, grants: [], tags: NO_TAGS };
 
 /** The documents for a question; a promise only where one has to be read. */
 export function documentsFor(
-  { bucket }: Pick<AccessQuestion, "bucket">,
+  { bucket, object }: Pick<AccessQuestion, "bucket" | "object">,
   configurations: Configurations,
 ): AccessDocuments | Promise<AccessDocuments> {
   if (bucket === undefined) return NONE;
   const policy = configurations.find(bucket, BUCKET_POLICY);
-  return policy instanceof Promise ? policy.then((read) => together(bucket, read)) : together(bucket, policy);
+  const tags = configurations.find(bucket, BUCKET_TAGS);
+  if (!(policy instanceof Promise) && !(tags instanceof Promise)) return together(bucket, policy, tags, object);
+  return Promise.all([policy, tags]).then(([read, tagged]) => together(bucket, read, tagged, object));
 }
 
-function together(bucket: BucketRecord, policy: PolicyVersions | undefined): AccessDocuments {
-  return { bucketPolicy: policy?.current, grants: CANNED_GRANTS[bucket.acl] };
+function together(
+  bucket: BucketRecord,
+  policy: PolicyVersions | undefined,
+  bucketTags: Tags = NO_TAGS,
+  object: ObjectRecord | undefined,
+): AccessDocuments {
+  const objectTags = object === undefined || object.sections.length === 0 ? NO_TAGS : keptTags(object.sections);
+  const tags = objectTags.length === 0 ? bucketTags : [...bucketTags, ...objectTags];
+  return { bucketPolicy: policy?.current, grants: CANNED_GRANTS[bucket.acl], tags };
 }

@@ -313,7 +313,6 @@ export const CATALOGUE = codes({
     message: "The tag provided is not a valid tag.",
     feature: "tagging",
     raisedWhen: "a tag has illegal characters, a reserved prefix, a key that occurs twice, or is too long",
-    notYet: true,
   },
   InvalidTargetBucketForLogging: {
     status: 400,
@@ -759,7 +758,6 @@ export const CATALOGUE = codes({
     message: "The TagSet does not exist.",
     feature: "tagging",
     raisedWhen: "the tags of a bucket that has none are read",
-    notYet: true,
   },
   NoSuchUpload: {
     status: 404,

@@ -8,6 +8,7 @@ import { operations as multipart } from "../features/multipart/index.ts";
 import { operations as policy } from "../features/policy/index.ts";
 import { operations as object } from "../features/object/index.ts";
 import { operations as service } from "../features/service/index.ts";
+import { operations as tagging } from "../features/tagging/index.ts";
 import { operations as versioning } from "../features/versioning/index.ts";
 import { type Operation, type Route, unbuilt } from "./operation.ts";
 
@@ -33,9 +34,6 @@ const UNBUILT: readonly Row[] = [
   ["DeleteBucketWebsite", "DELETE", "bucket", "website"],
   ["PutBucketLogging", "PUT", "bucket", "logging"],
   ["GetBucketLogging", "GET", "bucket", "logging"],
-  ["PutBucketTagging", "PUT", "bucket", "tagging"],
-  ["GetBucketTagging", "GET", "bucket", "tagging"],
-  ["DeleteBucketTagging", "DELETE", "bucket", "tagging"],
   ["PutBucketAccelerate", "PUT", "bucket", "accelerate"],
   ["GetBucketAccelerate", "GET", "bucket", "accelerate"],
   ["PutBucketDomain", "PUT", "bucket", "domain"],
@@ -74,9 +72,6 @@ const UNBUILT: readonly Row[] = [
   ["OptionsObject", "OPTIONS", "object"],
   ["PutObjectACL", "PUT", "object", "acl"],
   ["GetObjectACL", "GET", "object", "acl"],
-  ["PutObjectTagging", "PUT", "object", "tagging"],
-  ["GetObjectTagging", "GET", "object", "tagging"],
-  ["DeleteObjectTagging", "DELETE", "object", "tagging"],
   ["PostObjectRestore", "POST", "object", "restore"],
   ["SelectObjectContent", "POST", "object", "select"],
   ["PutSymlink", "PUT", "object", "symlink"],
@@ -131,6 +126,7 @@ export const TABLE: readonly Operation[] = [
   ...multipart,
   ...policy,
   ...versioning,
+  ...tagging,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
   ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),
 ];

@@ -31,6 +31,7 @@ import {
   type CannedAcl,
   decodeBucket,
   encodeBucket,
+  encodeConfiguration,
   encodeIntent,
   NO_CONFIGURATIONS,
 } from "./records.ts";
@@ -44,6 +45,9 @@ export interface NewBucket {
   readonly region: string;
   readonly acl: CannedAcl;
 }
+
+/** Configurations by name, encoded as their kind does it (configurations.ts). */
+export type NewDocuments = readonly (readonly [name: string, document: Buffer])[];
 
 /** What came of a creation: refusing is for the feature, which knows the words. */
 export type BucketCreation =
@@ -66,8 +70,11 @@ export interface Buckets {
   find(name: string): Promise<BucketRecord | undefined>;
   /** Several at once, in the order asked. */
   findMany(names: readonly string[]): Promise<readonly (BucketRecord | undefined)[]>;
-  /** Makes a bucket, unless the name is taken or the account then had more than `bucketsMax`. */
-  create(bucket: NewBucket, bucketsMax: number): Promise<BucketCreation>;
+  /**
+   * Makes a bucket, unless the name is taken or the account then had more than `bucketsMax`. `documents` are the
+   * configurations it begins with.
+   */
+  create(bucket: NewBucket, bucketsMax: number, documents?: NewDocuments): Promise<BucketCreation>;
   /**
    * Deletes the bucket if it has no object, no version and no unfinished upload. `check` sees the record in the
    * transaction that begins the deletion, and may refuse.
@@ -170,7 +177,7 @@ export function buckets(options: BucketsOptions): Buckets {
     tx.set(bucketKey(bucket.name), encodeBucket(bucket));
   }
 
-  async function create(bucket: NewBucket, bucketsMax: number): Promise<BucketCreation> {
+  async function create(bucket: NewBucket, bucketsMax: number, documents: NewDocuments = []): Promise<BucketCreation> {
     const account = accountKey(bucket.ownerUin);
     return transact([account, bucketKey(bucket.name)], async (tx) => {
       const existing = await require(tx, bucket.name);
@@ -180,12 +187,17 @@ export function buckets(options: BucketsOptions): Buckets {
       await tx.get(account);
       const others = await tx.peek(prefixRange(accountBucketsPrefix(bucket.ownerUin), Math.max(1, bucketsMax)));
       if (others.length >= bucketsMax) return { kind: "full" };
+      const id = random.bytes(BUCKET_ID_BYTES).toString("hex");
+      const revisions = new Map(documents.map(([name], at) => [name, at + 1]));
+      for (const [at, [name, document]] of documents.entries()) {
+        tx.set(configurationKey(id, name), encodeConfiguration({ revision: at + 1, document }));
+      }
       const created: BucketRecord = {
         ...bucket,
-        id: random.bytes(BUCKET_ID_BYTES).toString("hex"),
+        id,
         createdMs: clock.now(),
         state: { kind: "normal" },
-        configurations: NO_CONFIGURATIONS,
+        configurations: documents.length === 0 ? NO_CONFIGURATIONS : { last: documents.length, revisions },
         versioning: undefined,
         sections: [],
       };

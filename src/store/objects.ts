@@ -81,6 +81,17 @@ export interface Objects {
    * there is none.
    */
   findVersion(bucket: BucketRecord, key: string, id: VersionId | undefined): Promise<FoundVersion | undefined>;
+  /**
+   * The same in a transaction, which then depends on it, with the key of its row for `update`.
+   */
+  findVersionIn(
+    tx: Transaction,
+    bucket: BucketRecord,
+    key: string,
+    id: VersionId | undefined,
+  ): Promise<{ readonly record: VersionRecord; readonly row: Buffer } | undefined>;
+  /** Changes what is said of an object that this transaction has found, and neither its bytes nor its place. */
+  update(tx: Transaction, row: Buffer, record: ObjectRecord): void;
   /** The current object in a transaction, which then depends on it. */
   findIn(tx: Transaction, bucketId: string, key: string): Promise<ObjectRecord | undefined>;
   /**
@@ -180,6 +191,34 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       if (id === "null") return bucket.versioning === undefined ? find(bucket.id, key) : findNull(bucket.id, key);
       const { current, older } = await findWith(bucket.id, key, pointRange(versionKey(bucket.id, key, id)));
       return [current, older].find((one) => one && isVersion(one.record, id));
+    },
+
+    async findVersionIn(tx, bucket, key, id) {
+      if (!canName(key)) return undefined;
+      const objectRow = objectKey(bucket.id, key);
+      if (bucket.versioning === undefined) {
+        const value = id === undefined || id === "null" ? await tx.get(objectRow) : undefined;
+        return value && { record: decodeObject(value), row: objectRow };
+      }
+      const [object, history] = await tx.getMany([objectRow, historyKey(bucket.id, key)]);
+      const current = object && decodeObject(object);
+      if (current && (id === undefined || isVersion(current, id))) return { record: current, row: objectRow };
+      if (history === undefined) return undefined;
+      let row: Buffer | undefined;
+      if (id === undefined)
+        [row] = (await tx.peek(prefixRange(versionsPrefix(bucket.id, key), 1))).map((one) => one.key);
+      else {
+        const sequence = id === "null" ? decodeHistory(history).nullSequence : id;
+        row = sequence === undefined ? undefined : versionKey(bucket.id, key, sequence);
+      }
+      const value = row && (await tx.get(row));
+      if (row === undefined || value === undefined) return undefined;
+      const record = decodeVersion(value);
+      return id === undefined || isVersion(record, id) ? { record, row } : undefined;
+    },
+
+    update(tx, row, record) {
+      tx.set(row, encodeObject(record));
     },
 
     async findIn(tx, bucketId, key) {

@@ -256,6 +256,9 @@ const BUCKET_CONFIGURATIONS_TAG = 128;
 const BUCKET_VERSIONING_TAG = 129;
 /** Sections that an object's record has fields for. */
 const OBJECT_SUPERSEDED_TAG = 1;
+/** Tags of an object, or of the one that an upload makes: policies may go by them. Stays among the sections. */
+export const OBJECT_TAGS_TAG = 130;
+const OBJECT_TAGS: readonly number[] = [OBJECT_TAGS_TAG];
 
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
   writer.varint(sections.length);
@@ -552,7 +555,7 @@ export function decodeObjectHead(value: Buffer): ObjectHead {
 
 export function decodeObject(value: Buffer): ObjectRecord {
   const { head, reader } = readHead(value);
-  const all = readSections(reader, "an object");
+  const all = readSections(reader, "an object", OBJECT_TAGS);
   const superseded = all.find(({ tag }) => tag === OBJECT_SUPERSEDED_TAG);
   const sections = superseded === undefined ? all : all.filter((section) => section !== superseded);
   const headers = readHeaders(reader);
@@ -666,7 +669,7 @@ export function decodeUpload(value: Buffer): UploadRecord {
     initiatorUin: reader.text(),
     storageClass: reader.text(),
     state: readUploadState(reader),
-    sections: readSections(reader, "an upload"),
+    sections: readSections(reader, "an upload", OBJECT_TAGS),
     headers: readHeaders(reader),
     metadata: readMetadata(reader),
   };

@@ -28,8 +28,6 @@ const HEADERS = [
   "x-cos-server-side-encryption-customer-key",
   "x-cos-server-side-encryption-customer-key-MD5",
   "x-cos-symlink-target",
-  "x-cos-tagging",
-  "x-cos-tagging-directive",
   "x-cos-traffic-limit",
   "x-cos-website-redirect-location",
 ];

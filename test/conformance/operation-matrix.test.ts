@@ -9,6 +9,7 @@ import { assertRefused } from "../fixtures/refusal.ts";
 import { contentMd5, type Sent, serverOf, type Signing, type TestServer, testServer } from "../fixtures/server.ts";
 
 const BUILT = TABLE.filter(({ handle, only }) => handle !== undefined && only !== "s3");
+const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
 const DELETE_ONE = "<Delete><Object><Key>doomed</Key></Object></Delete>";
 
 /** A request that each operation answers with success, and whatever has to be there for it. */
@@ -147,6 +148,36 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
     },
   ],
   ["GetBucketVersioning", async () => ({ query: { versioning: "" } })],
+  ["PutBucketTagging", async () => ({ method: "PUT", query: { tagging: "" }, body: TAGGING })],
+  [
+    "GetBucketTagging",
+    async (server) => {
+      await server.send({ method: "PUT", query: { tagging: "" }, body: TAGGING });
+      return { query: { tagging: "" } };
+    },
+  ],
+  ["DeleteBucketTagging", async () => ({ method: "DELETE", query: { tagging: "" } })],
+  [
+    "PutObjectTagging",
+    async (server) => {
+      await store(server, "/read");
+      return { method: "PUT", path: "/read", query: { tagging: "" }, body: TAGGING };
+    },
+  ],
+  [
+    "GetObjectTagging",
+    async (server) => {
+      await store(server, "/read");
+      return { path: "/read", query: { tagging: "" } };
+    },
+  ],
+  [
+    "DeleteObjectTagging",
+    async (server) => {
+      await store(server, "/read");
+      return { method: "DELETE", path: "/read", query: { tagging: "" } };
+    },
+  ],
   ["GetBucketObjectVersions", async () => ({ query: { versions: "" } })],
 ]);
 

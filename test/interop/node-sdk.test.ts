@@ -791,6 +791,30 @@ describe.each(WAYS)("the official Node SDK through $name", (way) => {
     });
   });
 
+  describe("tags", () => {
+    const Tags = [
+      { Key: "team", Value: "red" },
+      { Key: "a b", Value: "c+d" },
+    ];
+    it("of an object are set, told and taken away", async () => {
+      const one = { ...at, Key: "tagged" };
+      await put("tagged", "x", { Headers: { "x-cos-tagging": "first=1" } });
+      assert.deepEqual((await cos.getObjectTagging(one)).Tags, [{ Key: "first", Value: "1" }]);
+      await cos.putObjectTagging({ ...one, Tags });
+      assert.deepEqual((await cos.getObjectTagging(one)).Tags, Tags);
+      await cos.deleteObjectTagging(one);
+      assert.deepEqual((await cos.getObjectTagging(one)).Tags, []);
+    });
+
+    it("of a bucket are set, told and taken away", async () => {
+      await cos.putBucketTagging({ ...at, Tags });
+      assert.deepEqual((await cos.getBucketTagging(at)).Tags, Tags);
+      await cos.deleteBucketTagging(at);
+      // The SDK makes an empty list of NoSuchTagSet.
+      assert.deepEqual((await cos.getBucketTagging(at)).Tags, []);
+    });
+  });
+
   describe("versions", () => {
     it("are kept, listed, read, copied, brought back and deleted one by one", async () => {
       const Bucket = server.cosbox.bucket("versions");

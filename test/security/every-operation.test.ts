@@ -24,6 +24,7 @@ const bucketOf = (acl: Acl): string => `${acl}-1250000000`;
 const DELETION = "<Delete><Object><Key>kept</Key></Object></Delete>";
 
 const VERSIONING = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
 const POLICY = JSON.stringify({
   version: "2.0",
   statement: { effect: "allow", principal: { qcs: "qcs::cam::uin/1:uin/1" }, action: "*", resource: "*" },
@@ -112,6 +113,18 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
     "owner",
     (bucket) => ({ method: "PUT", bucket, query: { versioning: undefined }, body: VERSIONING }),
   ],
+  GetBucketTagging: ["owner", (bucket) => ({ bucket, query: { tagging: undefined } })],
+  PutBucketTagging: ["owner", (bucket) => ({ method: "PUT", bucket, query: { tagging: undefined }, body: TAGGING })],
+  DeleteBucketTagging: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { tagging: undefined } })],
+  GetObjectTagging: ["owner", (bucket) => ({ bucket, path: "/kept", query: { tagging: undefined } })],
+  PutObjectTagging: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, path: "/kept", query: { tagging: undefined }, body: TAGGING }),
+  ],
+  DeleteObjectTagging: [
+    "owner",
+    (bucket) => ({ method: "DELETE", bucket, path: "/kept", query: { tagging: undefined } }),
+  ],
   DeleteBucket: ["owner", (bucket) => ({ method: "DELETE", bucket })],
 };
 const NAMES = Object.keys(SAMPLES);
@@ -179,6 +192,7 @@ describe("sec_S-1.2, sec_S-2.6: every operation", () => {
         { query: { uploads: undefined } },
         { path: "/parted", query: { uploadId } },
         { path: "/kept" },
+        { path: "/kept", query: { tagging: undefined } },
       ]) {
         seen.push((await server.send({ bucket, ...request })).text);
       }

@@ -218,7 +218,7 @@ describe("the evaluator", () => {
         const ask = (caller: AccountCaller) =>
           authorise(
             { caller, action: `name/cos:${name}`, permission: "read", bucket: record, key, object: undefined },
-            { bucketPolicy: undefined, grants: [] },
+            { bucketPolicy: undefined, grants: [], tags: [] },
             (one) => values[one],
           ).allowed;
         if (ask(child)) assert.ok(ask(issuer));

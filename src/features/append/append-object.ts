@@ -11,6 +11,8 @@ import { objectKey } from "../../store/keys.ts";
 import type { ObjectRecord } from "../../store/records.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
+import { tagSections } from "../../store/tags.ts";
+import { objectTagsField } from "../tagging/model.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "../object/take-body.ts";
 
 /**
@@ -49,6 +51,7 @@ export const appendObject = operation(
       stored: group(storedHeaderFields),
       metadata: metadataField,
       storageClass: storageClassField,
+      tags: objectTagsField,
       ...bodyFields,
       body: bodyStream({ lengthNeeded: true }),
     },
@@ -89,7 +92,7 @@ export const appendObject = operation(
           ownerUin: ownerOf(context),
           headers: storedHeaders(input.stored, key),
           metadata: input.metadata,
-          sections: [],
+          sections: tagSections(input.tags),
         };
         const appended = await store.objects.append(tx, holder, key, { ...facts, ...grown }, present);
         // It would take the place of the `null` version, which is an older one here.

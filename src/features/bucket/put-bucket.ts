@@ -4,7 +4,9 @@ import { refuse as refuseShared } from "../../errors/cos-error.ts";
 import { header, xmlBody } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { bucketNameFault } from "../../operations/name-rules.ts";
+import { BUCKET_TAGS } from "../../store/tags.ts";
 import { text } from "../../xml/decode.ts";
+import { bucketTagsField } from "../tagging/model.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 
 const CANNED_ACLS = ["private", "public-read", "public-read-write", "authenticated-read"] as const;
@@ -40,6 +42,7 @@ export const putBucket = operation(
     permission: "signed",
     input: {
       acl: header.oneOf("x-cos-acl", CANNED_ACLS),
+      tags: bucketTagsField,
       configuration: xmlBody({
         root: "CreateBucketConfiguration",
         bytesMax: (limits) => limits.xmlBytesMax,
@@ -71,6 +74,7 @@ export const putBucket = operation(
     const result = await store.buckets.create(
       { name: bucketName, ownerUin: caller.uin, ownerAppid: caller.appid, region, acl: input.acl ?? "private" },
       limits.bucketsPerAccount,
+      input.tags.length === 0 ? [] : [[BUCKET_TAGS.name, BUCKET_TAGS.encode(input.tags)]],
     );
     if (result.kind === "full") throw refuse("TooManyBuckets");
     if (result.kind === "exists") {

@@ -17,6 +17,8 @@ import {
   writeConditionFields,
 } from "../object/model.ts";
 import { ownerOf, storeObject } from "../object/store-object.ts";
+import { keptTags, tagSections } from "../../store/tags.ts";
+import { objectTagsField, taggingDirectiveField } from "../tagging/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "./model.ts";
 
@@ -44,6 +46,8 @@ export const putObjectCopy = operation(
       stored: group(storedHeaderFields),
       metadata: metadataField,
       storageClass: storageClassField,
+      tagging: taggingDirectiveField,
+      tags: objectTagsField,
       checksumAlgorithm: checksumAlgorithmField,
       conditions: group(writeConditionFields),
     },
@@ -59,11 +63,12 @@ export const putObjectCopy = operation(
   async (context, input) => {
     const { bucket, key, clock, limits, refuse, store } = context;
     const replaced = input.directive !== undefined && input.directive !== "Copy";
+    const retagged = input.tagging !== undefined && input.tagging !== "Copy";
 
     return await withSource(context, input.source, async (source) => {
       const { size } = source.object;
       if (size > limits.singleUploadBytesMax) throw refuse("EntityTooLarge");
-      if (!replaced && !source.isNamedVersion && source.bucket.id === bucket.id && source.key === key) {
+      if (!replaced && !retagged && !source.isNamedVersion && source.bucket.id === bucket.id && source.key === key) {
         throw refuse("InvalidRequest", {
           message: "A copy of an object onto itself must replace its metadata (x-cos-metadata-directive: Replaced).",
         });
@@ -82,7 +87,10 @@ export const putObjectCopy = operation(
         ownerUin: ownerOf(context),
         headers: replaced ? storedHeaders(input.stored, key) : source.object.headers,
         metadata: replaced ? input.metadata : source.object.metadata,
-        sections: checksumSections(checksum),
+        sections: [
+          ...checksumSections(checksum),
+          ...tagSections(retagged ? input.tags : keptTags(source.object.sections)),
+        ],
       } as const;
       const { versionId } = await storeObject(context, bytes, facts, input.conditions);
       const sourceVersionId = shownVersionId(source.bucket, source.object);

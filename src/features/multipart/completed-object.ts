@@ -18,6 +18,7 @@ import {
 import { crc64Combine } from "../../store/digests.ts";
 import type { NewObject } from "../../store/objects.ts";
 import type { UploadRecord } from "../../store/records.ts";
+import { keptTags, tagSections } from "../../store/tags.ts";
 import type { NumberedPart } from "../../store/uploads.ts";
 import { etagOfParts, type NamedPart } from "./model.ts";
 
@@ -82,7 +83,11 @@ export function completedObject({ named, parts, upload, claimed, limits, nowMs }
       ownerUin: upload.ownerUin,
       headers: upload.headers,
       metadata: upload.metadata,
-      sections: [...checksumSections(checksum), ...partsSections(keptPartsOf(taken, checksum))],
+      sections: [
+        ...checksumSections(checksum),
+        ...partsSections(keptPartsOf(taken, checksum)),
+        ...tagSections(keptTags(upload.sections)),
+      ],
     },
   };
 }

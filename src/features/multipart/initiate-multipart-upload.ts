@@ -15,6 +15,8 @@ import { makeUploadId } from "../../store/uploads.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
+import { tagSections } from "../../store/tags.ts";
+import { objectTagsField } from "../tagging/model.ts";
 import { uploadName } from "./open-upload.ts";
 
 export const initiateMultipartUpload = operation(
@@ -29,6 +31,7 @@ export const initiateMultipartUpload = operation(
       stored: group(storedHeaderFields),
       metadata: metadataField,
       storageClass: storageClassField,
+      tags: objectTagsField,
       checksumAlgorithm: checksumAlgorithmField,
       checksumType: checksumTypeField,
     },
@@ -56,7 +59,7 @@ export const initiateMultipartUpload = operation(
         storageClass: input.storageClass,
         headers: storedHeaders(input.stored, key),
         metadata: input.metadata,
-        sections: checksumSections(checksum),
+        sections: [...checksumSections(checksum), ...tagSections(input.tags)],
       });
     });
     return {

@@ -9,6 +9,7 @@ import { isHeaderText, out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import { keptChecksum, keptParts } from "../../store/checksums.ts";
 import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
+import { keptTags } from "../../store/tags.ts";
 import { contentTypeOf } from "./content-types.ts";
 
 /** Headers that are stored with an object and sent back as they came. */
@@ -280,6 +281,7 @@ export const objectOutput = {
   crc64: out.integer("x-cos-hash-crc64ecma"),
   objectType: out.text("x-cos-object-type", "normal or appendable"),
   nextAppendPosition: out.integer("x-cos-next-append-position"),
+  tagCount: out.integer("x-cos-tagging-count"),
   stored: out.headers("the stored headers"),
   metadata: out.headersWithPrefix("x-cos-meta-"),
 };
@@ -297,6 +299,7 @@ export function describeObject(object: ObjectRecord, overrides?: HeaderValues) {
     crc64: object.crc64,
     objectType: object.type,
     nextAppendPosition: object.type === "appendable" ? object.size : undefined,
+    tagCount: object.sections.length === 0 ? undefined : keptTags(object.sections).length || undefined,
     stored,
     metadata: object.metadata,
   };

@@ -5,6 +5,8 @@ import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { checksumHeaders, checksumOutput } from "../../operations/checksums.ts";
 import { checksumSections } from "../../store/checksums.ts";
+import { tagSections } from "../../store/tags.ts";
+import { objectTagsField } from "../tagging/model.ts";
 import { versionIdOutput } from "../versioning/model.ts";
 import {
   metadataField,
@@ -29,6 +31,7 @@ export const putObject = operation(
       stored: group(storedHeaderFields),
       metadata: metadataField,
       storageClass: storageClassField,
+      tags: objectTagsField,
       conditions: group(writeConditionFields),
       ...bodyFields,
     },
@@ -53,7 +56,7 @@ export const putObject = operation(
       ownerUin: ownerOf(context),
       headers: storedHeaders(input.stored, context.key),
       metadata: input.metadata,
-      sections: checksumSections(bytes.checksum),
+      sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags)],
     } as const;
     const { versionId } = await storeObject(context, bytes, facts, input.conditions);
     return { etag, crc64: bytes.crc64, versionId, checksum: checksumHeaders(bytes.checksum) };

@@ -7,6 +7,7 @@ import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import type { BucketRecord } from "../../store/records.ts";
+import { BUCKET_TAGS, NO_TAGS } from "../../store/tags.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 
 const SECONDS_MAX = 2 ** 40;
@@ -59,6 +60,8 @@ export const listBuckets = operation(
       prefix: query.text("prefix", "S3 clients: what names begin with"),
       marker: query.text("marker", "a bucket's name"),
       maxKeys: query.integer("max-keys", { min: 1, max: PAGE_SIZE_MAX }),
+      tagKey: query.text("tagkey", "a tag's key"),
+      tagValue: query.text("tagvalue", "the tag's value"),
     },
     output: { page: out.xml("ListAllMyBucketsResult", listAllMyBucketsResult) },
     status: 200,
@@ -69,6 +72,14 @@ export const listBuckets = operation(
     if ((input.createTime === undefined) !== (input.range === undefined)) {
       throw refuse("InvalidArgument", { message: "The arguments create-time and range go together." });
     }
+    const { tagKey, tagValue } = input;
+    if (tagValue !== undefined && tagKey === undefined) {
+      throw refuse("InvalidArgument", { message: "The argument tagvalue is sent without tagkey." });
+    }
+    const isTagged = async (bucket: BucketRecord): Promise<boolean> => {
+      const tags = (await store.configurations.find(bucket, BUCKET_TAGS)) ?? NO_TAGS;
+      return tags.some(([key, value]) => key === tagKey && (tagValue === undefined || value === tagValue));
+    };
     const compare = COMPARISONS[input.range ?? "gte"];
     const pageSize = Math.min(input.maxKeys ?? limits.listBucketsMax, limits.listBucketsMax);
     const admitted = (bucket: BucketRecord): boolean =>
@@ -82,7 +93,9 @@ export const listBuckets = operation(
     let marker = input.marker;
     for (let more = true; more && found.length <= pageSize; ) {
       const page = await store.buckets.list(caller.uin, marker, pageSize);
-      found.push(...page.buckets.filter(admitted));
+      for (const bucket of page.buckets) {
+        if (admitted(bucket) && (tagKey === undefined || (await isTagged(bucket)))) found.push(bucket);
+      }
       marker = page.buckets.at(-1)?.name;
       more = page.truncated;
     }
