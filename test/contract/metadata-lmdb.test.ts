@@ -270,6 +270,30 @@ describe("LMDB, measured traps", () => {
     assert.equal(await engine.commit([], [row("b", undefined)]), true);
   });
 
+  it("forgets a reader in another process that was killed, so that what it saw can be written over", async () => {
+    const folder = freshFolder();
+    engines.push(await lmdbMetadata({ folder, random, readersLookMs: 20 }));
+    const module = new URL("../../src/engines/metadata/lmdb-beside.ts", import.meta.url).href;
+    const script = `
+      import { lmdbBeside } from ${JSON.stringify(module)};
+      const beside = await lmdbBeside(${JSON.stringify(folder)});
+      const held = beside.snapshot();
+      await held.read([{ start: Buffer.from("a"), end: Buffer.from("b"), limit: 1 }]);
+      console.log("held");
+      setInterval(() => held, 1000);`;
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(child.stdout, "data");
+    const database = open(folder, lmdbSettings("group"));
+    const isListed = () => new RegExp(`^\\s*${child.pid}\\s`, "m").test(database.readerList());
+    assert.ok(isListed(), database.readerList());
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    while (isListed()) await new Promise((resolve) => setTimeout(resolve, 10));
+    await database.close();
+  });
+
   for (const durability of ["group", "none"] as const) {
     it(`when the system refuses writes, nothing acknowledged is lost (${durability})`, async (context) => {
       if (process.platform === "win32") context.skip("Windows cannot limit the size of a file for one process");

@@ -40,6 +40,8 @@ export interface LmdbMetadataOptions {
   readonly durability?: "group" | "none";
   /** Bytes this user may still store on the folder's disk. By default the file system is asked. */
   readonly freeBytes?: () => number;
+  /** How often readers of other processes are looked for that have died, ms. By default once a minute. */
+  readonly readersLookMs?: number;
 }
 
 /** Most writes in one transaction: its list of free pages stays short. A commit of the port is never larger. */
@@ -53,6 +55,9 @@ const DISK_RESERVE_BYTES_FOR_REMOVAL = 8 * 1_048_576;
 
 /** How old an answer about the room may be: others write to the same disk, at a gigabyte a second perhaps. */
 const DISK_LOOK_MS = 20;
+
+/** What a reader saw that was killed, such as a check beside the server, cannot be written over until somebody looks. */
+const READERS_LOOK_MS = 60_000;
 
 /** Free pages the library loads, and keeps, at a time. Its defaults (50,000 and 75,000) make small commits crawl. */
 const FREE_PAGES_MAX = 1_000;
@@ -118,11 +123,13 @@ export function lmdbSettings(durability: "group" | "none"): NativeOptions {
  */
 export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<MetadataEngine> {
   const { folder, random, durability = "group", freeBytes = () => freeBytesOf(folder) } = options;
+  const { readersLookMs = READERS_LOOK_MS } = options;
   const database = await openDatabase(folder, durability);
   const nextVersion = versions(random);
   const reserve = durability === "group" ? diskReserve(folder) : undefined;
   const checkRoom = roomCheck(folder, freeBytes, reserve);
 
+  const readersLook = setInterval(() => database.readerCheck(), readersLookMs).unref();
   let closing: Promise<void> | undefined;
   /** Commits that wait for the next transaction, oldest first. */
   let waiting: Commit[] = [];
@@ -200,6 +207,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
 
     close() {
       closing ??= (async () => {
+        clearInterval(readersLook);
         await working;
         await reserve?.close();
         const closed = database.close();
