@@ -175,7 +175,14 @@ async function cold(): Promise<void> {
       return { file: "sh", args: ["-c", enter, "sh", file, ...args], env };
     },
   };
-  let server: Running | undefined = await start(contender, data);
+  const hasty: Contender = {
+    ...contender,
+    command(where, port) {
+      const command = (contender.command as NonNullable<Contender["command"]>)(where, port);
+      return { ...command, args: [...command.args, "--durability", "none"] };
+    },
+  };
+  let server: Running | undefined = await start(hasty, data);
   try {
     await makeBucket(server.aim);
     await asked(server.aim, { op: "fill", size: COLD_BODY, keys: COLD_KEYS, concurrency: 64, seconds: 0 });

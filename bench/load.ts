@@ -322,7 +322,8 @@ process.on("message", ({ aim, work }: { readonly aim: Aim; readonly work: Work }
   );
 });
 
-const NOTHING: Measured = {
+/** The figures of a row that came to nothing. */
+export const NOTHING: Measured = {
   answers: 0,
   seconds: 0,
   perSecond: 0,

@@ -334,7 +334,7 @@ describe("the tree", () => {
       .map(({ path }) => path)
       .filter((path) => isTest(path) || path === "package.json" || path === ".ci/run");
     const named = support.filter(
-      ({ path }) => extname(path) !== ".md" && !/(^|\/)(go\.(mod|sum)|tsconfig\.json)$/.test(path),
+      ({ path }) => extname(path) !== ".md" && !/(^|\/)(go\.(mod|sum)|tsconfig\.json)$|^bench\/results\//.test(path),
     );
     assert.deepEqual(unreached(named, entries), []);
   });

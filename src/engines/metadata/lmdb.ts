@@ -59,6 +59,11 @@ const DISK_LOOK_MS = 20;
 /** What a reader saw that was killed, such as a check beside the server, cannot be written over until somebody looks. */
 const READERS_LOOK_MS = 60_000;
 
+/** A read that took longer had to wait for the disk. Rows in memory take some microseconds. */
+const COLD_READ_MS = 1;
+/** How long after such a read others are expected to have to wait as well. */
+const COLD_MS = 1_000;
+
 /** Free pages the library loads, and keeps, at a time. Its defaults (50,000 and 75,000) make small commits crawl. */
 const FREE_PAGES_MAX = 1_000;
 
@@ -71,6 +76,8 @@ interface NativeOptions extends RootDatabaseOptions {
   readonly maxFreeSpaceToRetain: number;
   /** Mode of the files it makes. */
   readonly permissionsMode: number;
+  /** Whether a page that is missing is read alone, and not with those around it. */
+  readonly noReadAhead: boolean;
   readonly eventTurnBatching: boolean;
   /** Instructions of one block after which the native thread starts, and holds the lock until the block has ended. */
   readonly batchStartThreshold: number;
@@ -109,6 +116,8 @@ export function lmdbSettings(durability: "group" | "none"): NativeOptions {
     maxFreeSpaceToLoad: FREE_PAGES_MAX,
     maxFreeSpaceToRetain: FREE_PAGES_MAX,
     permissionsMode: 0o600,
+    // Rows that are near in the file are not near in any other way, and reading them ahead drives others out of memory.
+    noReadAhead: true,
     // Off: on, the library wraps each turn in a promise that nobody holds, and a full disk, which rejects it, would
     // end the process. Commits are grouped here.
     eventTurnBatching: false,
@@ -130,6 +139,8 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   const checkRoom = roomCheck(folder, freeBytes, reserve);
 
   const readersLook = setInterval(() => database.readerCheck(), readersLookMs).unref();
+  /** Until when, on the process's own clock, rows are taken to be on the disk rather than in memory. */
+  let coldUntil = Number.NEGATIVE_INFINITY;
   let closing: Promise<void> | undefined;
   /** Commits that wait for the next transaction, oldest first. */
   let waiting: Commit[] = [];
@@ -170,10 +181,17 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   return {
     async read(ranges) {
       checkOpen();
+      // While the database is larger than memory, pages are read by another thread, so that nobody else waits for them.
+      if (performance.now() < coldUntil) await database.prefetch(ranges.filter(isPoint).map(({ start }) => start));
+      checkOpen();
       // A new snapshot: the one of an earlier read in this turn would miss what was acknowledged since.
       database.resetReadTxn();
       // Nothing below waits, so all of it is one snapshot, and the snapshot holds up no writer's free pages.
-      return readRanges(database, ranges);
+      const began = performance.now();
+      const rows = readRanges(database, ranges);
+      const ended = performance.now();
+      if (ended - began > COLD_READ_MS) coldUntil = ended + COLD_MS;
+      return rows;
     },
 
     async commit(seen, writes) {
