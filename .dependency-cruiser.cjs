@@ -60,7 +60,7 @@ module.exports = {
       name: "access-decides-from-records",
       severity: "error",
       from: { path: "^src/access/", pathNot: TESTS },
-      to: { path: "^src/", pathNot: "^src/(access/|ports/|errors/|store/(records|configurations|tags)[.]ts$)" },
+      to: { path: "^src/", pathNot: "^src/(access/|ports/|errors/|store/(records|bytes|configurations|tags)[.]ts$)" },
     },
     {
       name: "only-assembly-chooses-engines",

@@ -59,6 +59,8 @@ export const LIMITS = {
 
   /** Bytes of a bucket's policy: `MalformedPolicy`. (policy page) */
   policyBytesMax: 20 * 1024,
+  /** Grants of one ACL: `AttachmentFull`. (ACL pages) */
+  aclGrantsMax: 100,
   /** ACLs and policies that the buckets and objects of one account may have: `PolicyFull`. (limits page) */
   attachmentsPerAccount: 1000,
   /** Documents kept of one policy, the current one among them: `PolicyVersionFull`, unless the oldest gives way. */

@@ -3,7 +3,8 @@
  * (ACL pages: groups, permissions and canned ACLs)
  */
 
-import type { CannedAcl } from "../store/records.ts";
+import { type CannedAcl, OBJECT_ACL_TAG, type Section } from "../store/records.ts";
+import { RecordDamaged } from "../store/bytes.ts";
 import type { Caller } from "./caller.ts";
 
 export type AclPermission = "READ" | "WRITE" | "READ_ACP" | "WRITE_ACP" | "FULL_CONTROL";
@@ -33,6 +34,70 @@ export const CANNED_GRANTS: Readonly<Record<CannedAcl, readonly Grant[]>> = {
   ],
   "authenticated-read": [{ grantee: SIGNED, permission: "READ" }],
 };
+
+/** Canned ACLs of objects. Objects belong to the owner of their bucket, whom `bucket-owner-…` gives nothing new. */
+export const OBJECT_CANNED_ACLS = [
+  "private",
+  "public-read",
+  "authenticated-read",
+  "bucket-owner-read",
+  "bucket-owner-full-control",
+] as const;
+export type ObjectCannedAcl = (typeof OBJECT_CANNED_ACLS)[number];
+
+/** An ACL of its own, of a bucket or of an object: a canned one, and grants to go with it. */
+export interface Acl<Canned extends CannedAcl | ObjectCannedAcl = CannedAcl | ObjectCannedAcl> {
+  readonly canned: Canned;
+  readonly grants: readonly Grant[];
+}
+
+/** All that an ACL grants. */
+export function allGrants({ canned, grants }: Acl): readonly Grant[] {
+  const named = canned === "bucket-owner-read" || canned === "bucket-owner-full-control" ? "private" : canned;
+  const given = CANNED_GRANTS[named];
+  return grants.length === 0 ? given : [...given, ...grants];
+}
+
+/** Whether an ACL takes one of the places an account has for them: a private one grants nothing. */
+export function takesPlace(acl: Acl): boolean {
+  return allGrants(acl).length > 0;
+}
+
+/** A grant as it is stored: `*` everyone, `+` everyone signed, else `<root>/<user>`. */
+export type StoredGrant = readonly [grantee: string, permission: AclPermission];
+
+export function encodeGrants(grants: readonly Grant[]): readonly StoredGrant[] {
+  return grants.map(({ grantee, permission }) => {
+    if (grantee.kind === "user") return [`${grantee.uin}/${grantee.user}`, permission];
+    return [grantee.kind === "everyone" ? "*" : "+", permission];
+  });
+}
+
+export function decodeGrants(stored: readonly StoredGrant[]): readonly Grant[] {
+  return stored.map(([text, permission]) => {
+    if (text === "*") return { grantee: EVERYONE, permission };
+    if (text === "+") return { grantee: SIGNED, permission };
+    const [uin = "", user = ""] = text.split("/");
+    if (uin === "" || user === "") throw new RecordDamaged("a grant names nobody");
+    return { grantee: { kind: "user", uin, user }, permission };
+  });
+}
+
+/** The ACL of an object as a section of its record; none where it has none of its own. */
+export function aclSections(acl: Acl<ObjectCannedAcl> | undefined): readonly Section[] {
+  if (acl === undefined) return [];
+  const bytes = Buffer.from(JSON.stringify([acl.canned, ...encodeGrants(acl.grants)]));
+  return [{ tag: OBJECT_ACL_TAG, bytes }];
+}
+
+/** The ACL that an object has of its own; undefined where its bucket's counts for it. */
+export function ownAcl(sections: readonly Section[]): Acl<ObjectCannedAcl> | undefined {
+  if (sections.length === 0) return undefined;
+  const section = sections.find(({ tag }) => tag === OBJECT_ACL_TAG);
+  if (section === undefined) return undefined;
+  const [canned, ...grants] = JSON.parse(section.bytes.toString("utf8")) as [ObjectCannedAcl, ...StoredGrant[]];
+  return { canned, grants: decodeGrants(grants) };
+}
 
 /** Whom the grants speak of that give a permission to a caller, by kind; undefined where none of that kind does. */
 export interface Granted {

@@ -3,7 +3,7 @@
 import type { ConfigurationKind, Configurations } from "../store/configurations.ts";
 import type { BucketRecord, ObjectRecord } from "../store/records.ts";
 import { BUCKET_TAGS, keptTags, NO_TAGS, type Tags } from "../store/tags.ts";
-import { CANNED_GRANTS } from "./acl.ts";
+import { allGrants, CANNED_GRANTS, decodeGrants, encodeGrants, type Grant, ownAcl } from "./acl.ts";
 import type { AccessDocuments, AccessQuestion } from "./authorise.ts";
 import type { Caller } from "./caller.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -34,27 +34,100 @@ export function dependsOnKey(caller: Caller, { bucketPolicy }: AccessDocuments):
   return caller.kind === "account" && (caller.policies.length > 0 || caller.session?.policy !== undefined);
 }
 
+/** The grants of a bucket's ACL beside its canned one, which its record holds. */
+export const BUCKET_GRANTS: ConfigurationKind<readonly Grant[]> = {
+  name: "acl",
+  decode: (document) => decodeGrants(JSON.parse(document.toString("utf8"))),
+  encode: (grants) => Buffer.from(JSON.stringify(encodeGrants(grants))),
+};
+
+/** Marks a bucket in which a folder, an object whose key ends in a slash, has or had an ACL: others inherit it. */
+export const FOLDER_ACLS: ConfigurationKind<true> = {
+  name: "folder-acls",
+  decode: () => true,
+  encode: () => Buffer.alloc(0),
+};
+
+/** What documents are read from. */
+export interface DocumentStore {
+  readonly configurations: Configurations;
+  readonly objects: {
+    /** The current objects under several keys, in the order asked; undefined where there is none. */
+    findMany(bucketId: string, keys: readonly string[]): Promise<readonly (ObjectRecord | undefined)[]>;
+  };
+}
+
+type DocumentQuestion = Pick<AccessQuestion, "bucket" | "key" | "object" | "permission">;
+
 const NONE: AccessDocuments = { bucketPolicy: undefined, grants: [], tags: NO_TAGS };
 
 /** The documents for a question; a promise only where one has to be read. */
 export function documentsFor(
-  { bucket, object }: Pick<AccessQuestion, "bucket" | "object">,
-  configurations: Configurations,
+  question: DocumentQuestion,
+  store: DocumentStore,
 ): AccessDocuments | Promise<AccessDocuments> {
+  const { bucket, object } = question;
   if (bucket === undefined) return NONE;
-  const policy = configurations.find(bucket, BUCKET_POLICY);
-  const tags = configurations.find(bucket, BUCKET_TAGS);
-  if (!(policy instanceof Promise) && !(tags instanceof Promise)) return together(bucket, policy, tags, object);
-  return Promise.all([policy, tags]).then(([read, tagged]) => together(bucket, read, tagged, object));
+  if (bucket.configurations.revisions.size > 0) return readDocuments(question, bucket, store);
+  return { bucketPolicy: undefined, grants: plainGrants(question, bucket), tags: tagsOf(NO_TAGS, object) };
 }
 
-function together(
-  bucket: BucketRecord,
-  policy: PolicyVersions | undefined,
-  bucketTags: Tags = NO_TAGS,
-  object: ObjectRecord | undefined,
-): AccessDocuments {
+function tagsOf(bucketTags: Tags, object: ObjectRecord | undefined): Tags {
   const objectTags = object === undefined || object.sections.length === 0 ? NO_TAGS : keptTags(object.sections);
-  const tags = objectTags.length === 0 ? bucketTags : [...bucketTags, ...objectTags];
-  return { bucketPolicy: policy?.current, grants: CANNED_GRANTS[bucket.acl], tags };
+  return objectTags.length === 0 ? bucketTags : [...bucketTags, ...objectTags];
+}
+
+/** The grants where the bucket has nothing but its canned ACL, and none of its folders has one. */
+function plainGrants({ object, permission }: DocumentQuestion, bucket: BucketRecord): readonly Grant[] {
+  const own = permission === "write" || object === undefined ? undefined : ownAcl(object.sections);
+  return own === undefined ? CANNED_GRANTS[bucket.acl] : allGrants(own);
+}
+
+async function readDocuments(
+  question: DocumentQuestion,
+  bucket: BucketRecord,
+  store: DocumentStore,
+): Promise<AccessDocuments> {
+  const { configurations } = store;
+  const policy = await configurations.find(bucket, BUCKET_POLICY);
+  const tags = (await configurations.find(bucket, BUCKET_TAGS)) ?? NO_TAGS;
+  const grants = await grantsFor(question, bucket, store);
+  return { bucketPolicy: policy?.current, grants, tags: tagsOf(tags, question.object) };
+}
+
+/**
+ * The grants that count: for writing the bucket's; else those of the object's own ACL, of the nearest folder around it
+ * that has one, or the bucket's. (ACL overview: objects inherit)
+ */
+async function grantsFor(
+  { key, object, permission }: DocumentQuestion,
+  bucket: BucketRecord,
+  { configurations, objects }: DocumentStore,
+): Promise<readonly Grant[]> {
+  if (permission !== "write" && key !== undefined) {
+    const own = object && ownAcl(object.sections);
+    if (own !== undefined) return allGrants(own);
+    const folders = configurations.has(bucket, FOLDER_ACLS) ? foldersAround(key) : [];
+    if (folders.length > 0) {
+      for (const folder of await objects.findMany(bucket.id, folders)) {
+        const acl = folder && ownAcl(folder.sections);
+        if (acl !== undefined) return allGrants(acl);
+      }
+    }
+  }
+  const more = await configurations.find(bucket, BUCKET_GRANTS);
+  return more === undefined ? CANNED_GRANTS[bucket.acl] : [...CANNED_GRANTS[bucket.acl], ...more];
+}
+
+/** Folders deeper than this give nothing on: a key may be made of slashes alone. */
+const FOLDERS_MAX = 64;
+
+/** `a/b/` and `a/` for `a/b/c` and for `a/b/`, but not the key itself; the nearest first, the topmost ones at most. */
+function foldersAround(key: string): readonly string[] {
+  const folders: string[] = [];
+  for (let at = key.indexOf("/"); at >= 0 && at < key.length - 1; at = key.indexOf("/", at + 1)) {
+    folders.push(key.slice(0, at + 1));
+    if (folders.length === FOLDERS_MAX) break;
+  }
+  return folders.reverse();
 }

@@ -7,12 +7,22 @@ import { SettingsError } from "../config/settings.ts";
 import { syncFolder } from "../engines/blobs/disk.ts";
 import { BlobDamaged } from "../ports/blobs.ts";
 import { pointRange, RowDamaged } from "../ports/metadata.ts";
+import { encodeGrants } from "../access/acl.ts";
+import { BUCKET_GRANTS } from "../access/documents.ts";
 import { BodyVanished } from "../store/bodies.ts";
 import { RecordDamaged } from "../store/bytes.ts";
 import { crc64Continue } from "../store/crc64.ts";
-import { after, BUCKET_FAMILY_BYTES, bucketKey, bucketPrefix, canName, prefixRange } from "../store/keys.ts";
+import {
+  after,
+  BUCKET_FAMILY_BYTES,
+  bucketKey,
+  bucketPrefix,
+  canName,
+  configurationKey,
+  prefixRange,
+} from "../store/keys.ts";
 import { readRows } from "../store/read-rows.ts";
-import { decodeBucket, decodeObject, type ObjectRecord } from "../store/records.ts";
+import { decodeBucket, decodeConfiguration, decodeObject, type ObjectRecord } from "../store/records.ts";
 import { bodyReader } from "../store/scrub.ts";
 import { EXPORT_FOLDER, exportNames, SIDECAR } from "./export-names.ts";
 import { eachAtOnce, makeEmptyFolder, openNew, writeAll } from "./files.ts";
@@ -143,7 +153,11 @@ export async function exportBucket(
 
     try {
       const { region, acl } = bucket;
-      await writeAll(list, Buffer.from(bucketLine({ bucket: bucketName, region, acl })));
+      const [aclRows = []] = await current.read([pointRange(configurationKey(bucket.id, BUCKET_GRANTS.name))]);
+      const grants = aclRows.flatMap(({ value }) =>
+        encodeGrants(BUCKET_GRANTS.decode(decodeConfiguration(value).document)),
+      );
+      await writeAll(list, Buffer.from(bucketLine({ bucket: bucketName, region, acl, grants })));
       let range = prefixRange(bucketPrefix("object", bucket.id), PAGE_ROWS);
       for (;;) {
         const page = await readRows(current, range, (key) => {

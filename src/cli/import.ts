@@ -1,5 +1,7 @@
 /** `cosbox import`: a folder becomes objects of a bucket, exactly those of an export where it is one. */
 
+import { decodeGrants } from "../access/acl.ts";
+import { placeObjectAcl, setBucketAcl } from "../features/acl/model.ts";
 import { existsSync, statSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import path from "node:path";
@@ -131,9 +133,13 @@ async function bucketFor(
     );
   }
   const acl = exported?.acl ?? "private";
+  const grants = decodeGrants(exported?.grants ?? []);
   const made = await store.buckets.create(
     { name, ownerUin: uin, ownerAppid: appid, region, acl },
     limits.bucketsPerAccount,
+    [],
+    async (tx, bucket) =>
+      await setBucketAcl({ tx, configurations: store.configurations, limits }, bucket, { canned: acl, grants }),
   );
   if (made.kind === "full") throw new SettingsError(`account ${uin} has all the buckets it may have`);
   return made.bucket;
@@ -186,7 +192,8 @@ async function importOne(
         const present = await store.buckets.require(tx, bucket.name);
         if (present?.id !== bucket.id) throw new Error(`bucket ${bucket.name} is gone`);
         await ingested.addTo(tx);
-        await store.objects.put(tx, present, key, record);
+        const stored = await store.objects.put(tx, present, key, record);
+        await placeObjectAcl({ tx, configurations: store.configurations, limits }, present, key, stored);
       }),
     );
     return size;

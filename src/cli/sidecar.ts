@@ -1,5 +1,6 @@
 /** The list that an export carries beside its files: what a folder cannot say of an object. */
 
+import type { StoredGrant } from "../access/acl.ts";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { SettingsError } from "../config/settings.ts";
@@ -19,6 +20,8 @@ export interface SidecarBucket {
   readonly bucket: string;
   readonly region: string;
   readonly acl: CannedAcl;
+  /** The grants of its ACL beside the canned one; absent in exports of before there were any. */
+  readonly grants?: readonly StoredGrant[];
 }
 
 /** The line of an object. */

@@ -101,9 +101,7 @@ export const CATALOGUE = codes({
     status: 400,
     message: "The number of ACLs and policies has exceeded the upper limit.",
     feature: "acl",
-    raisedWhen:
-      "an ACL would hold its 101st grant, or a principal would have more ACLs and policies attached than allowed",
-    notYet: true,
+    raisedWhen: "an ACL would hold its 101st grant",
   },
   BadDigest: {
     status: 400,

@@ -207,7 +207,7 @@ class Context implements OperationContext {
   readonly locate = (source: string): SourceAddress => this.#dialect.locate(source, this.caller);
   readonly may = async (wanted: Wanted): Promise<boolean> => {
     const question = { ...wanted, caller: this.caller };
-    const documents = await documentsFor(question, this.store.configurations);
+    const documents = await documentsFor(question, this.store);
     return authorise(question, documents, requestValues(this.request)).allowed;
   };
 }
@@ -260,7 +260,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const { action, permission } = operation;
     const prefix = operation.lists === true ? request.target.query.get("prefix") : undefined;
     const question = { caller, action, permission, bucket, key, prefix, object };
-    const found = documentsFor(question, store.configurations);
+    const found = documentsFor(question, store);
     const attached = found instanceof Promise ? await found : found;
     const values = requestValues(request);
     const decision = authorise(question, attached, values);

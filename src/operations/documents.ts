@@ -3,6 +3,7 @@
  * part: the declaration brings the service's own form, and another dialect may write the same data in its own.
  */
 
+import type { Grant } from "../access/acl.ts";
 import type { CosError } from "../errors/cos-error.ts";
 import type { BucketRecord, ObjectHead, UploadRecord } from "../store/records.ts";
 import type { NumberedPart, UploadPage } from "../store/uploads.ts";
@@ -15,6 +16,12 @@ export interface BucketsDocument {
   readonly maxKeys: number | undefined;
   readonly buckets: readonly BucketRecord[];
   readonly nextMarker: string | undefined;
+}
+
+/** An ACL, the owner's own grant among the others. */
+export interface AclDocument {
+  readonly ownerUin: string;
+  readonly grants: readonly Grant[];
 }
 
 /** A page of a bucket's objects. */
@@ -155,6 +162,7 @@ export interface AttributesDocument {
 /** The documents that dialects write in forms of their own, by the name of their root. */
 export interface Documents {
   readonly ListAllMyBucketsResult: BucketsDocument;
+  readonly AccessControlPolicy: AclDocument;
   readonly ListBucketResult: ObjectsDocument;
   readonly CopyObjectResult: CopyDocument;
   readonly CopyPartResult: CopiedPartDocument;

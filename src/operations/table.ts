@@ -1,5 +1,6 @@
 /** Every operation of the service: the built ones from their features, the others by name. */
 
+import { operations as acl } from "../features/acl/index.ts";
 import { operations as append } from "../features/append/index.ts";
 import { operations as bucket } from "../features/bucket/index.ts";
 import { operations as copy } from "../features/copy/index.ts";
@@ -16,8 +17,6 @@ type Row = readonly [name: string, method: Route["method"], on: Route["on"], ...
 
 /** Recognised by name and answered with NotImplemented until their feature is built. Actions follow the names. */
 const UNBUILT: readonly Row[] = [
-  ["PutBucketACL", "PUT", "bucket", "acl"],
-  ["GetBucketACL", "GET", "bucket", "acl"],
   ["PutBucketCORS", "PUT", "bucket", "cors"],
   ["GetBucketCORS", "GET", "bucket", "cors"],
   ["DeleteBucketCORS", "DELETE", "bucket", "cors"],
@@ -70,8 +69,6 @@ const UNBUILT: readonly Row[] = [
   ["PostObject", "POST", "bucket"],
   ["OptionsObject", "OPTIONS", "bucket"],
   ["OptionsObject", "OPTIONS", "object"],
-  ["PutObjectACL", "PUT", "object", "acl"],
-  ["GetObjectACL", "GET", "object", "acl"],
   ["PostObjectRestore", "POST", "object", "restore"],
   ["SelectObjectContent", "POST", "object", "select"],
   ["PutSymlink", "PUT", "object", "symlink"],
@@ -127,6 +124,7 @@ export const TABLE: readonly Operation[] = [
   ...policy,
   ...versioning,
   ...tagging,
+  ...acl,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
   ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),
 ];

@@ -8,7 +8,6 @@ import type { WireRequest } from "../http/request.ts";
 
 const HEADERS: readonly string[] = [
   "pic-operations",
-  "x-cos-acl",
   "x-cos-callback",
   "x-cos-callback-var",
   "x-cos-forbid-overwrite",
@@ -36,7 +35,6 @@ const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
 
 const HEADER_PREFIXES: readonly string[] = [
   "x-cos-copy-source-server-side-encryption",
-  "x-cos-grant-",
   "x-cos-object-lock",
   "x-cos-object-retention",
   "x-cos-server-side-encryption",

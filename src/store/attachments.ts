@@ -18,8 +18,9 @@ export async function attach(
 ): Promise<boolean> {
   const key = attachmentKey(ownerUin, id, attached);
   if ((await tx.get(key)) !== undefined) return true;
-  const others = await tx.peek(prefixRange(attachmentsPrefix(ownerUin), most));
-  if (others.length >= most) return false;
+  // It may be stored and have been taken away in this transaction, whose own changes the look does not show.
+  const rows = await tx.peek(prefixRange(attachmentsPrefix(ownerUin), most + 1));
+  if (rows.filter((row) => !row.key.equals(key)).length >= most) return false;
   tx.set(key, Buffer.alloc(0));
   return true;
 }

@@ -72,9 +72,14 @@ export interface Buckets {
   findMany(names: readonly string[]): Promise<readonly (BucketRecord | undefined)[]>;
   /**
    * Makes a bucket, unless the name is taken or the account then had more than `bucketsMax`. `documents` are the
-   * configurations it begins with.
+   * configurations it begins with; `complete` adds what else belongs to it in the same transaction, and may refuse.
    */
-  create(bucket: NewBucket, bucketsMax: number, documents?: NewDocuments): Promise<BucketCreation>;
+  create(
+    bucket: NewBucket,
+    bucketsMax: number,
+    documents?: NewDocuments,
+    complete?: (tx: Transaction, bucket: BucketRecord) => Promise<void>,
+  ): Promise<BucketCreation>;
   /**
    * Deletes the bucket if it has no object, no version and no unfinished upload. `check` sees the record in the
    * transaction that begins the deletion, and may refuse.
@@ -177,7 +182,12 @@ export function buckets(options: BucketsOptions): Buckets {
     tx.set(bucketKey(bucket.name), encodeBucket(bucket));
   }
 
-  async function create(bucket: NewBucket, bucketsMax: number, documents: NewDocuments = []): Promise<BucketCreation> {
+  async function create(
+    bucket: NewBucket,
+    bucketsMax: number,
+    documents: NewDocuments = [],
+    complete?: (tx: Transaction, bucket: BucketRecord) => Promise<void>,
+  ): Promise<BucketCreation> {
     const account = accountKey(bucket.ownerUin);
     return transact([account, bucketKey(bucket.name)], async (tx) => {
       const existing = await require(tx, bucket.name);
@@ -204,6 +214,7 @@ export function buckets(options: BucketsOptions): Buckets {
       put(tx, created);
       tx.set(account, Buffer.alloc(0));
       tx.set(accountBucketKey(bucket.ownerUin, bucket.name), Buffer.alloc(0));
+      if (complete) await complete(tx, created);
       return { kind: "created", bucket: created };
     });
   }

@@ -31,6 +31,11 @@ export interface Configurations {
    */
   find<T>(bucket: BucketRecord, kind: ConfigurationKind<T>): T | undefined | Promise<T | undefined>;
   /**
+   * Puts a configuration, or removes it where `value` is undefined, in a transaction that has required the bucket, and
+   * stores the bucket's record. Gives the record as it is then: what else changes in it goes in with it.
+   */
+  put<T>(tx: Transaction, bucket: BucketRecord, kind: ConfigurationKind<T>, value: T | undefined): BucketRecord;
+  /**
    * Puts in place of what is there what `next` makes of it, or removes it where that is undefined. `next` runs in the
    * transaction and may refuse and write. Raises NoSuchBucket when the bucket was deleted since it was authorised.
    */
@@ -82,6 +87,27 @@ export function configurations({ metadata, transact, buckets }: ConfigurationsOp
     return value;
   }
 
+  function put<T>(
+    tx: Transaction,
+    bucket: BucketRecord,
+    kind: ConfigurationKind<T>,
+    value: T | undefined,
+  ): BucketRecord {
+    const row = configurationKey(bucket.id, kind.name);
+    const revisions = new Map(bucket.configurations.revisions);
+    const last = bucket.configurations.last + 1;
+    if (value === undefined) {
+      revisions.delete(kind.name);
+      tx.delete(row);
+    } else {
+      revisions.set(kind.name, last);
+      tx.set(row, encodeConfiguration({ revision: last, document: kind.encode(value) }));
+    }
+    const changed: BucketRecord = { ...bucket, configurations: { last, revisions } };
+    buckets.put(tx, changed);
+    return changed;
+  }
+
   return {
     has: (bucket, kind) => bucket.configurations.revisions.has(kind.name),
 
@@ -94,23 +120,14 @@ export function configurations({ metadata, transact, buckets }: ConfigurationsOp
       return read(bucket, kind, label);
     },
 
+    put,
+
     async change(authorised, kind, next) {
-      const row = configurationKey(authorised.id, kind.name);
       await transact([bucketKey(authorised.name)], async (tx) => {
         const bucket = await buckets.requireSame(tx, authorised);
-        const stored = await tx.get(row);
+        const stored = await tx.get(configurationKey(bucket.id, kind.name));
         const value = await next(tx, bucket, stored && kind.decode(decodeConfiguration(stored).document));
-        if (stored === undefined && value === undefined) return;
-        const revisions = new Map(bucket.configurations.revisions);
-        const last = bucket.configurations.last + 1;
-        if (value === undefined) {
-          revisions.delete(kind.name);
-          tx.delete(row);
-        } else {
-          revisions.set(kind.name, last);
-          tx.set(row, encodeConfiguration({ revision: last, document: kind.encode(value) }));
-        }
-        buckets.put(tx, { ...bucket, configurations: { last, revisions } });
+        if (stored !== undefined || value !== undefined) put(tx, bucket, kind, value);
       });
     },
   };

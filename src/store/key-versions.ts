@@ -10,6 +10,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Bodies } from "./bodies.ts";
 import {
+  attachmentKey,
   BUCKET_FAMILY_BYTES,
   historyKey,
   objectKey,
@@ -26,6 +27,7 @@ import {
   encodeDeleteMarker,
   encodeHistory,
   encodeObject,
+  OBJECT_ACL_TAG,
   type ObjectRecord,
   type VersionRecord,
 } from "./records.ts";
@@ -41,6 +43,18 @@ export interface VersionTools {
 /** Whether the record is the version that the id names. */
 export function isVersion(record: Pick<VersionRecord, "sequence" | "versioned">, id: VersionId): boolean {
   return id === "null" ? !record.versioned : record.versioned && record.sequence === id;
+}
+
+/** The name of a version's ACL among those of its account: each `null` version of a key has that of the one before. */
+export function attachedVersion(key: string, { sequence, versioned }: Pick<ObjectRecord, "sequence" | "versioned">) {
+  return { of: "object", key, sequence: versioned ? sequence : 0 } as const;
+}
+
+/** Gives back the account's place for the ACL of a version that goes. */
+export function forgetAttachment(tx: Transaction, bucketId: string, key: string, record: ObjectRecord): void {
+  const { ownerUin, sections } = record;
+  if (sections.length === 0 || !sections.some(({ tag }) => tag === OBJECT_ACL_TAG)) return;
+  tx.delete(attachmentKey(ownerUin, bucketId, attachedVersion(key, record)));
 }
 
 interface Place {
@@ -184,15 +198,18 @@ export class KeyVersions {
     this.#changed = true;
   }
 
-  #removeCurrent({ body }: ObjectRecord): void {
-    this.#tools.bodies.release(this.#tx, body);
+  #removeCurrent(record: ObjectRecord): void {
+    this.#tools.bodies.release(this.#tx, record.body);
+    forgetAttachment(this.#tx, this.#bucketId, this.#key, record);
     this.#current = undefined;
   }
 
   async #removeOlder(sequence: number): Promise<VersionRecord> {
     const record = decodeVersion(await this.#row(sequence));
     this.#forget(sequence);
-    if (record.type !== "delete-marker") this.#tools.bodies.release(this.#tx, record.body);
+    if (record.type === "delete-marker") return record;
+    this.#tools.bodies.release(this.#tx, record.body);
+    forgetAttachment(this.#tx, this.#bucketId, this.#key, record);
     return record;
   }
 

@@ -123,17 +123,18 @@ export function accountBucketsPrefix(uin: string): Buffer {
   return Buffer.concat([named("accountBucket", uin), NUL]);
 }
 
-/** What a bucket or an object has of its own: the bucket's policy, its ACL, or the ACL of the object under a key. */
+/** What a bucket or an object has of its own: the bucket's policy, its ACL, or the ACL of a version under a key, whose sequence is 0 for the `null` version. */
 export type Attached =
   | { readonly of: "policy" }
   | { readonly of: "acl" }
-  | { readonly of: "object"; readonly key: string };
+  | { readonly of: "object"; readonly key: string; readonly sequence: number };
 
 const ATTACHED_BYTE = { policy: "p", acl: "a", object: "o" } as const;
 
 export function attachmentKey(uin: string, bucketId: string, attached: Attached): Buffer {
-  const what = ATTACHED_BYTE[attached.of] + (attached.of === "object" ? attached.key : "");
-  return Buffer.concat([attachmentsPrefix(uin), Buffer.from(bucketId, "hex"), Buffer.from(what)]);
+  const holder = [attachmentsPrefix(uin), Buffer.from(bucketId, "hex"), Buffer.from(ATTACHED_BYTE[attached.of])];
+  if (attached.of !== "object") return Buffer.concat(holder);
+  return Buffer.concat([...holder, invertedSequence(attached.sequence), Buffer.from(attached.key)]);
 }
 
 /** What begins the keys of all ACLs and policies of one account. */
@@ -149,7 +150,11 @@ export function splitAttachmentKey(key: Buffer): { readonly bucketId: string; re
   const of = (["policy", "acl", "object"] as const).find((one) => ATTACHED_BYTE[one] === kind);
   if (at === 0 || of === undefined) throw new RecordDamaged("an attachment's row names nothing");
   const bucketId = key.toString("hex", at, end);
-  return { bucketId, attached: of === "object" ? { of, key: key.toString("utf8", end + 1) } : { of } };
+  if (of !== "object") return { bucketId, attached: { of } };
+  const keyAt = end + 1 + SEQUENCE_BYTES;
+  if (key.length < keyAt) throw new RecordDamaged("an attachment's row names no version");
+  const sequence = Number(SEQUENCE_MAX - key.readBigUInt64BE(end + 1));
+  return { bucketId, attached: { of, key: key.toString("utf8", keyAt), sequence } };
 }
 
 export function objectKey(bucketId: string, key: string): Buffer {

@@ -2,7 +2,7 @@
 import type { Clock } from "../ports/clock.ts";
 import { type MetadataEngine, pointRange } from "../ports/metadata.ts";
 import type { Bodies, SourceRow } from "./bodies.ts";
-import { isVersion, KeyVersions } from "./key-versions.ts";
+import { forgetAttachment, isVersion, KeyVersions } from "./key-versions.ts";
 import {
   BUCKET_FAMILY_BYTES,
   bucketPrefix,
@@ -76,6 +76,8 @@ export interface ObjectPage {
 export interface Objects {
   /** The current object under a key, read at this moment. */
   find(bucketId: string, key: string): Promise<FoundObject | undefined>;
+  /** Several at this moment, in the order asked. */
+  findMany(bucketId: string, keys: readonly string[]): Promise<readonly (ObjectRecord | undefined)[]>;
   /**
    * The version of a key that the id names, or without one its newest, which may be a delete marker. Undefined when
    * there is none.
@@ -114,7 +116,7 @@ export interface Objects {
   ): Promise<ObjectRecord | undefined>;
   /**
    * Removes under distinct keys of a bucket that this transaction has required; the fate of each version, in the order
-   * asked. `ownerUin` owns the delete markers. At most six writes for each version.
+   * asked. `ownerUin` owns the delete markers. At most seven writes for each version.
    */
   remove(
     tx: Transaction,
@@ -221,6 +223,11 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       tx.set(row, encodeObject(record));
     },
 
+    async findMany(bucketId, keys) {
+      const found = await metadata.read(keys.map((key) => pointRange(objectKey(bucketId, key))));
+      return found.map(([row]) => row && decodeObject(row.value));
+    },
+
     async findIn(tx, bucketId, key) {
       const value = await tx.get(objectKey(bucketId, key));
       return value && decodeObject(value);
@@ -247,6 +254,7 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
         const { versioned, sequence, supersededMs } = present;
         const next = Math.max(Math.floor(clock.now() * 1_000), sequence + 1);
         const stored = { ...record, versioned, supersededMs, sequence: versioned ? sequence : next };
+        if (!versioned) forgetAttachment(tx, bucket.id, key, present);
         tx.set(objectKey(bucket.id, key), encodeObject(stored));
         return stored;
       }

@@ -258,7 +258,9 @@ const BUCKET_VERSIONING_TAG = 129;
 const OBJECT_SUPERSEDED_TAG = 1;
 /** Tags of an object, or of the one that an upload makes: policies may go by them. Stays among the sections. */
 export const OBJECT_TAGS_TAG = 130;
-const OBJECT_TAGS: readonly number[] = [OBJECT_TAGS_TAG];
+/** The ACL of an object, or of what an upload will make. Stays among the sections. */
+export const OBJECT_ACL_TAG = 129;
+const OBJECT_TAGS: readonly number[] = [OBJECT_ACL_TAG, OBJECT_TAGS_TAG];
 
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
   writer.varint(sections.length);

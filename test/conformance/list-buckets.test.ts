@@ -165,14 +165,6 @@ describe("GetService", () => {
     assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
   });
 
-  it("NotImplemented: the filter by tag, by name", async () => {
-    for (const name of ["tagkey", "tagvalue"]) {
-      assertRefused(await list({ [name]: "x" }), "NotImplemented", {
-        message: `The parameter ${name} belongs to a feature that is not implemented yet.`,
-      });
-    }
-  });
-
   it("MethodNotAllowed: the service is for reading only", async () => {
     for (const method of ["PUT", "POST", "DELETE", "OPTIONS", "PATCH"]) {
       const answer = await list({}, SERVICE, { method });

@@ -137,6 +137,22 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
       return { query: { policy: "" } };
     },
   ],
+  ["PutBucketACL", async () => ({ method: "PUT", query: { acl: "" }, headers: { "x-cos-acl": "private" } })],
+  ["GetBucketACL", async () => ({ query: { acl: "" } })],
+  [
+    "PutObjectACL",
+    async (server) => {
+      await store(server, "/read");
+      return { method: "PUT", path: "/read", query: { acl: "" }, headers: { "x-cos-acl": "default" } };
+    },
+  ],
+  [
+    "GetObjectACL",
+    async (server) => {
+      await store(server, "/read");
+      return { path: "/read", query: { acl: "" } };
+    },
+  ],
   ["DeleteBucketPolicy", async () => ({ method: "DELETE", query: { policy: "" } })],
   [
     "PutBucketVersioning",

@@ -65,7 +65,7 @@ const TABLE: readonly (readonly [faults: string, request: Sent, winner: ErrorId]
   ],
   [
     "a wrong signature before an operation that is not built",
-    { query: { acl: undefined }, sign: WRONG },
+    { query: { lifecycle: undefined }, sign: WRONG },
     "SignatureDoesNotMatch",
   ],
   ["a wrong signature before a key that is too long", { path: LONG, sign: WRONG }, "SignatureDoesNotMatch"],
@@ -84,10 +84,14 @@ const TABLE: readonly (readonly [faults: string, request: Sent, winner: ErrorId]
   // Then what cosbox can do.
   [
     "an operation that is not built before a missing bucket",
-    { bucket: NOBODY, query: { acl: undefined } },
+    { bucket: NOBODY, query: { lifecycle: undefined } },
     "NotImplemented",
   ],
-  ["an operation that is not built before a stranger", { query: { acl: undefined }, sign: STRANGER }, "NotImplemented"],
+  [
+    "an operation that is not built before a stranger",
+    { query: { lifecycle: undefined }, sign: STRANGER },
+    "NotImplemented",
+  ],
   ["a key that is too long before a missing bucket", { path: LONG, bucket: NOBODY }, "KeyTooLong"],
   [
     "a key that may not be before a missing bucket",

@@ -1,4 +1,4 @@
-/** Who owns an object: the account that uploaded it, whichever way it was uploaded. */
+/** Who owns an object: whoever owns its bucket, whichever way and by whomever it was uploaded. (ACL overview) */
 
 import assert from "node:assert/strict";
 import { describe, it } from "vitest";
@@ -62,11 +62,11 @@ const signedBy = (account: typeof STRANGER, send: Send): Send => {
 
 describe("the owner of an object", () => {
   for (const [way, upload] of WAYS) {
-    it(`is the account that uploads it, by ${way}`, async () => {
+    it(`is the owner of the bucket, whoever uploads it, by ${way}`, async () => {
       const { store, server, send } = await fixture();
       await upload(signedBy(STRANGER, send));
       const found = await store.objects.find(server.bucketId, "key");
-      assert.equal(found?.record.ownerUin, STRANGER.uin);
+      assert.equal(found?.record.ownerUin, OWNER_OF_BUCKET);
     });
 
     it(`is the bucket's where nobody known uploads it, by ${way}`, async () => {

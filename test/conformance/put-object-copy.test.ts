@@ -281,11 +281,6 @@ describe("PutObjectCopy", () => {
       const headers = { "x-cos-metadata-directive": "Replaced", "x-cos-meta-a": "m".repeat(2048) };
       assertRefused(await copy(`${HOST}/src/plain.txt`, { headers }), "InvalidArgument", { message: /2049 bytes/ });
     });
-
-    it("NotImplemented: the directive for tags", async () => {
-      const answer = await copy(`${HOST}/src/plain.txt`, { headers: { "x-cos-tagging-directive": "Copy" } });
-      assertRefused(answer, "NotImplemented", { message: /x-cos-tagging-directive/ });
-    });
   });
 
   describe("onto itself", () => {

@@ -112,12 +112,26 @@ describe("cosbox export and import", { timeout: TIMEOUT_MS }, () => {
     await copyTo(server, "film", "film-copy");
     const before = await contentsOf(server);
     assert.equal(Object.keys(before).length, HOSTILE.length + 3);
+    const grants = { "x-cos-acl": "public-read", "x-cos-grant-write": 'id="100000000002"' };
+    const acls = async (of: Pick<typeof server, "send">, bucket: string) =>
+      await Promise.all(
+        ["/", "/folder/", "/film"].map(
+          async (path) => (await of.send({ bucket, path, query: { acl: undefined } })).text,
+        ),
+      );
+    await server.send({ method: "PUT", query: { acl: undefined }, headers: grants });
+    for (const path of ["/folder/", "/film"]) {
+      await server.send({ method: "PUT", path, query: { acl: undefined }, headers: { "x-cos-acl": "private" } });
+    }
+    await putObject(server, "folder/inner", pattern(10, 1));
+    const aclsBefore = await acls(server, server.bucket);
+    assert.match(aclsBefore[0] ?? "", /WRITE</);
 
     const exported = await run(["export", server.bucket, "out", "--data", "data"], folder);
     assert.equal(exported.code, 0, exported.stderr);
     assert.match(
       exported.stdout,
-      new RegExp(`^exported ${HOSTILE.length + 3} objects of .* under an escaped name to `),
+      new RegExp(`^exported ${HOSTILE.length + 4} objects of .* under an escaped name to `),
     );
     assert.deepEqual(readdirSync(folder).sort(), ["data", "out"], "nothing was written outside");
     assert.equal(sha256(readFileSync(path.join(folder, "out", "typed"))), sha256(pattern(3_000, 50)), "a plain file");
@@ -130,7 +144,12 @@ describe("cosbox export and import", { timeout: TIMEOUT_MS }, () => {
     const imported = await run(["import", "out", "copy-1250000000", "--data", "fresh"], folder);
     assert.equal(imported.code, 0, imported.stdout + imported.stderr);
     const next = await serverOn(path.join(folder, "fresh"), false);
-    assert.deepEqual(await contentsOf(next, "copy-1250000000"), before);
+    const { "folder/inner": inner, ...rest } = await contentsOf(next, "copy-1250000000");
+    assert.deepEqual(rest, before);
+    assert.ok(inner);
+    assert.deepEqual(await acls(next, "copy-1250000000"), aclsBefore);
+    const inherited = await next.send({ bucket: "copy-1250000000", path: "/folder/inner", sign: false });
+    assert.equal(inherited.status, 403, "what its folder's ACL says");
     await next.stop();
     const checked = await run(["fsck", "--data", "fresh"], folder);
     assert.match(checked.stdout, /damage: none\nleftovers: none\n/);

@@ -106,6 +106,27 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
   ],
   GetBucketPolicy: ["owner", (bucket) => ({ bucket, query: { policy: undefined } })],
   PutBucketPolicy: ["owner", (bucket) => ({ method: "PUT", bucket, query: { policy: undefined }, body: POLICY })],
+  GetBucketACL: ["owner", (bucket) => ({ bucket, query: { acl: undefined } })],
+  PutBucketACL: [
+    "owner",
+    (bucket) => ({
+      method: "PUT",
+      bucket,
+      query: { acl: undefined },
+      headers: { "x-cos-acl": bucket.replace(/-\d+$/, "") },
+    }),
+  ],
+  GetObjectACL: ["owner", (bucket) => ({ bucket, path: "/kept", query: { acl: undefined } })],
+  PutObjectACL: [
+    "owner",
+    (bucket) => ({
+      method: "PUT",
+      bucket,
+      path: "/kept",
+      query: { acl: undefined },
+      headers: { "x-cos-acl": "default" },
+    }),
+  ],
   DeleteBucketPolicy: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { policy: undefined } })],
   GetBucketObjectVersions: ["read", (bucket) => ({ bucket, query: { versions: undefined } })],
   GetBucketVersioning: ["owner", (bucket) => ({ bucket, query: { versioning: undefined } })],

@@ -1,5 +1,6 @@
 /** The documents of answers in S3's form. (S3 API reference; order of elements as its samples have it) */
 
+import type { Grantee } from "../../access/acl.ts";
 import { callerId } from "../../access/caller.ts";
 import { s3Form } from "../../errors/cos-error.ts";
 import { formatIsoMillis } from "../../http/dates.ts";
@@ -33,6 +34,19 @@ function party(element: "Owner" | "Initiator", uin: string): XmlNode {
   return el(element, leaf("ID", callerId(uin)), leaf("DisplayName", uin));
 }
 
+const GROUPS = { everyone: "AllUsers", signed: "AuthenticatedUsers" } as const;
+const XSI = ["xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"] as const;
+
+function granteeNode(grantee: Grantee): XmlNode {
+  if (grantee.kind === "user") {
+    const id = callerId(grantee.uin, grantee.user);
+    const attributes = [XSI, ["xsi:type", "CanonicalUser"]] as const;
+    return withAttributes("Grantee", attributes, leaf("ID", id), leaf("DisplayName", id));
+  }
+  const uri = leaf("URI", `http://acs.amazonaws.com/groups/global/${GROUPS[grantee.kind]}`);
+  return withAttributes("Grantee", [XSI, ["xsi:type", "Group"]], uri);
+}
+
 /** A checksum with its type. */
 function checksumOf(checksum: ShownChecksum | undefined): XmlNode {
   return checksum === undefined ? NOTHING : nodes([valueOf(checksum), leaf("ChecksumType", checksum.type)]);
@@ -63,6 +77,18 @@ const WRITERS: Writers = {
         ),
       ),
       optional("ContinuationToken", nextMarker === undefined ? undefined : continuationToken(nextMarker)),
+    ),
+
+  AccessControlPolicy: ({ ownerUin, grants }) =>
+    root(
+      "AccessControlPolicy",
+      party("Owner", ownerUin),
+      el(
+        "AccessControlList",
+        nodes(
+          grants.map(({ grantee, permission }) => el("Grant", granteeNode(grantee), leaf("Permission", permission))),
+        ),
+      ),
     ),
 
   ListBucketResult(page, { bucketName, listing }) {

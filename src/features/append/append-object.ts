@@ -9,6 +9,7 @@ import { keeping } from "../../store/bodies.ts";
 import { crc64Combine } from "../../store/digests.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { ObjectRecord } from "../../store/records.ts";
+import { ACL_PLACE_ERRORS, aclField, givenSections, placeObjectAcl } from "../acl/model.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import { tagSections } from "../../store/tags.ts";
@@ -50,6 +51,7 @@ export const appendObject = operation(
       position: required(query.integer("position", { min: 0, max: Number.MAX_SAFE_INTEGER }), "InvalidArgument"),
       stored: group(storedHeaderFields),
       metadata: metadataField,
+      acl: aclField("object"),
       storageClass: storageClassField,
       tags: objectTagsField,
       ...bodyFields,
@@ -63,7 +65,7 @@ export const appendObject = operation(
       appendedMd5: out.text("x-cos-content-sha1", "MD5 of the appended bytes, 32 hex digits"),
     },
     status: 200,
-    errors: [...BODY_ERRORS, "AppendPositionErr", "NoSuchBucket", "ObjectNotAppendable"],
+    errors: [...ACL_PLACE_ERRORS, ...BODY_ERRORS, "AppendPositionErr", "NoSuchBucket", "ObjectNotAppendable"],
   },
   async (context, input) => {
     const { bucket, clock, key, limits, object, store } = context;
@@ -92,11 +94,12 @@ export const appendObject = operation(
           ownerUin: ownerOf(context),
           headers: storedHeaders(input.stored, key),
           metadata: input.metadata,
-          sections: tagSections(input.tags),
+          sections: [...tagSections(input.tags), ...givenSections(input.acl)],
         };
         const appended = await store.objects.append(tx, holder, key, { ...facts, ...grown }, present);
         // It would take the place of the `null` version, which is an older one here.
         if (appended === undefined) throw refuse("ObjectNotAppendable");
+        await placeObjectAcl({ tx, configurations: store.configurations, limits }, holder, key, appended);
         return appended;
       }),
     );

@@ -1,15 +1,15 @@
 /** PUT Bucket: creates a bucket in the addressed region. */
 
+import { takesPlace } from "../../access/acl.ts";
+import { aclField, setBucketAcl } from "../acl/model.ts";
 import { refuse as refuseShared } from "../../errors/cos-error.ts";
-import { header, xmlBody } from "../../operations/input-fields.ts";
+import { xmlBody } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { bucketNameFault } from "../../operations/name-rules.ts";
 import { BUCKET_TAGS } from "../../store/tags.ts";
 import { text } from "../../xml/decode.ts";
 import { bucketTagsField } from "../tagging/model.ts";
 import type { XmlElement } from "../../xml/parse.ts";
-
-const CANNED_ACLS = ["private", "public-read", "public-read-write", "authenticated-read"] as const;
 
 interface CreateBucketConfiguration {
   /** Region of the S3 spelling of this document; it must agree with the endpoint. */
@@ -41,7 +41,7 @@ export const putBucket = operation(
     authentication: ["header", "query"],
     permission: "signed",
     input: {
-      acl: header.oneOf("x-cos-acl", CANNED_ACLS),
+      acl: aclField("bucket"),
       tags: bucketTagsField,
       configuration: xmlBody({
         root: "CreateBucketConfiguration",
@@ -59,6 +59,7 @@ export const putBucket = operation(
       "InvalidBucketName",
       "InvalidLocationConstraint",
       "NotImplemented",
+      "PolicyFull",
       "TooManyBuckets",
     ],
   },
@@ -71,10 +72,16 @@ export const putBucket = operation(
     // The suffix of a name is its owner's APPID, so no account can take a name of another's.
     if (!bucketName.endsWith(`-${caller.appid}`)) throw refuse("AccessDenied");
 
+    const { acl } = input;
+    if (acl === "default") throw new Error("a bucket has no default ACL");
+    const { configurations } = store;
     const result = await store.buckets.create(
-      { name: bucketName, ownerUin: caller.uin, ownerAppid: caller.appid, region, acl: input.acl ?? "private" },
+      { name: bucketName, ownerUin: caller.uin, ownerAppid: caller.appid, region, acl: acl?.canned ?? "private" },
       limits.bucketsPerAccount,
       input.tags.length === 0 ? [] : [[BUCKET_TAGS.name, BUCKET_TAGS.encode(input.tags)]],
+      async (tx, made) => {
+        if (acl !== undefined && takesPlace(acl)) await setBucketAcl({ tx, configurations, limits }, made, acl);
+      },
     );
     if (result.kind === "full") throw refuse("TooManyBuckets");
     if (result.kind === "exists") {

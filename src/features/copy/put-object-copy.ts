@@ -8,6 +8,7 @@ import { operation } from "../../operations/operation.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
 import { el, leaf, optional, type XmlNode } from "../../xml/write.ts";
 import { checksumSections } from "../../store/checksums.ts";
+import { ACL_PLACE_ERRORS, aclField, givenSections } from "../acl/model.ts";
 import {
   metadataField,
   storageClassField,
@@ -45,6 +46,7 @@ export const putObjectCopy = operation(
       directive: header.oneOf("x-cos-metadata-directive", ["Copy", "Replaced", "Replace"]),
       stored: group(storedHeaderFields),
       metadata: metadataField,
+      acl: aclField("object"),
       storageClass: storageClassField,
       tagging: taggingDirectiveField,
       tags: objectTagsField,
@@ -57,7 +59,14 @@ export const putObjectCopy = operation(
       result: out.xml("CopyObjectResult", copyObjectResult),
     },
     status: 200,
-    errors: [...COPY_SOURCE_ERRORS, ...WRITE_CONDITION_ERRORS, "EntityTooLarge", "InvalidRequest", "NoSuchBucket"],
+    errors: [
+      ...ACL_PLACE_ERRORS,
+      ...COPY_SOURCE_ERRORS,
+      ...WRITE_CONDITION_ERRORS,
+      "EntityTooLarge",
+      "InvalidRequest",
+      "NoSuchBucket",
+    ],
     keepAlive: true,
   },
   async (context, input) => {
@@ -90,6 +99,7 @@ export const putObjectCopy = operation(
         sections: [
           ...checksumSections(checksum),
           ...tagSections(retagged ? input.tags : keptTags(source.object.sections)),
+          ...givenSections(input.acl),
         ],
       } as const;
       const { versionId } = await storeObject(context, bytes, facts, input.conditions);

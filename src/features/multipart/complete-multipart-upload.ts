@@ -9,6 +9,7 @@ import { objectKey } from "../../store/keys.ts";
 import type { NumberedPart } from "../../store/uploads.ts";
 import { urlEncoded } from "../../xml/url-encoding.ts";
 import { el, leaf } from "../../xml/write.ts";
+import { ACL_PLACE_ERRORS, placeObjectAcl } from "../acl/model.ts";
 import { refuseWrite, WRITE_CONDITION_ERRORS, writeConditionFields } from "../object/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { completedObject } from "./completed-object.ts";
@@ -54,6 +55,7 @@ export const completeMultipartUpload = operation(
     },
     status: 200,
     errors: [
+      ...ACL_PLACE_ERRORS,
       ...WRITE_CONDITION_ERRORS,
       "BadDigest",
       "EntityTooLarge",
@@ -84,6 +86,7 @@ export const completeMultipartUpload = operation(
         const present = await store.buckets.requireSame(tx, bucket);
         refuseWrite(input.conditions, await store.objects.findIn(tx, bucket.id, key));
         const stored = await store.objects.put(tx, present, key, { ...facts, size: body.size, body });
+        await placeObjectAcl({ tx, configurations: store.configurations, limits }, present, key, stored);
         await completion.publish(
           tx,
           taken.map(({ number }) => number),

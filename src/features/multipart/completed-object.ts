@@ -1,5 +1,6 @@
 /** What Complete Multipart Upload makes of an upload: the rules for its parts, and the object's facts. Pure. */
 
+import { aclSections, ownAcl } from "../../access/acl.ts";
 import { refuse } from "../../errors/cos-error.ts";
 import type { Limits } from "../../limits.ts";
 import { checksumMismatch, type CompletedClaim } from "../../operations/checksums.ts";
@@ -87,6 +88,7 @@ export function completedObject({ named, parts, upload, claimed, limits, nowMs }
         ...checksumSections(checksum),
         ...partsSections(keptPartsOf(taken, checksum)),
         ...tagSections(keptTags(upload.sections)),
+        ...aclSections(ownAcl(upload.sections)),
       ],
     },
   };

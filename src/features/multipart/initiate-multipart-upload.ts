@@ -13,6 +13,7 @@ import { operation } from "../../operations/operation.ts";
 import { checksumSections } from "../../store/checksums.ts";
 import { makeUploadId } from "../../store/uploads.ts";
 import { el, leaf } from "../../xml/write.ts";
+import { aclField, givenSections } from "../acl/model.ts";
 import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import { tagSections } from "../../store/tags.ts";
@@ -30,6 +31,7 @@ export const initiateMultipartUpload = operation(
     input: {
       stored: group(storedHeaderFields),
       metadata: metadataField,
+      acl: aclField("object"),
       storageClass: storageClassField,
       tags: objectTagsField,
       checksumAlgorithm: checksumAlgorithmField,
@@ -55,11 +57,11 @@ export const initiateMultipartUpload = operation(
       store.uploads.create(tx, uploadName(context, uploadId), {
         initiatedMs,
         ownerUin: uin,
-        initiatorUin: uin,
+        initiatorUin: context.caller.kind === "account" ? context.caller.uin : uin,
         storageClass: input.storageClass,
         headers: storedHeaders(input.stored, key),
         metadata: input.metadata,
-        sections: [...checksumSections(checksum), ...tagSections(input.tags)],
+        sections: [...checksumSections(checksum), ...tagSections(input.tags), ...givenSections(input.acl)],
       });
     });
     return {

@@ -53,10 +53,10 @@ export const getObject = operation(
       bytes: out.bytes(),
     },
     status: 200,
-    errors: [...ABSENCE_ERRORS, "InvalidRange", "InvalidRequest", "PreconditionFailed"],
+    errors: [...ABSENCE_ERRORS, "AccessDenied", "InvalidRange", "InvalidRequest", "PreconditionFailed"],
   },
   async (
-    { bucket, caller, deleteMarker, key, object: authorised, refuse, store },
+    { bucket, caller, deleteMarker, key, may, object: authorised, refuse, store },
     { checksumMode, conditions, ifRange, overrides, part: number, range: rangeText, versionId },
   ) => {
     if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
@@ -109,10 +109,13 @@ export const getObject = operation(
         return await answer(object);
       } catch (error) {
         if (!(error instanceof BodyVanished) || lookups === LOOKUPS_MAX) throw error;
-        // A writer replaced the object after its row was read; the row that is there now has its bytes.
+        // A writer replaced the object after its row was read; the row that is there now has its bytes. It may have an
+        // ACL of its own, so it is asked for anew.
         const record = (await store.objects.findVersion(bucket, key, versionId))?.record;
         object = record?.type === "delete-marker" ? undefined : record;
         marker = record?.type === "delete-marker" ? record : undefined;
+        const wanted = { action: "name/cos:GetObject", permission: "read", bucket, key, object } as const;
+        if (!(await may(wanted))) throw refuse("AccessDenied");
       }
     }
     throw absence(versionId, marker);

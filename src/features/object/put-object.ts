@@ -8,6 +8,7 @@ import { checksumSections } from "../../store/checksums.ts";
 import { tagSections } from "../../store/tags.ts";
 import { objectTagsField } from "../tagging/model.ts";
 import { versionIdOutput } from "../versioning/model.ts";
+import { ACL_PLACE_ERRORS, aclField, givenSections } from "../acl/model.ts";
 import {
   metadataField,
   storageClassField,
@@ -30,6 +31,7 @@ export const putObject = operation(
     input: {
       stored: group(storedHeaderFields),
       metadata: metadataField,
+      acl: aclField("object"),
       storageClass: storageClassField,
       tags: objectTagsField,
       conditions: group(writeConditionFields),
@@ -42,7 +44,7 @@ export const putObject = operation(
       checksum: checksumOutput,
     },
     status: 200,
-    errors: [...BODY_ERRORS, ...WRITE_CONDITION_ERRORS, "NoSuchBucket"],
+    errors: [...ACL_PLACE_ERRORS, ...BODY_ERRORS, ...WRITE_CONDITION_ERRORS, "NoSuchBucket"],
   },
   async (context, input) => {
     const bytes = await takeBody(context, input);
@@ -56,7 +58,7 @@ export const putObject = operation(
       ownerUin: ownerOf(context),
       headers: storedHeaders(input.stored, context.key),
       metadata: input.metadata,
-      sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags)],
+      sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl)],
     } as const;
     const { versionId } = await storeObject(context, bytes, facts, input.conditions);
     return { etag, crc64: bytes.crc64, versionId, checksum: checksumHeaders(bytes.checksum) };

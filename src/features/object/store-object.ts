@@ -5,6 +5,7 @@ import { keeping, type PendingBody } from "../../store/bodies.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NewObject } from "../../store/objects.ts";
 import { shownVersionId } from "../versioning/model.ts";
+import { placeObjectAcl } from "../acl/model.ts";
 import { refuseWrite, type WriteConditions } from "./model.ts";
 
 const UNCONDITIONAL: WriteConditions = { ifMatch: undefined, ifNoneMatch: undefined };
@@ -17,10 +18,11 @@ export interface StoredObject {
 
 /**
  * Stores an object whose bytes are at hand as the current one under the context's key, and gives the bytes back when it
- * is refused. Raises NoSuchBucket when the bucket was deleted since it was authorised, and what `refuseWrite` does.
+ * is refused. Raises PolicyFull, NoSuchBucket when the bucket was deleted since it was authorised, and what `refuseWrite`
+ * does.
  */
 export async function storeObject(
-  { bucket, key, store }: Pick<OperationContext, "bucket" | "key" | "store">,
+  { bucket, key, limits, store }: Pick<OperationContext, "bucket" | "key" | "limits" | "store">,
   pending: PendingBody,
   facts: Omit<NewObject, "body" | "size">,
   conditions: WriteConditions = UNCONDITIONAL,
@@ -47,12 +49,14 @@ export async function storeObject(
       const present = await store.buckets.requireSame(tx, bucket);
       if (conditions !== UNCONDITIONAL) refuseWrite(conditions, await store.objects.findIn(tx, bucket.id, key));
       await pending.addTo(tx);
-      return { versionId: shownVersionId(present, await store.objects.put(tx, present, key, record)) };
+      const stored = await store.objects.put(tx, present, key, record);
+      await placeObjectAcl({ tx, configurations: store.configurations, limits }, present, key, stored);
+      return { versionId: shownVersionId(present, stored) };
     }),
   );
 }
 
-/** UIN of the owner of what this caller stores: its own, and the bucket's for an anonymous one. */
-export function ownerOf({ bucket, caller }: Pick<OperationContext, "bucket" | "caller">): string {
-  return caller.kind === "account" ? caller.uin : bucket.ownerUin;
+/** UIN of the owner of what is stored in a bucket: the bucket's own, whoever stores it. (ACL overview) */
+export function ownerOf({ bucket }: Pick<OperationContext, "bucket">): string {
+  return bucket.ownerUin;
 }
