@@ -207,7 +207,7 @@ describe("ACLs", () => {
       acl: { query: { acl: undefined } },
     };
     for (const [canned, cells] of Object.entries(MAY)) {
-      it(`${canned}`, async () => {
+      it(`lets ${canned} be what it says`, async () => {
         await put("/kept");
         await ok(setBucket({ "x-cos-acl": canned }));
         for (const [who, allowed] of Object.entries(cells)) {
