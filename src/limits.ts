@@ -20,6 +20,10 @@ export const LIMITS = {
   partsMax: 10_000,
   /** Bytes of every part but the last: `EntityTooSmall`. (limits page) */
   partBytesMin: 1024 ** 2,
+  /** CORS rules of one bucket: `InvalidArgument`. (CORS page) */
+  corsRulesMax: 100,
+  /** Headers that one preflight request may ask for: `AccessForbidden`. */
+  corsRequestHeadersMax: 200,
   /** Keys in one multiple delete: `MalformedXML`. (multiple-delete page) */
   deleteObjectsMax: 1000,
   /** Tags of one object: `BadRquest`. (tagging page) */

@@ -31,7 +31,7 @@ const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /**
  * True for a request that is to be refused because any page in the browser of this machine's user could have made it,
- * on a server that accepts the published development keys. No CORS rule can admit it yet; those are a feature to come.
+ * on a server that accepts the published development keys. Not asked for an origin that a CORS rule of the bucket admits.
  *
  * Signed with those keys, a request with an `Origin` is refused, and one from another site unless it only shows
  * something. Unsigned ones are refused where they write: a page that may put a document into a public bucket here has a

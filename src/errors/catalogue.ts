@@ -707,7 +707,6 @@ export const CATALOGUE = codes({
     message: "The CORS configuration does not exist.",
     feature: "cors",
     raisedWhen: "the CORS configuration of a bucket that has none is read",
-    notYet: true,
   },
   NoSuchEncryptionConfiguration: {
     status: 404,

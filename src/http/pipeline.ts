@@ -4,7 +4,8 @@
  */
 
 import { authorise, type Decision, describeDecision, explainAccess, type TracedPolicy } from "../access/authorise.ts";
-import type { Caller } from "../access/caller.ts";
+import { ANONYMOUS, type Caller } from "../access/caller.ts";
+import { BUCKET_CORS, corsFields, type CorsMatch, matchCors, varyFields } from "../access/cors.ts";
 import { dependsOnKey, documentsFor } from "../access/documents.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
@@ -115,6 +116,11 @@ export interface Outcome {
   readonly access: AccessOutcome | undefined;
 }
 
+interface CorsOutcome {
+  readonly match: CorsMatch | undefined;
+  readonly fields: Answer["headers"];
+}
+
 /** A decision, and how it came about. */
 export interface AccessOutcome {
   readonly decision: Decision;
@@ -124,6 +130,12 @@ export interface AccessOutcome {
 
 /** What the steps have found out so far. */
 interface Progress {
+  address: Address | undefined;
+  /** The addressed bucket; undefined before it was `sought`, and where there is none. */
+  bucket: BucketRecord | undefined;
+  sought: boolean;
+  /** What the bucket's CORS rules add to the answer, once a page's request has been held against them. */
+  cors: CorsOutcome | undefined;
   operation: Operation | undefined;
   caller: Caller | undefined;
   access: AccessOutcome | undefined;
@@ -223,9 +235,11 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
 
   async function run(dialect: Dialect, wire: WireRequest, progress: Progress): Promise<Answer> {
     let address = dialect.address(wire);
+    progress.address = address;
     const translated = dialect.translate(wire, address);
     const operation = (routers.get(dialect) as Router).find(translated, address.kind);
     progress.operation = operation;
+    if (operation.preflight === true) return await answerPreflight(dialect, translated, address, operation, progress);
     const authenticating = dialect.authenticate(wire, address);
     const { caller, body } = authenticating instanceof Promise ? await authenticating : authenticating;
     progress.caller = caller;
@@ -233,18 +247,19 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     if (address.kind !== "service") {
       const name = dialect.bucketName(address, caller);
       if (name !== address.bucket) address = { ...address, bucket: name };
+      progress.address = address;
     }
+    // Before anything changes: the answer to a request that takes the rules away is still the page's to read.
+    if (request.headers.get("origin") !== undefined) progress.cors = await corsOf(request, progress);
     refuseMode(operation, caller, clock.now());
-    if (parts.publishedKeys === true) refuseForeignPage(request, caller);
+    if (parts.publishedKeys === true && progress.cors?.match === undefined) refuseForeignPage(request, caller);
     if (operation.handle === undefined) throw refuse("NotImplemented", { message: notBuilt(operation) });
     if (address.kind === "object") refuseKey(address.key, operation, limits.keyBytesMax);
 
     let bucket: BucketRecord | undefined;
     if (address.kind !== "service" && operation.permission !== "signed") {
-      bucket = await store.buckets.find(address.bucket);
-      if (bucket === undefined || (address.region !== undefined && bucket.region !== address.region)) {
-        throw refuse("NoSuchBucket");
-      }
+      bucket = await seekBucket(progress);
+      if (bucket === undefined) throw refuse("NoSuchBucket");
       const { expectedOwner } = address;
       if (expectedOwner !== undefined && expectedOwner !== bucket.ownerUin && expectedOwner !== bucket.ownerAppid) {
         throw refuse("AccessDenied");
@@ -287,6 +302,70 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     return dialect.writeAnswer(answer, operation, wire);
   }
 
+  /** The addressed bucket, read once; undefined also where the address names another region than the bucket's. */
+  async function seekBucket(progress: Progress): Promise<BucketRecord | undefined> {
+    const { address } = progress;
+    if (progress.sought || address === undefined || address.kind === "service") return progress.bucket;
+    const found = await store.buckets.find(address.bucket);
+    progress.bucket = address.region === undefined || found?.region === address.region ? found : undefined;
+    progress.sought = true;
+    return progress.bucket;
+  }
+
+  /** Asks the bucket's CORS rules alone: whoever sends the request to come is authenticated then. */
+  async function answerPreflight(
+    dialect: Dialect,
+    request: WireRequest,
+    named: Address,
+    operation: Operation,
+    progress: Progress,
+  ): Promise<Answer> {
+    progress.caller = ANONYMOUS;
+    const address = named.kind === "service" ? named : { ...named, bucket: dialect.bucketName(named, ANONYMOUS) };
+    progress.address = address;
+    const bucket = await seekBucket(progress);
+    if (bucket === undefined) throw refuse("NoSuchBucket");
+    const input = await (readers.get(operation) as InputReader).read({ request, limits });
+    const context = new Context(parts, dialect, request, address, ANONYMOUS, operation, bucket, undefined);
+    const output = await (operation.handle as NonNullable<Operation["handle"]>)(context, input as never);
+    return dialect.writeAnswer(written(operation, output, dialect.documents(request, ANONYMOUS)), operation, request);
+  }
+
+  /** What the bucket's CORS rules say of a request and add to its answer. */
+  async function corsOf({ method, headers }: WireRequest, progress: Progress): Promise<CorsOutcome> {
+    const bucket = await seekBucket(progress);
+    const configuration = bucket && (await store.configurations.find(bucket, BUCKET_CORS));
+    if (configuration === undefined) return NO_CORS;
+    const origin = headers.get("origin");
+    // The answer to what a browser asks ahead says the rest itself.
+    if (origin === undefined || progress.operation?.preflight === true) {
+      return { match: undefined, fields: varyFields(configuration, undefined) };
+    }
+    const question = { origin, method, headers: [] };
+    const match = matchCors(configuration, question);
+    const fields = match === undefined ? [] : corsFields({ ...match, rule: { ...match.rule, headers: [] } }, question);
+    return { match, fields: [...fields, ...varyFields(configuration, match)] };
+  }
+
+  /** The answer with what CORS adds to every one, also to a refusal that came before the rules were asked. */
+  async function forBrowsers(answer: Answer, request: WireRequest, progress: Progress): Promise<Answer> {
+    try {
+      const { fields } = progress.cors ?? (await corsOf(request, progress));
+      if (fields.length === 0 || answer.headers.some(([name]) => name === "Vary")) return answer;
+      return { ...answer, headers: [...answer.headers, ...fields] };
+    } catch (error) {
+      parts.onFault(error, request);
+      return answer;
+    }
+  }
+
+  /** Whether nothing of CORS concerns the answer, as is so of nearly every request. */
+  function isNoBrowsers({ address, bucket, cors, sought }: Progress): boolean {
+    if (cors !== undefined) return cors.fields.length === 0;
+    if (address === undefined || address.kind === "service") return true;
+    return sought && (bucket === undefined || !store.configurations.has(bucket, BUCKET_CORS));
+  }
+
   function asRefusal(error: unknown, request: WireRequest): CosError {
     if (error instanceof CosError) return error;
     parts.onFault(error, request);
@@ -296,7 +375,15 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
   }
 
   return async (request) => {
-    const progress: Progress = { operation: undefined, caller: undefined, access: undefined };
+    const progress: Progress = {
+      address: undefined,
+      operation: undefined,
+      caller: undefined,
+      bucket: undefined,
+      sought: false,
+      cors: undefined,
+      access: undefined,
+    };
     let refusal: CosError | undefined;
     let answer: Answer;
     const dialect = dialectOf(dialects, request);
@@ -306,11 +393,14 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       refusal = asRefusal(error, request);
       answer = dialect.writeError(refusal, request);
     }
+    if (!isNoBrowsers(progress)) answer = await forBrowsers(answer, request, progress);
     const { operation, caller, access } = progress;
     parts.onAnswer?.(request, answer, { operation: operation?.name, caller, refusal, access });
     return answer;
   };
 }
+
+const NO_CORS: CorsOutcome = { match: undefined, fields: [] };
 
 const notBuilt = (operation: Operation): string => `The operation ${operation.name} is not implemented yet.`;
 

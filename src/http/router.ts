@@ -80,7 +80,9 @@ export function router(table: readonly Operation[]): Router {
       for (const entry of list) {
         if (entry.operation.route.method !== request.method || !matches(request, entry)) continue;
         // The plain operation of a method does not answer for a sub-resource that this method does not serve.
-        if (named.length > 0 && entry.query.length + entry.anyQuery.length === 0) break;
+        // What a browser asks ahead has the address of the request to come, whatever that is.
+        const whatever = entry.operation.preflight === true;
+        if (!whatever && named.length > 0 && entry.query.length + entry.anyQuery.length === 0) break;
         return entry.operation;
       }
       const allowed = new Set(

@@ -155,8 +155,10 @@ export class AnswerWriter {
     const chunks = stream ?? (length > PIECE_BYTES ? inPieces(bytes ?? bytesOf(text)) : undefined);
     if (chunks !== undefined && !empty) {
       void streamAnswer(exchange, status, head, chunks, this.#options, (error) => {
-        if (error instanceof CosError) this.refuse(exchange, error);
-        else this.fail(exchange, "a body could not be read", error);
+        const instead =
+          error instanceof CosError ? this.#refusal(error, wire) : this.#fault("a body could not be read", error, wire);
+        // The page that asked may read the refusal as well.
+        this.#answer(exchange, { ...instead, headers: [...instead.headers, ...answer.headers.filter(isForBrowsers)] });
       });
       return;
     }
@@ -220,6 +222,10 @@ function cannotGoOn({ connection, request, response, body, suspect }: Exchange):
     !response.shouldKeepAlive ||
     connection.socket.readableEnded
   );
+}
+
+function isForBrowsers([name]: readonly [name: string, value: string]): boolean {
+  return name === "Vary" || name.startsWith("Access-Control-");
 }
 
 function inPieces(bytes: Buffer): StreamedBody {

@@ -105,6 +105,11 @@ export interface Declaration {
    * let through until the keys are known.
    */
   readonly perKey?: true;
+  /**
+   * True for what a browser asks before a request of a page: nobody signs it, and the bucket's CORS rules alone decide.
+   * Its answer says about CORS what its handler writes.
+   */
+  readonly preflight?: true;
   /** True for a listing: policies may name the prefix it asks for as a resource. */
   readonly lists?: true;
   /**

@@ -30,8 +30,11 @@ export function inputReader(operation: Operation): InputReader {
   const declared: ReadonlySet<string> = new Set(wireNames(fields));
   return {
     async read(source) {
-      refuseUnbuiltInputs(source.request, declared);
-      refuseVersion(source.request, declared);
+      // What a browser asks ahead carries the query of the request to come.
+      if (operation.preflight !== true) {
+        refuseUnbuiltInputs(source.request, declared);
+        refuseVersion(source.request, declared);
+      }
       if (!takesBody && source.request.body.announced) throw refuse("UnexpectedContent");
       const input: Record<string, unknown> = {};
       for (const [name, field] of entries) {

@@ -815,6 +815,37 @@ describe.each(WAYS)("the official Node SDK through $name", (way) => {
     });
   });
 
+  describe("CORS", () => {
+    it("is set, told, asked for and taken away", async () => {
+      const there = { Bucket: server.cosbox.bucket("cors"), Region: at.Region };
+      await cos.putBucket(there);
+      assert.deepEqual((await cos.getBucketCors(there)).CORSRules, []);
+      const CORSRules = [
+        {
+          AllowedOrigins: ["https://*.page.example"],
+          AllowedMethods: ["GET", "PUT"],
+          AllowedHeaders: ["*"],
+          ExposeHeaders: ["ETag"],
+          MaxAgeSeconds: "5",
+        },
+      ];
+      // Its types know the singular names alone, its code takes both.
+      await cos.putBucketCors({ ...there, CORSRules: CORSRules as never });
+      assert.deepEqual((await cos.getBucketCors(there)).CORSRules as unknown, CORSRules);
+      const asked = { ...there, Key: "k", AccessControlRequestMethod: "PUT", AccessControlRequestHeaders: "x-a" };
+      const options = (Origin: string) => cos.optionsObject({ ...asked, Origin } as never);
+      const told = await options("https://a.page.example");
+      assert.equal(told.AccessControlAllowOrigin, "https://a.page.example");
+      assert.equal(told.AccessControlAllowMethods, "GET,PUT");
+      assert.equal(told.AccessControlAllowHeaders, "x-a");
+      assert.equal(told.AccessControlMaxAge, "5");
+      await cos.deleteBucketCors(there);
+      assert.deepEqual((await cos.getBucketCors(there)).CORSRules, []);
+      // The SDK makes an empty answer of a refusal.
+      assert.equal((await options("https://a.page.example")).AccessControlAllowOrigin, undefined);
+    });
+  });
+
   describe("versions", () => {
     it("are kept, listed, read, copied, brought back and deleted one by one", async () => {
       const Bucket = server.cosbox.bucket("versions");

@@ -24,6 +24,8 @@ const bucketOf = (acl: Acl): string => `${acl}-1250000000`;
 const DELETION = "<Delete><Object><Key>kept</Key></Object></Delete>";
 
 const VERSIONING = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+const CORS =
+  "<CORSConfiguration><CORSRule><AllowedOrigin>https://a.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
 const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
 const POLICY = JSON.stringify({
   version: "2.0",
@@ -134,6 +136,9 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
     "owner",
     (bucket) => ({ method: "PUT", bucket, query: { versioning: undefined }, body: VERSIONING }),
   ],
+  GetBucketCORS: ["owner", (bucket) => ({ bucket, query: { cors: undefined } })],
+  PutBucketCORS: ["owner", (bucket) => ({ method: "PUT", bucket, query: { cors: undefined }, body: CORS })],
+  DeleteBucketCORS: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { cors: undefined } })],
   GetBucketTagging: ["owner", (bucket) => ({ bucket, query: { tagging: undefined } })],
   PutBucketTagging: ["owner", (bucket) => ({ method: "PUT", bucket, query: { tagging: undefined }, body: TAGGING })],
   DeleteBucketTagging: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { tagging: undefined } })],
@@ -228,7 +233,10 @@ describe("sec_S-1.2, sec_S-2.6: every operation", () => {
   afterAll(() => server.stop());
 
   it("has a sample here", () => {
-    const built = TABLE.filter(({ handle, only }) => handle !== undefined && only !== "s3").map(({ name }) => name);
+    // What a browser asks ahead is nobody's to sign; cors.test.ts has it.
+    const built = TABLE.filter(
+      ({ handle, only, preflight }) => handle !== undefined && only !== "s3" && preflight !== true,
+    ).map(({ name }) => name);
     assert.deepEqual([...new Set(built)].sort(), [...NAMES].sort());
   });
 
