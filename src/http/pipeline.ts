@@ -76,6 +76,8 @@ export interface Dialect<A extends Address = Address> {
   bucketName(address: A & { readonly bucket: string }, caller: Caller): string;
   /** Reads a copy source; raises InvalidCopySource. */
   locate(source: string, caller: Caller): SourceAddress;
+  /** Makes the service's own form of a document of the request's; raises what a document is refused with. */
+  ownDocument?(name: string, bytes: Buffer, caller: Caller): Buffer;
   /** Writes the documents of one answer. */
   documents(request: WireRequest, caller: Caller): DocumentWriter;
   /** The answer of a success, as it goes out. */
@@ -90,6 +92,8 @@ export interface Dialect<A extends Address = Address> {
 export function dialectOf(dialects: readonly Dialect[], request: WireRequest): Dialect {
   return (dialects.find((dialect) => dialect.claims(request)) ?? dialects.at(-1)) as Dialect;
 }
+
+type OwnDocument = NonNullable<Dialect["ownDocument"]>;
 
 export interface PipelineParts {
   /** At least one; the last one answers what no other claims. */
@@ -283,7 +287,13 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const keysDecide = operation.perKey === true && dependsOnKey(caller, attached);
     if (!decision.allowed && !keysDecide) throw refuse("AccessDenied", { cause: describeDecision(decision) });
 
-    const input = await (readers.get(operation) as InputReader).read({ request, limits });
+    const input = await (readers.get(operation) as InputReader).read({
+      request,
+      limits,
+      ...(dialect.ownDocument && {
+        ownDocument: (name: string, bytes: Buffer) => (dialect.ownDocument as OwnDocument)(name, bytes, caller),
+      }),
+    });
     const context = new Context(parts, dialect, request, address, caller, operation, bucket, version);
     const working = operation.handle(context, input as never);
     const documents = dialect.documents(wire, caller);

@@ -253,7 +253,8 @@ export function documentBody({ name, bytesMax, over }: DocumentBodyOptions): Inp
     ],
     async read(source) {
       const claim = checksumField.read(source) as ChecksumClaim | undefined;
-      return await collected(source, await optionalMd5.read(source), claim, bytesMax(source.limits), over);
+      const bytes = await collected(source, await optionalMd5.read(source), claim, bytesMax(source.limits), over);
+      return bytes === undefined ? undefined : (source.ownDocument?.(name, bytes) ?? bytes);
     },
   };
 }

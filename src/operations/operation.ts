@@ -43,6 +43,8 @@ export type AuthenticationMode = SignedVia | "anonymous";
 export interface InputSource {
   readonly request: WireRequest;
   readonly limits: Limits;
+  /** Makes the service's own form of a document, by its name, of the one that the request's dialect has. */
+  readonly ownDocument?: (name: string, bytes: Buffer) => Buffer;
 }
 
 /** One named part of an operation's input. */

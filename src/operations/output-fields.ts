@@ -97,7 +97,7 @@ export const out = {
     summary: `a document of the type ${contentType}`,
     write(draft, text) {
       draft.headers.push(["Content-Type", contentType]);
-      draft.body = text;
+      draft.body = draft.document(name, text, () => text);
     },
   }),
   /** An XML document, rendered from the handler's value. */

@@ -18,7 +18,6 @@ const HEADERS: readonly string[] = [
   "x-cos-website-redirect-location",
   "x-ci-security-token",
   "x-amz-bucket-object-lock-enabled",
-  "x-amz-bypass-governance-retention",
   "x-amz-mfa",
   "x-amz-object-ownership",
   "x-amz-optional-object-attributes",
@@ -29,7 +28,6 @@ const HEADERS: readonly string[] = [
 /** Values that ask for nothing but what is so anyway. */
 const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
   ["x-amz-bucket-object-lock-enabled", "false"],
-  ["x-amz-bypass-governance-retention", "false"],
   ["x-amz-object-ownership", "objectwriter"],
 ]);
 

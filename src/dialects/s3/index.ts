@@ -19,6 +19,10 @@
  *   not. Lists of objects do not tell them. Those of single parts are kept for objects of up to 1,000 parts.
  * - A key may not begin with `/` or `\`, names of buckets have no dots, delimiters are one character, a part has 1 MB at
  *   least: the rules of COS, whoever asks.
+ * - A bucket policy may be written in S3's grammar: actions, principals (the UIN of an account, `arn:aws:iam::<UIN>:root`,
+ *   `*`), `arn:aws:s3:::` resources and conditions that have an exact counterpart in COS; anything else, such as
+ *   `s3:Get*`, `NotPrincipal`, `?` or a Deny for `*`, is MalformedPolicy. It is answered in that grammar too, whoever has set it; one
+ *   statement may come back as two, since actions on a bucket and on its objects are apart.
  * - `Owner` and `Initiator` have ids of COS. `x-amz-expected-bucket-owner` takes the owner's UIN or its APPID.
  * - Content types follow the key where the client names none, as in COS, where S3 says `binary/octet-stream`.
  */
@@ -33,6 +37,7 @@ import type { Clock } from "../../ports/clock.ts";
 import { s3Document, type Writing } from "./documents.ts";
 import { errorAnswer, errorDocument, idHeaders, type Subject } from "./error.ts";
 import { bareName, wholeName } from "./names.ts";
+import { policyFromS3, type PolicyNames, policyToS3 } from "./policy.ts";
 import { payloadOf } from "./payload.ts";
 import { authenticateS3, hasAwsParameters, hasCosParameters, isAwsAuthorization } from "./signature.ts";
 import { isSecondListing, translated, translatedAnswer } from "./translate.ts";
@@ -65,6 +70,13 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     readAddress(target, rules, bareNames === undefined ? {} : { bareNames: true });
 
   const appidOf = (caller: Caller, anonymous: string): string => (caller.kind === "account" ? caller.appid : anonymous);
+
+  /** Both ways to write the names of buckets for a caller. */
+  function namesFor(caller: Caller): PolicyNames {
+    if (bareNames === undefined) return { whole: (name) => name, bare: (name) => name };
+    const appid = appidOf(caller, bareNames.appid);
+    return { whole: (name) => wholeName(name, appid), bare: (name) => bareName(name, appid) };
+  }
 
   function subjectOf(request: WireRequest): Subject {
     try {
@@ -143,12 +155,16 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
       return readCopySource(source, rules, complete);
     },
 
+    ownDocument(name, bytes, caller) {
+      return name === "policy" ? Buffer.from(policyFromS3(bytes.toString("utf8"), namesFor(caller))) : bytes;
+    },
+
     documents(request, caller) {
       let writing: Writing | undefined;
       return (root, data, standard) => {
+        if (root === "policy") return policyToS3(standard(), namesFor(caller));
         writing ??= {
-          bucketName:
-            bareNames === undefined ? (name) => name : (name) => bareName(name, appidOf(caller, bareNames.appid)),
+          bucketName: namesFor(caller).bare,
           listing: listingOf(request),
         };
         return s3Document(root, data, standard, writing);

@@ -568,7 +568,9 @@ function verifyV2(
     .join("&");
   const root = hostBucket === undefined ? "" : `/${hostBucket}`;
   let first: string | undefined;
-  for (const path of new Set([target.rawPath, encodedPath(target.path)])) {
+  // Botocore signs a bucket in the path with a slash that it does not send.
+  const ofBucket = /^\/[^/]+$/.test(target.rawPath) ? [`${target.rawPath}/`] : [];
+  for (const path of new Set([target.rawPath, encodedPath(target.path), ...ofBucket])) {
     const resource = `${root}${path}${signed === "" ? "" : `?${signed}`}`;
     const toSign = `${method}\n${headers.get("content-md5") ?? ""}\n${headers.get("content-type") ?? ""}\n${credentials.dateLine}\n${amz}${resource}`;
     for (const encoding of ["latin1", "utf8"] as const) {

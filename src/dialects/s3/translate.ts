@@ -75,13 +75,15 @@ class RenamedFields implements HeaderFields {
 }
 
 /**
- * Throws CosError InvalidRequest for a header that is sent under both of its names.
+ * Throws CosError InvalidRequest for a header that is sent under both of its names, InvalidDigest for an empty MD5.
  * @param drop Names, as S3 has them, that count for nothing.
  */
 function translatedHeaders(headers: HeaderFields, drop: (name: string) => boolean): HeaderFields {
   const values = new Map<string, string>();
   for (const [name, value] of headers.entries()) {
     if (drop(name)) continue;
+    // An empty one counts as absent to COS; to S3 it is a digest that is none.
+    if (name === "content-md5" && value.trim() === "") throw refuse("InvalidDigest");
     const own = ownName(name);
     if (values.has(own)) {
       throw refuse("InvalidRequest", { message: `The header ${name} is sent under two names.` });

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { STRANGER } from "../fixtures/accounts.ts";
+import { type S3Client, s3Client, type S3Request } from "../fixtures/s3.ts";
+import { assertS3Refused } from "../fixtures/s3-refusal.ts";
+import { type TestServer, testServer } from "../fixtures/server.ts";
+
+describe("bucket policies in S3's grammar", () => {
+  let server: TestServer;
+  let s3: S3Client;
+
+  beforeAll(async () => {
+    server = await testServer({ credentials: [STRANGER] });
+    s3 = s3Client(server);
+    for (const key of ["open/a", "closed/b"]) await s3.send({ method: "PUT", path: `/${key}`, body: key });
+  });
+  afterAll(() => server.stop());
+
+  const put = (policy: unknown) =>
+    s3.send({
+      method: "PUT",
+      query: { policy: undefined },
+      body: typeof policy === "string" ? policy : JSON.stringify(policy),
+    });
+  const statement = (more: object = {}) => ({
+    Effect: "Allow",
+    Principal: { AWS: `arn:aws:iam::${STRANGER.uin}:root` },
+    Action: "s3:GetObject",
+    Resource: `arn:aws:s3:::${s3.bucket}/open/*`,
+    ...more,
+  });
+  const policy = (...statements: readonly object[]) => ({ Version: "2012-10-17", Statement: statements });
+  const may = async (request: S3Request): Promise<boolean> => {
+    const answer = await s3.send({ keys: STRANGER, ...request });
+    assert.ok(answer.status < 300 || answer.status === 403 || answer.status === 404, answer.text);
+    return answer.status !== 403;
+  };
+
+  it("allow and deny what they say, and read the same in both dialects", async () => {
+    assert.equal(await may({ path: "/open/a" }), false);
+    assert.equal((await put(policy(statement({ Sid: "one" })))).status, 204);
+    assert.equal(await may({ path: "/open/a" }), true);
+    assert.equal(await may({ path: "/closed/b" }), false);
+    assert.equal(await may({ method: "PUT", path: "/open/a", body: "x" }), false);
+    assert.equal(await may({ query: { prefix: "open/" } }), false, "an object's pattern is none for lists");
+
+    const own = JSON.parse((await server.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(own.Statement[0].Action, ["name/cos:GetObject", "name/cos:HeadObject"]);
+    assert.deepEqual(own.Statement[0].Principal, { qcs: [`qcs::cam::uin/${STRANGER.uin}:uin/${STRANGER.uin}`] });
+    const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(back, {
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Sid: "one",
+          Effect: "Allow",
+          Principal: { AWS: [`arn:aws:iam::${STRANGER.uin}:root`] },
+          Action: ["s3:GetObject"],
+          Resource: [`arn:aws:s3:::${s3.bucket}/open/*`],
+        },
+      ],
+    });
+    assert.equal((await put(back)).status, 204, "what is answered can be put again");
+
+    const list = statement({ Action: "s3:ListBucket", Resource: `arn:aws:s3:::${s3.bucket}` });
+    const conditional = { ...list, Condition: { StringEquals: { "s3:prefix": "open/" } } };
+    assert.equal((await put(policy(conditional))).status, 204);
+    assert.equal(await may({ query: { prefix: "open/" } }), true);
+    assert.equal(await may({ query: { prefix: "closed/" } }), false);
+    assert.equal(await may({ path: "/open/a" }), false);
+
+    const all = statement({ Action: "s3:*", Resource: [`arn:aws:s3:::${s3.bucket}`, `arn:aws:s3:::${s3.bucket}/*`] });
+    const deny = statement({ Effect: "Deny", Resource: `arn:aws:s3:::${s3.bucket}/closed/*` });
+    assert.equal((await put(policy(all, deny))).status, 204);
+    assert.equal(await may({ path: "/open/a" }), true);
+    assert.equal(await may({ path: "/closed/b" }), false);
+    assert.equal(await may({ method: "PUT", path: "/open/c", body: "x" }), true);
+    assert.equal(await may({}), true);
+
+    assert.equal((await s3.send({ method: "DELETE", query: { policy: undefined } })).status, 204);
+    assert.equal(await may({ path: "/open/a" }), false);
+    assertS3Refused(await s3.send({ query: { policy: undefined } }), 404, "NoSuchBucketPolicy");
+  });
+
+  it("may be in COS's grammar as well", async () => {
+    const own = {
+      version: "2.0",
+      Statement: [
+        {
+          Effect: "allow",
+          Principal: { qcs: ["qcs::cam::anyone:anyone"] },
+          Action: ["name/cos:GetObject"],
+          Resource: [`qcs::cos:ap-guangzhou:uid/1250000000:${s3.bucket}/open/*`],
+        },
+      ],
+    };
+    assert.equal((await put(own)).status, 204);
+    assert.equal(await may({ path: "/open/a" }), true);
+    const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.equal(back.Statement[0].Principal, "*");
+    assert.deepEqual(back.Statement[0].Resource, [`arn:aws:s3:::${s3.bucket}/open/*`]);
+    await s3.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
+  it("MalformedPolicy: what has no exact counterpart, and what is no policy", async () => {
+    const bad: readonly unknown[] = [
+      "x",
+      "[]",
+      "null",
+      "{}",
+      policy(),
+      { Version: "2020-01-01", Statement: [statement()] },
+      { Version: "2012-10-17", Statement: [statement()], Other: 1 },
+      policy(statement({ Action: "s3:Get*" })),
+      policy(statement({ Action: "s3:Fly" })),
+      policy(statement({ Action: "ec2:RunInstances" })),
+      policy(statement({ Action: [] })),
+      policy(statement({ Action: 5 })),
+      policy(statement({ Effect: "Maybe" })),
+      policy(statement({ Resource: "arn:aws:s3:::other-1250000000/*" })),
+      policy(statement({ Resource: `arn:aws:s3:::${s3.bucket}/a?` })),
+      policy(statement({ Resource: s3.bucket })),
+      policy(statement({ Action: "s3:ListBucket" })),
+      policy(statement({ Principal: { AWS: "arn:aws:iam::1:user/x" } })),
+      policy(statement({ Principal: { Federated: "x" } })),
+      policy(statement({ Principal: undefined })),
+      policy(statement({ Effect: "Deny", Principal: "*" })),
+      policy(statement({ NotPrincipal: "*" })),
+      policy(statement({ NotAction: "s3:GetObject" })),
+      policy(statement({ Condition: { StringEquals: { "aws:UserAgent": "x" } } })),
+      policy(statement({ Condition: { ForAllValues: { "s3:prefix": "x" } } })),
+      policy(statement({ Condition: [] })),
+    ];
+    for (const one of bad) assertS3Refused(await put(one), 400, "MalformedPolicy");
+    assertS3Refused(await s3.send({ query: { policy: undefined } }), 404, "NoSuchBucketPolicy");
+  });
+});
