@@ -152,14 +152,14 @@ function statementsFrom(statement: Json, place: string, names: PolicyNames): Jso
   const conditions = condition === undefined ? {} : { Condition: conditionFrom(condition, `${place}.Condition`) };
   const sid = statement["Sid"];
   const made: Json[] = [];
-  for (const of of ["bucket", "object"] as const) {
-    if (actions[of].length === 0 || resources[of].length === 0) continue;
+  for (const kind of ["bucket", "object"] as const) {
+    if (actions[kind].length === 0 || resources[kind].length === 0) continue;
     made.push({
       ...(sid === undefined ? {} : { Sid: sid }),
       Principal: principal,
       Effect: effect.toLowerCase(),
-      Action: actions[of],
-      Resource: resources[of],
+      Action: actions[kind],
+      Resource: resources[kind],
       ...conditions,
     });
   }
