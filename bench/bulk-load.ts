@@ -10,8 +10,8 @@ import { EMPTY_BODY } from "../src/store/records.ts";
 import { openStore } from "../src/store/store.ts";
 import { listedKey } from "./listed-keys.ts";
 
-/** Objects of one transaction, whose bound is a thousand writes. */
-const BATCH = 900;
+/** Objects of one transaction, whose bound is a thousand rows, read or written. */
+const BATCH = 400;
 const UNDER_WAY_MAX = 4;
 
 const [, , folder = "", bucketName = "", count = "0"] = process.argv;

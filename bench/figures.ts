@@ -29,7 +29,9 @@ const keys = Number(flags.keys);
 /** A store four times as large as the memory it is given. */
 const COLD_MEMORY = 384 * MIB;
 const COLD_BODY = 8192;
-const COLD_KEYS = (4 * COLD_MEMORY) / COLD_BODY;
+/** What a body of this size takes in the database: three pages. */
+const COLD_ROW = 12_288;
+const COLD_KEYS = (4 * COLD_MEMORY) / COLD_ROW;
 const STARTS = 5;
 /** How often the memory of the servers is looked at. */
 const LOOK_MS = 50;

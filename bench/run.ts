@@ -303,14 +303,7 @@ async function main(): Promise<void> {
   const figures = await machineFigures();
   const contests = [await contend(ours, wanted, LOADED, probes)];
   await probes.close();
-  for (const peer of flags.peers === "none" ? [] : peers(flags.peers?.split(","), say)) {
-    try {
-      contests.push(await contend(peer, peerRows, PEER_LOADED));
-    } catch (error) {
-      say(`${peer.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  const report: Report = {
+  const report = (): Report => ({
     date: new Date().toISOString().slice(0, 10),
     command: `npm run bench -- ${process.argv.slice(2).join(" ")}`.trim(),
     seconds,
@@ -318,9 +311,21 @@ async function main(): Promise<void> {
     machine: about,
     figures,
     contests,
+  });
+  // After each contender: the next may take long, or never end.
+  const keep = (): void => {
+    if (!flags["no-save"]) say(`kept in ${save(report(), machineHash())}`);
   };
-  process.stdout.write(markdown(report));
-  if (!flags["no-save"]) say(`kept in ${save(report, machineHash())}`);
+  keep();
+  for (const peer of flags.peers === "none" ? [] : peers(flags.peers?.split(","), say)) {
+    try {
+      contests.push(await contend(peer, peerRows, PEER_LOADED));
+      keep();
+    } catch (error) {
+      say(`${peer.name} is left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  process.stdout.write(markdown(report()));
   if (contests.some(({ name, results }) => name === ours.name && results.some(({ fault }) => fault !== undefined))) {
     process.exitCode = 1;
   }

@@ -59,7 +59,7 @@ const DISK_LOOK_MS = 20;
 /** What a reader saw that was killed, such as a check beside the server, cannot be written over until somebody looks. */
 const READERS_LOOK_MS = 60_000;
 
-/** A read that took longer had to wait for the disk. Rows in memory take some microseconds. */
+/** A read that took longer had to wait, for the disk perhaps. Rows in memory take some microseconds. */
 const COLD_READ_MS = 1;
 /** How long after such a read others are expected to have to wait as well. */
 const COLD_MS = 1_000;
@@ -141,6 +141,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   const readersLook = setInterval(() => database.readerCheck(), readersLookMs).unref();
   /** Until when, on the process's own clock, rows are taken to be on the disk rather than in memory. */
   let coldUntil = Number.NEGATIVE_INFINITY;
+  const hasWaitedForDisk = faultCounter();
   let closing: Promise<void> | undefined;
   /** Commits that wait for the next transaction, oldest first. */
   let waiting: Commit[] = [];
@@ -190,7 +191,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       const began = performance.now();
       const rows = readRanges(database, ranges);
       const ended = performance.now();
-      if (ended - began > COLD_READ_MS) coldUntil = ended + COLD_MS;
+      if (ended - began > COLD_READ_MS && hasWaitedForDisk()) coldUntil = ended + COLD_MS;
       return rows;
     },
 
@@ -250,6 +251,19 @@ function versions(random: Random): () => number {
   return () => {
     version = version >= Number.MAX_SAFE_INTEGER ? 1 : version + 1;
     return version;
+  };
+}
+
+/**
+ * Tells whether this process has waited for pages from the disk since it was asked last. A busy machine also makes a read
+ * slow, and then another thread would only cost more.
+ */
+function faultCounter(): () => boolean {
+  let last = process.resourceUsage().majorPageFault;
+  return () => {
+    const before = last;
+    last = process.resourceUsage().majorPageFault;
+    return last > before;
   };
 }
 
