@@ -29,7 +29,7 @@ const engine = await lmdbMetadata({
   random: systemRandom(),
   durability: durability === "none" ? "none" : "group",
 });
-const transact = transactions(engine, systemClock());
+const transact = transactions(engine, systemClock(), { runsMax: 10_000 });
 const say = (message: Say) => process.send?.(message);
 
 async function check(chain: string, n: number): Promise<void> {
