@@ -268,7 +268,10 @@ function check({ method }: Asked, told: Told): void {
   if (told.status >= 300) {
     assertRefusal(told.status, told.text, method === "HEAD" || told.status === 304);
   } else if (told.text.startsWith("<?xml") && told.headers.get("ETag") === undefined) {
-    assert.match(readDocument(told.text).root, /(Result|Configuration)$|^(LocationConstraint|AccessControlPolicy|Tagging)$/);
+    assert.match(
+      readDocument(told.text).root,
+      /(Result|Configuration)$|^(LocationConstraint|AccessControlPolicy|Tagging)$/,
+    );
   }
 }
 
