@@ -23,6 +23,9 @@ import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
 import type { Peers } from "./ports/peers.ts";
+import { type Recorder, recorder } from "./diagnose/recorder.ts";
+import { refusalFolder } from "./engines/record-log/folder.ts";
+import { recordFiles } from "./engines/record-log/files.ts";
 import { openStore, type Store, type StoreOptions } from "./store/store.ts";
 
 /** A server that answers. */
@@ -31,6 +34,8 @@ export interface RunningServer {
   readonly endpoint: string;
   readonly host: string;
   readonly port: number;
+  /** What is kept of requests and refusals. */
+  readonly records: Recorder;
   /**
    * Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. Connections that are idle
    * are closed after `idleMs`, by default at once.
@@ -171,6 +176,20 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       }),
       cosDialect({ ...shared, errors: settings.errors }),
     ];
+    const records = recorder({
+      clock,
+      log: settings.memory
+        ? undefined
+        : recordFiles({
+            folder: refusalFolder(settings.data),
+            incarnation: store.incarnation,
+            linesMax: limits.refusalRecordsMax,
+            ageMsMax: limits.refusalRecordsMs,
+          }),
+      recentMax: limits.recordsInMemory,
+      refusalsPerSecond: limits.refusalRecordsPerSecond,
+    });
+    closers.add(() => records.flush());
     const handler = pipeline({
       dialects,
       table: TABLE,
@@ -179,6 +198,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       random,
       installation: { region, limits },
       publishedKeys,
+      onAnswer: (request, answer, outcome) => records.take(request, answer, outcome.refusal, outcome),
       onFault: (error, request) =>
         log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method }),
     });
@@ -195,7 +215,13 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       random,
       limits,
       log,
-      dialect: { writeError: (error, request) => dialectOf(dialects, request).writeError(error, request) },
+      dialect: {
+        writeError(error, request) {
+          const answer = dialectOf(dialects, request).writeError(error, request);
+          records.take(request, answer, error, undefined);
+          return answer;
+        },
+      },
     });
     closers.add(() => edge.stop(limits.stopGraceMs));
     const { port } = edge;
@@ -204,6 +230,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       endpoint: `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`,
       host,
       port,
+      records,
       async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
         await edge.stop(graceMs, idleMs);
         await closers.run();

@@ -4,10 +4,13 @@ import { startServer } from "./assemble.ts";
 import { formatListen, type ListenAddress } from "./config/listen-address.ts";
 import { loadSettings } from "./config/load-settings.ts";
 import { type Settings, SettingsError } from "./config/settings.ts";
+import { explanation } from "./diagnose/explain.ts";
+import type { DecisionRecord } from "./diagnose/record.ts";
 import type { Limits } from "./limits.ts";
 import { createLog, type Log, SILENT } from "./log.ts";
 
 export { SettingsError } from "./config/settings.ts";
+export type { DecisionRecord } from "./diagnose/record.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
 
@@ -47,6 +50,16 @@ export interface SdkOptions {
   readonly StrictSsl?: boolean;
 }
 
+/** What a running cosbox has kept of the requests made to it. */
+export interface CosboxRequests {
+  /** The requests answered last, the newest first, at most `limits.recordsInMemory`. */
+  recent(): readonly DecisionRecord[];
+  /** The record of a RequestId, or of the TraceId of a refusal. */
+  find(id: string): Promise<DecisionRecord | undefined>;
+  /** What happened, why, and what to do about it, as text; undefined for an id that is not kept. */
+  explain(id: string): Promise<string | undefined>;
+}
+
 export interface Cosbox {
   /** `http://127.0.0.1:54321`. */
   readonly endpoint: string;
@@ -55,6 +68,7 @@ export interface Cosbox {
   readonly credentials: CosboxCredentials;
   /** For the SDK: `new COS({ ...cosbox.options })`. */
   readonly options: SdkOptions;
+  readonly requests: CosboxRequests;
   /** The full name of a bucket, which ends in the APPID: `demo` is `demo-1250000000`. */
   bucket(name: string): string;
   /** Finishes the requests under way, within `limits.stopGraceMs`, and forgets everything kept in memory. */
@@ -92,6 +106,14 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     options: secure
       ? { ...sdk, Protocol: "https:", Ip: formatListen({ host, port }), ...trust }
       : { ...sdk, Protocol: "http:", Proxy: endpoint },
+    requests: {
+      recent: () => server.records.recent(),
+      find: (id) => server.records.find(id),
+      async explain(id) {
+        const record = await server.records.find(id);
+        return record === undefined ? undefined : explanation(record);
+      },
+    },
     bucket: (name) => `${name}-${appid}`,
     stop: () => server.stop(settings.limits.stopGraceMs),
   };

@@ -107,6 +107,14 @@ export const LIMITS = {
   segmentBytesMax: 512 * 1024,
   /** Bytes per second that may be read and written to give back the space of removed bodies that shared files. */
   packingBytesPerSecond: 32 * 1024 ** 2,
+  /** Requests, and refusals besides, whose decision records are kept in memory. */
+  recordsInMemory: 1000,
+  /** Decision records of refusals that are kept in the data folder; the oldest give way. */
+  refusalRecordsMax: 100_000,
+  /** How long they are kept, ms: a week. */
+  refusalRecordsMs: 7 * 24 * 60 * 60 * 1000,
+  /** Refusals in one second of which the whole reason is kept, for each process. */
+  refusalRecordsPerSecond: 100,
   /** On a stop, ms that requests under way get before their connections are cut. */
   stopGraceMs: 10_000,
   /** With several workers, how many may end unexpectedly within a minute before the server stops. */
@@ -127,6 +135,8 @@ export function limitBounds(name: LimitName): { readonly min: number; readonly m
   if (name === "partsMax") return { min: 1, max: 65_535 };
   // Such a body is held in memory until it is complete.
   if (name === "segmentBytesMax") return { min: 0, max: 16 * 1024 ** 2 };
+  // A place in memory for each, from the start.
+  if (name === "recordsInMemory") return { min: 1, max: 100_000 };
   if (name === "policyVersionsRollover") return { min: 0, max: 1 };
   if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };

@@ -99,6 +99,15 @@ function addMaintenance(program: Command, shell: Shell, done: Done): void {
   );
   withSettings(
     program
+      .command("explain <id>")
+      .description("say why a request was refused, by its RequestId or TraceId")
+      .option("--json", "print the record itself"),
+    ["data"],
+  ).action((id: string, flags: Flags) =>
+    told(async () => (await import("./explain.ts")).explain(await load(flags, shell), id, flags, shell)),
+  );
+  withSettings(
+    program
       .command("backup <folder>")
       .description("write a consistent copy of the data folder, while a server uses it or not"),
     ["data"],

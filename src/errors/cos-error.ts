@@ -1,4 +1,5 @@
 import { CATALOGUE, type ErrorId } from "./catalogue.ts";
+import type { Evidence } from "./evidence.ts";
 import { S3_FORMS, S3_NARROWER, type S3Code } from "./s3-codes.ts";
 
 /** What one refusal may add to its catalogue row. */
@@ -13,6 +14,8 @@ export interface RefusalOptions {
   readonly s3?: S3Code;
   /** What led to the refusal; logged, never sent. */
   readonly cause?: unknown;
+  /** What a decision record keeps of it, found out when one is kept; never sent. */
+  readonly evidence?: () => Evidence;
 }
 
 /**
@@ -30,6 +33,7 @@ export class CosError extends Error {
   readonly extras: readonly (readonly [name: string, value: string])[];
   readonly headers: Readonly<Record<string, string>>;
   readonly s3: S3Code | undefined;
+  readonly evidence: (() => Evidence) | undefined;
 
   constructor(id: ErrorId, options: RefusalOptions = {}) {
     const row = CATALOGUE[id];
@@ -40,6 +44,7 @@ export class CosError extends Error {
     this.extras = options.extras ?? [];
     this.headers = options.headers ?? {};
     this.s3 = options.s3;
+    this.evidence = options.evidence;
   }
 }
 

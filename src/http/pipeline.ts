@@ -3,7 +3,14 @@
  * hands on a richer value or throws a CosError. A dialect supplies what differs between protocols.
  */
 
-import { authorise, type Decision, describeDecision, explainAccess, type TracedPolicy } from "../access/authorise.ts";
+import {
+  type AccessQuestion,
+  authorise,
+  type Decision,
+  describeDecision,
+  explainAccess,
+  type TracedPolicy,
+} from "../access/authorise.ts";
 import { ANONYMOUS, type Caller } from "../access/caller.ts";
 import { BUCKET_CORS, corsFields, type CorsMatch, matchCors, varyFields } from "../access/cors.ts";
 import { dependsOnKey, documentsFor } from "../access/documents.ts";
@@ -107,17 +114,24 @@ export interface PipelineParts {
   readonly publishedKeys?: boolean;
   /** Told of every fault of our own, with the request it happened in. */
   readonly onFault: (error: unknown, request: WireRequest) => void;
-  /** Told of every answer; for the access log. */
+  /** Told of every answer; and again of one that began as a success and ends as a refusal. */
   readonly onAnswer?: (request: WireRequest, answer: Answer, outcome: Outcome) => void;
 }
 
+/** The steps of a request in their order. */
+export const STEPS = ["address", "authenticate", "bucket", "authorise", "input", "handle"] as const;
+
 /** What a request came to, for logs and records. */
 export interface Outcome {
-  readonly operation: string | undefined;
+  readonly dialect: DialectName;
+  readonly operation: Operation | undefined;
   readonly caller: Caller | undefined;
+  readonly address: Address | undefined;
   readonly refusal: CosError | undefined;
   /** What was decided on the request itself; undefined where it came to no decision. */
   readonly access: AccessOutcome | undefined;
+  /** When each of `STEPS` began that was come to, and when the answer was there; monotonic ms. */
+  readonly times: readonly number[];
 }
 
 interface CorsOutcome {
@@ -127,22 +141,39 @@ interface CorsOutcome {
 
 /** A decision, and how it came about. */
 export interface AccessOutcome {
+  readonly question: AccessQuestion;
   readonly decision: Decision;
   /** What became of each statement of each policy, found out when it is asked for. */
   trace(): readonly TracedPolicy[];
 }
 
 /** What the steps have found out so far. */
-interface Progress {
-  address: Address | undefined;
+class Progress implements Outcome {
+  readonly dialect: DialectName;
+  readonly times: number[] = [];
   /** The addressed bucket; undefined before it was `sought`, and where there is none. */
   bucket: BucketRecord | undefined;
-  sought: boolean;
+  sought = false;
+  /** The region of a bucket of that name, wherever it was addressed. */
+  foundIn: string | undefined;
   /** What the bucket's CORS rules add to the answer, once a page's request has been held against them. */
   cors: CorsOutcome | undefined;
   operation: Operation | undefined;
   caller: Caller | undefined;
+  address: Address | undefined;
+  refusal: CosError | undefined;
   access: AccessOutcome | undefined;
+  readonly #clock: Clock;
+
+  constructor(dialect: DialectName, clock: Clock) {
+    this.dialect = dialect;
+    this.#clock = clock;
+  }
+
+  /** The next of `STEPS` begins. */
+  next(): void {
+    this.times.push(this.#clock.monotonic());
+  }
 }
 
 /**
@@ -238,20 +269,21 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
   );
 
   async function run(dialect: Dialect, wire: WireRequest, progress: Progress): Promise<Answer> {
+    progress.next();
     let address = dialect.address(wire);
     progress.address = address;
     const translated = dialect.translate(wire, address);
     const operation = (routers.get(dialect) as Router).find(translated, address.kind);
     progress.operation = operation;
     if (operation.preflight === true) return await answerPreflight(dialect, translated, address, operation, progress);
+    progress.next();
     const authenticating = dialect.authenticate(wire, address);
     const { caller, body } = authenticating instanceof Promise ? await authenticating : authenticating;
     progress.caller = caller;
     const request = body === translated.body ? translated : withBody(translated, body);
     if (address.kind !== "service") {
       const name = dialect.bucketName(address, caller);
-      if (name !== address.bucket) address = { ...address, bucket: name };
-      progress.address = address;
+      if (name !== address.bucket) progress.address = address = { ...address, bucket: name };
     }
     // Before anything changes: the answer to a request that takes the rules away is still the page's to read.
     if (request.headers.get("origin") !== undefined) progress.cors = await corsOf(request, progress);
@@ -260,10 +292,11 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     if (operation.handle === undefined) throw refuse("NotImplemented", { message: notBuilt(operation) });
     if (address.kind === "object") refuseKey(address.key, operation, limits.keyBytesMax);
 
+    progress.next();
     let bucket: BucketRecord | undefined;
     if (address.kind !== "service" && operation.permission !== "signed") {
       bucket = await seekBucket(progress);
-      if (bucket === undefined) throw refuse("NoSuchBucket");
+      if (bucket === undefined) throw noSuchBucket(progress);
       const { expectedOwner } = address;
       if (expectedOwner !== undefined && expectedOwner !== bucket.ownerUin && expectedOwner !== bucket.ownerAppid) {
         throw refuse("AccessDenied");
@@ -276,6 +309,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       version = (await store.objects.findVersion(bucket, key, id))?.record;
     }
     const object = version?.type === "delete-marker" ? undefined : version;
+    progress.next();
     const { action, permission } = operation;
     const prefix = operation.lists === true ? request.target.query.get("prefix") : undefined;
     const question = { caller, action, permission, bucket, key, prefix, object };
@@ -283,10 +317,11 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const attached = found instanceof Promise ? await found : found;
     const values = requestValues(request);
     const decision = authorise(question, attached, values);
-    progress.access = { decision, trace: () => explainAccess(question, attached, values) };
+    progress.access = { question, decision, trace: () => explainAccess(question, attached, values) };
     const keysDecide = operation.perKey === true && dependsOnKey(caller, attached);
     if (!decision.allowed && !keysDecide) throw refuse("AccessDenied", { cause: describeDecision(decision) });
 
+    progress.next();
     const input = await (readers.get(operation) as InputReader).read({
       request,
       limits,
@@ -295,6 +330,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       }),
     });
     const context = new Context(parts, dialect, request, address, caller, operation, bucket, version);
+    progress.next();
     const working = operation.handle(context, input as never);
     const documents = dialect.documents(wire, caller);
     const answer =
@@ -305,7 +341,11 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
               clock,
               earlyAnswerMs: limits.earlyAnswerMs,
               status: operation.status,
-              errorDocument: (error) => dialect.errorDocument(asRefusal(error, wire), wire),
+              errorDocument: (error) => {
+                progress.refusal = asRefusal(error, wire);
+                parts.onAnswer?.(wire, { status: operation.status, headers: [] }, progress);
+                return dialect.errorDocument(progress.refusal, wire);
+              },
             },
           )
         : written(operation, await working, documents);
@@ -318,6 +358,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     if (progress.sought || address === undefined || address.kind === "service") return progress.bucket;
     const found = await store.buckets.find(address.bucket);
     progress.bucket = address.region === undefined || found?.region === address.region ? found : undefined;
+    progress.foundIn = found?.region;
     progress.sought = true;
     return progress.bucket;
   }
@@ -334,7 +375,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const address = named.kind === "service" ? named : { ...named, bucket: dialect.bucketName(named, ANONYMOUS) };
     progress.address = address;
     const bucket = await seekBucket(progress);
-    if (bucket === undefined) throw refuse("NoSuchBucket");
+    if (bucket === undefined) throw noSuchBucket(progress);
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
     const context = new Context(parts, dialect, request, address, ANONYMOUS, operation, bucket, undefined);
     const output = await (operation.handle as NonNullable<Operation["handle"]>)(context, input as never);
@@ -385,32 +426,30 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
   }
 
   return async (request) => {
-    const progress: Progress = {
-      address: undefined,
-      operation: undefined,
-      caller: undefined,
-      bucket: undefined,
-      sought: false,
-      cors: undefined,
-      access: undefined,
-    };
-    let refusal: CosError | undefined;
     let answer: Answer;
     const dialect = dialectOf(dialects, request);
+    const progress = new Progress(dialect.name, clock);
     try {
       answer = await run(dialect, request, progress);
     } catch (error) {
-      refusal = asRefusal(error, request);
-      answer = dialect.writeError(refusal, request);
+      progress.refusal = asRefusal(error, request);
+      answer = dialect.writeError(progress.refusal, request);
     }
     if (!isNoBrowsers(progress)) answer = await forBrowsers(answer, request, progress);
-    const { operation, caller, access } = progress;
-    parts.onAnswer?.(request, answer, { operation: operation?.name, caller, refusal, access });
+    progress.next();
+    parts.onAnswer?.(request, answer, progress);
     return answer;
   };
 }
 
 const NO_CORS: CorsOutcome = { match: undefined, fields: [] };
+
+/** Where the bucket is in another region, its record says so; the answer does not. */
+function noSuchBucket({ address, foundIn }: Progress): CosError {
+  const addressedRegion = address?.region;
+  if (foundIn === undefined || addressedRegion === undefined) return refuse("NoSuchBucket");
+  return refuse("NoSuchBucket", { evidence: () => ({ kind: "region", bucketRegion: foundIn, addressedRegion }) });
+}
 
 const notBuilt = (operation: Operation): string => `The operation ${operation.name} is not implemented yet.`;
 

@@ -78,6 +78,7 @@ export class ServerProcess {
           Protocol: "http:",
           Proxy: endpoint,
         },
+        requests: { recent: () => [], find: async () => undefined, explain: async () => undefined },
         bucket: (name) => `${name}-${APPID}`,
         stop: async () => {},
       },

@@ -14,6 +14,7 @@
 import { isUtf8 } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { type CosError, refuse } from "../../errors/cos-error.ts";
+import type { Evidence } from "../../errors/evidence.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Query } from "../../http/target.ts";
@@ -28,12 +29,16 @@ import {
   signingName,
   signKeyOf,
 } from "./canonical.ts";
+import { signatureEvidence } from "./signature-mistakes.ts";
 
 /** What of a request a signature can speak of. */
 export interface SignedRequestView {
   readonly method: string;
   /** Paths that may have been signed, the likeliest first. */
   readonly paths: readonly string[];
+  /** The path as it was sent, and the bucket that was addressed; for the evidence of a refusal. */
+  readonly rawPath?: string;
+  readonly bucket?: string | undefined;
   /** Hosts that may have been signed, the likeliest first. */
   readonly hosts: readonly string[];
   readonly query: Query;
@@ -100,6 +105,8 @@ export function signedRequestView(
   return {
     method: request.method,
     paths: signedPaths(request.target, address),
+    rawPath: request.target.rawPath,
+    bucket: address.kind === "bucket" || address.kind === "object" ? address.bucket : undefined,
     hosts: request.target.authority.spellings,
     query: request.target.query,
     headers: request.headers,
@@ -214,6 +221,26 @@ export function verifySignature(
     first ??= { formatString, stringToSign };
   }
   throw refuse("SignatureDoesNotMatch", {
+    evidence: () =>
+      signatureEvidence(
+        {
+          method: request.method,
+          path: request.paths[0] ?? "",
+          rawPath: request.rawPath ?? request.paths[0] ?? "",
+          bucket: request.bucket,
+          parameters: parameters.map(([listed, sent]) => [listed, sent?.values[0]]),
+          headers: headers.map(([listed, sent]) => [
+            listed,
+            sent?.values[0] === undefined ? undefined : headerText(sent.values[0], "utf-8"),
+          ]),
+          hosts: request.hosts,
+          signTime: credentials.signTime,
+          keyTime: credentials.keyTime,
+          accessKeyId: credentials.accessKeyId,
+          signature: credentials.signature,
+        },
+        secretKey,
+      ),
     extras: [
       ["StringToSign", first?.stringToSign ?? ""],
       ["FormatString", first?.formatString ?? ""],
@@ -276,9 +303,16 @@ function checkTimes(signTime: string, keyTime: string, nowMs: number, skewMs: nu
   const [signStart, signEnd] = readPeriod(signTime, "q-sign-time", nowMs);
   const [keyStart, keyEnd] = readPeriod(keyTime, "q-key-time", nowMs);
   const now = Math.floor(nowMs / 1000);
-  if (now > signEnd || now > keyEnd) throw refuse("RequestHasExpired", { extras: serverTime(nowMs) });
+  const evidence = (): Evidence => ({
+    kind: "time",
+    now: nowMs,
+    start: Math.max(signStart, keyStart) * 1000,
+    end: Math.min(signEnd, keyEnd) * 1000,
+    skewMs,
+  });
+  if (now > signEnd || now > keyEnd) throw refuse("RequestHasExpired", { extras: serverTime(nowMs), evidence });
   if (Math.max(signStart, keyStart) * 1000 > nowMs + skewMs) {
-    throw refuse("RequestTimeTooSkewed", { extras: serverTime(nowMs) });
+    throw refuse("RequestTimeTooSkewed", { extras: serverTime(nowMs), evidence });
   }
   if (signStart < keyStart || signEnd > keyEnd) {
     throw malformed("q-sign-time reaches beyond q-key-time, the time for which its key is made.", nowMs);

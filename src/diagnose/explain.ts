@@ -1,0 +1,159 @@
+/** Decision records in plain words: what happened, the evidence, what to do. Pure. */
+
+import { CATALOGUE, type ErrorId } from "../errors/catalogue.ts";
+import type { Evidence } from "../errors/evidence.ts";
+import type { DecisionRecord } from "./record.ts";
+
+interface Part {
+  readonly evidence: readonly string[];
+  readonly advice: readonly string[];
+}
+
+/** What to do where the code says it all. */
+const ADVICE: Partial<Record<ErrorId, string>> = {
+  BadDigest: "Compare the body that was sent with the one that Content-MD5 was made of; a proxy may have changed it.",
+  BucketAlreadyExists: "Choose another name, or ask for the bucket's region and owner.",
+  BucketNotEmpty: "Delete all objects, versions, delete markers and unfinished uploads of the bucket first.",
+  InvalidAccessKeyId: "Use a SecretId that this server knows; `cosbox config` prints the root account's.",
+  InvalidRegionName: "Use a region that is known here, or add yours with --regions.",
+  NoSuchBucket: "Create the bucket first, or check its name, which ends in the APPID, and the region of the host.",
+  NoSuchKey: "Check the key letter by letter; it has no leading slash unless it was stored with one.",
+  NoSuchUpload: "Begin a new multipart upload: this one was completed or aborted, or is of another key.",
+  UserCnameInvalid:
+    "Use a host of the service through the Proxy setting of the SDK, or start the server with --suffix.",
+};
+
+const time = (ms: number): string => new Date(ms).toISOString();
+
+function seconds(ms: number): string {
+  return `${Math.round(Math.abs(ms) / 1000)} s`;
+}
+
+/** Shows where two texts part, with what stands around the place. */
+export function firstDifference(ours: string, theirs: string): string | undefined {
+  if (ours === theirs) return undefined;
+  let at = 0;
+  while (at < ours.length && ours[at] === theirs[at]) at += 1;
+  const line = ours.slice(0, at).split("\n").length;
+  const around = (text: string) => JSON.stringify(text.slice(Math.max(0, at - 10), at + 30));
+  return `They part at character ${at + 1}, in line ${line}: the server has ${around(ours)}, the client ${around(theirs)}.`;
+}
+
+const indented = (text: string): readonly string[] =>
+  text
+    .replace(/\n$/, "")
+    .split("\n")
+    .map((line) => `  ${JSON.stringify(line)}`);
+
+function ofEvidence(evidence: Evidence): Part {
+  switch (evidence.kind) {
+    case "signature": {
+      const { canonical, mistake, tried } = evidence;
+      const ours = ["The server expects this text to be signed:", ...indented(canonical)];
+      if (mistake === undefined) {
+        return {
+          evidence: [...ours, `None of ${tried} known mistakes gives the signature that was sent.`],
+          advice: [
+            "The likeliest reason left is another SecretKey than the one of this SecretId.",
+            "Or a value in the text above is not what the client signed: compare it with the client's own text.",
+          ],
+        };
+      }
+      const theirs =
+        mistake.canonical === undefined
+          ? []
+          : [
+              "The client signed this text:",
+              ...indented(mistake.canonical),
+              firstDifference(canonical, mistake.canonical) ?? "",
+            ];
+      return { evidence: [mistake.told, ...ours, ...theirs], advice: [mistake.mend] };
+    }
+    case "time": {
+      const { now, start, end, skewMs } = evidence;
+      const facts = [`The server's time is ${time(now)}; the signature holds from ${time(start)} to ${time(end)}.`];
+      if (now > end) {
+        return {
+          evidence: [...facts, `It ended ${seconds(now - end)} earlier.`],
+          advice: ["Sign anew, or for longer; if it was made just now, set the client's clock."],
+        };
+      }
+      return {
+        evidence: [...facts, `It begins ${seconds(start - now)} ahead, and ${seconds(skewMs)} are allowed.`],
+        advice: ["Set the client's clock; some clients write milliseconds where seconds belong."],
+      };
+    }
+    case "region": {
+      const { bucketRegion, addressedRegion } = evidence;
+      return {
+        evidence: [`The bucket is there, in the region ${bucketRegion}; the host names ${addressedRegion}.`],
+        advice: [`Set the client's region to ${bucketRegion}.`],
+      };
+    }
+  }
+}
+
+function ofAccess({ access }: DecisionRecord): Part {
+  if (access === undefined) return { evidence: [], advice: [] };
+  const { action, decision, trace = [], wouldAllow } = access;
+  return {
+    evidence: [
+      `Asked for: ${action}. Decision: ${decision}.`,
+      ...trace.flatMap(({ of, statements }) =>
+        statements.map(({ label, effect, outcome }) =>
+          outcome === "matched"
+            ? `${of}, ${label} (${effect}): it matches.`
+            : `${of}, ${label} (${effect}): its ${outcome} does not match.`,
+        ),
+      ),
+    ],
+    advice:
+      wouldAllow === undefined
+        ? ["Change the statement that denies; one that allows does not outweigh it."]
+        : ["The smallest statement that would allow it, in the policy of the bucket:", JSON.stringify(wouldAllow)],
+  };
+}
+
+/** The whole text, ending in a newline. No control character of a client's is in it. */
+export function explanation(record: DecisionRecord): string {
+  const { errorId, evidence, steps } = record;
+  const lines: string[] = [
+    `${record.method} ${record.target} at ${record.host}`,
+    `${time(record.at)}  RequestId ${record.requestId}`,
+    [
+      `caller ${record.caller ?? "not known"}`,
+      ...(record.operation === undefined ? [] : [`operation ${record.operation}`]),
+      ...(record.dialect === undefined ? [] : [`dialect ${record.dialect}`]),
+    ].join(", "),
+    "",
+  ];
+  if (errorId === undefined) {
+    lines.push(`It was answered with ${record.status}.`);
+  } else {
+    const row = CATALOGUE[errorId];
+    const told = evidence === undefined ? { evidence: [], advice: [] } : ofEvidence(evidence);
+    const access = ofAccess(record);
+    const facts = [...told.evidence, ...access.evidence];
+    // The decision says what the cause says.
+    if (record.cause !== undefined && record.access === undefined) facts.push(`Found: ${record.cause}.`);
+    const advice = [...told.advice, ...access.advice];
+    if (advice.length === 0) advice.push(ADVICE[errorId] ?? `It is raised when ${row.raisedWhen}.`);
+    lines.push(`Refused with ${row.status} ${row.code}: ${record.message ?? row.message}`, "", "Evidence");
+    lines.push(...facts.map((fact) => `  ${fact}`));
+    if (facts.length === 0) lines.push(`  It is raised when ${row.raisedWhen}.`);
+    lines.push("", "What to do", ...advice.map((one) => `  ${one}`));
+  }
+  lines.push(
+    "",
+    `Steps: ${steps.map(({ name, ms, refused }) => `${name} ${ms} ms${refused ? " (refused)" : ""}`).join(", ")}`,
+  );
+  return `${lines.map(printable).join("\n")}\n`;
+}
+
+/** A key or a header may hold what moves a terminal's cursor or turns its text around. */
+function printable(line: string): string {
+  return line.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}

@@ -1,0 +1,237 @@
+/** What is kept of a request and of what became of it, without anything that could be used again. */
+
+import { describeDecision, type TracedPolicy } from "../access/authorise.ts";
+import type { ErrorId } from "../errors/catalogue.ts";
+import type { Evidence } from "../errors/evidence.ts";
+import type { Answer } from "../http/answer.ts";
+import { type Outcome, STEPS } from "../http/pipeline.ts";
+import type { WireRequest } from "../http/request.ts";
+
+/** One step that a request came to. */
+export interface RecordedStep {
+  readonly name: string;
+  readonly ms: number;
+  readonly refused?: true;
+}
+
+/** How access was decided. */
+export interface RecordedAccess {
+  /** Such as `name/cos:GetObject`. */
+  readonly action: string;
+  readonly decision: string;
+  readonly allowed: boolean;
+  /** What became of every statement; for refusals. */
+  readonly trace?: readonly TracedPolicy[];
+  /** The smallest statement that would allow it, where no statement denies it; for refusals. */
+  readonly wouldAllow?: Readonly<Record<string, unknown>>;
+}
+
+/** A decision record. It survives JSON. */
+export interface DecisionRecord {
+  readonly requestId: string;
+  /** For refusals alone, which are told it. */
+  readonly traceId?: string;
+  /** Virtual time of arrival, ms since 1970. */
+  readonly at: number;
+  readonly method: string;
+  readonly host: string;
+  /** Path and query as sent; credentials are taken out. */
+  readonly target: string;
+  /** Credentials are taken out. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly remoteAddress: string;
+  /** Undefined where the edge refused the request before anything else was known. */
+  readonly dialect?: string;
+  readonly operation?: string;
+  /** `anonymous`, or the SecretId with what it stands for. */
+  readonly caller?: string;
+  readonly bucket?: string;
+  readonly key?: string;
+  readonly status: number;
+  readonly errorId?: ErrorId;
+  readonly message?: string;
+  readonly steps: readonly RecordedStep[];
+  readonly access?: RecordedAccess;
+  readonly evidence?: Evidence;
+  /** What led to the refusal, in the words of whoever found it. */
+  readonly cause?: string;
+}
+
+const SECRET_HEADERS: ReadonlySet<string> = new Set([
+  "cookie",
+  "proxy-authorization",
+  "x-cos-security-token",
+  "x-amz-security-token",
+]);
+const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
+  "q-signature",
+  "sign",
+  "signature",
+  "x-amz-signature",
+  "x-amz-security-token",
+  "x-cos-security-token",
+]);
+const REMOVED = "(removed)";
+const VALUE_CHARS_MAX = 2048;
+
+function withoutSignature(value: string): string {
+  return value
+    .replace(
+      /((?:q-signature|X-Amz-Signature|X-Amz-Security-Token|x-cos-security-token|Signature|sign)=)[^&,\s]+/gi,
+      `$1${REMOVED}`,
+    )
+    .replace(/^(AWS [^:]*:).*$/, `$1${REMOVED}`)
+    .slice(0, VALUE_CHARS_MAX);
+}
+
+function openHeader(name: string, value: string): string {
+  if (SECRET_HEADERS.has(name) || name.includes("server-side-encryption-customer-key")) return REMOVED;
+  if (name !== "authorization") return withoutSignature(value);
+  // Of a scheme that is not known here, nothing tells which part of it is secret.
+  return /^(q-|AWS)/.test(value) ? withoutSignature(value) : REMOVED;
+}
+
+function openTarget({ target }: Pick<WireRequest, "target">): string {
+  const query = target.query.entries.map(([name, value]) => {
+    const open = SECRET_PARAMETERS.has(name.toLowerCase()) ? REMOVED : withoutSignature(value);
+    return value === "" ? encodeURIComponent(name) : `${encodeURIComponent(name)}=${encodeURIComponent(open)}`;
+  });
+  return query.length === 0 ? target.rawPath : `${target.rawPath}?${query.join("&")}`;
+}
+
+/** A signed text whose pairs are as open as the headers and parameters they stand for. */
+function openCanonical(text: string): string {
+  const openPair = (pair: string): string => {
+    const equals = pair.indexOf("=");
+    const name = pair.slice(0, equals);
+    let value = pair.slice(equals + 1);
+    try {
+      value = decodeURIComponent(value);
+    } catch {
+      // It was signed without being encoded.
+    }
+    const open = SECRET_PARAMETERS.has(name) ? REMOVED : openHeader(name, value);
+    return open === value ? pair : `${name}=${encodeURIComponent(open)}`;
+  };
+  return text
+    .split("\n")
+    .map((line, at) => (at < 2 || line === "" ? line : line.split("&").map(openPair).join("&")))
+    .join("\n");
+}
+
+function openEvidence(evidence: Evidence): Evidence {
+  if (evidence.kind !== "signature") return evidence;
+  const { mistake } = evidence;
+  return {
+    ...evidence,
+    canonical: openCanonical(evidence.canonical),
+    mistake: mistake?.canonical === undefined ? mistake : { ...mistake, canonical: openCanonical(mistake.canonical) },
+  };
+}
+
+/** What is kept of every request: references to what stays as it is, and nothing that holds its connection. */
+export interface Kept {
+  readonly request: Pick<WireRequest, "method" | "target" | "headers" | "remoteAddress" | "receivedAt">;
+  readonly requestId: string;
+  readonly status: number;
+  readonly outcome: Pick<Outcome, "dialect" | "operation" | "caller" | "address" | "times"> | undefined;
+}
+
+/** The part of a record that every request has. */
+export function recordOf({ request, requestId, status, outcome }: Kept): DecisionRecord {
+  const { caller, address, operation, times = [] } = outcome ?? {};
+  return {
+    requestId,
+    at: request.receivedAt,
+    method: request.method,
+    host: request.target.authority.text,
+    target: openTarget(request),
+    headers: Array.from(request.headers.entries(), ([name, value]) => [name, openHeader(name, value)] as const),
+    remoteAddress: request.remoteAddress,
+    ...(outcome === undefined ? {} : { dialect: outcome.dialect }),
+    ...(operation === undefined ? {} : { operation: operation.name }),
+    ...(caller === undefined
+      ? {}
+      : {
+          caller:
+            caller.kind === "anonymous" ? "anonymous" : `${caller.secretId} (user ${caller.user} of ${caller.uin})`,
+        }),
+    ...(address === undefined || address.kind === "service" ? {} : { bucket: address.bucket }),
+    ...(address?.kind === "object" ? { key: address.key } : {}),
+    status,
+    steps: times.slice(0, -1).map((began, at) => ({
+      name: STEPS[at] ?? "",
+      ms: Math.round(((times[at + 1] as number) - began) * 1000) / 1000,
+    })),
+  };
+}
+
+function accessOf(outcome: Outcome): RecordedAccess | undefined {
+  const { access, caller } = outcome;
+  if (access === undefined) return undefined;
+  const { question, decision } = access;
+  const described = { action: question.action, decision: describeDecision(decision), allowed: decision.allowed };
+  if (decision.allowed) return described;
+  const { bucket, key } = question;
+  const principal =
+    caller?.kind === "account" ? `qcs::cam::uin/${caller.uin}:uin/${caller.user}` : "qcs::cam::anyone:anyone";
+  const denied = decision.statement !== undefined || decision.by === "session policy";
+  return {
+    ...described,
+    trace: access.trace(),
+    ...(denied || bucket === undefined
+      ? {}
+      : {
+          wouldAllow: {
+            Effect: "Allow",
+            Principal: { qcs: [principal] },
+            Action: [question.action],
+            Resource: [`qcs::cos:${bucket.region}:uid/${bucket.ownerAppid}:${bucket.name}/${key ?? ""}`],
+          },
+        }),
+  };
+}
+
+/** The whole record of a refusal. Asks for its evidence, which may cost as much as some hundred hashes. */
+export function refusalRecord(
+  kept: Kept,
+  request: WireRequest,
+  refusal: NonNullable<Outcome["refusal"]>,
+  outcome: Outcome | undefined,
+): DecisionRecord {
+  const record = recordOf(kept);
+  const access = refusal.id === "AccessDenied" && outcome !== undefined ? accessOf(outcome) : undefined;
+  const evidence = refusal.evidence?.();
+  const { cause } = refusal;
+  const why = cause instanceof Error ? cause.message : typeof cause === "string" ? cause : undefined;
+  return {
+    ...record,
+    traceId: request.ids.traceId,
+    errorId: refusal.id,
+    message: refusal.message,
+    steps: record.steps.map((step, at) => (at === record.steps.length - 1 ? { ...step, refused: true } : step)),
+    ...(access === undefined ? {} : { access }),
+    ...(evidence === undefined ? {} : { evidence: openEvidence(evidence) }),
+    ...(why === undefined ? {} : { cause: why }),
+  };
+}
+
+/** What an answer and a request come to, while both are at hand. */
+export function keep(request: WireRequest, answer: Answer, outcome: Outcome | undefined): Kept {
+  const { method, target, headers, remoteAddress, receivedAt, ids } = request;
+  return {
+    request: { method, target, headers, remoteAddress, receivedAt },
+    requestId: ids.requestId,
+    status: answer.status,
+    outcome:
+      outcome === undefined
+        ? undefined
+        : {
+            dialect: outcome.dialect,
+            operation: outcome.operation,
+            caller: outcome.caller,
+            address: outcome.address,
+            times: outcome.times,
+          },
+  };
+}

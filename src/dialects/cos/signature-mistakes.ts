@@ -1,0 +1,325 @@
+/**
+ * Looks for the mistake behind a signature that does not match: each is made on purpose, one at a time, until one gives
+ * the very signature that was sent. Bounded by the names that a signature lists; run only for records that are kept.
+ */
+
+import { createHmac, hash } from "node:crypto";
+import type { SignatureEvidence, SignatureMistake } from "../../errors/evidence.ts";
+import { joinedRequest, joinedToSign, signatureOf, signingEncoded, signKeyOf } from "./canonical.ts";
+
+/** What was sent, in the parts of which the signed text is made. */
+export interface MismatchedSignature {
+  readonly method: string;
+  readonly path: string;
+  readonly rawPath: string;
+  readonly bucket: string | undefined;
+  /** Listed names, encoded and in lower case, with the value that was sent, undefined where none was. */
+  readonly parameters: readonly (readonly [name: string, value: string | undefined])[];
+  readonly headers: readonly (readonly [name: string, value: string | undefined])[];
+  readonly hosts: readonly string[];
+  readonly signTime: string;
+  readonly keyTime: string;
+  readonly accessKeyId: string;
+  readonly signature: string;
+}
+
+type Parts = Pick<MismatchedSignature, "method" | "path"> & { readonly parameters: string; readonly headers: string };
+type Pairs = MismatchedSignature["parameters"];
+
+const METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE", "OPTIONS"];
+
+const joined = (pairs: Pairs, encode: (value: string) => string = signingEncoded): string =>
+  pairs.map(([name, value]) => `${name}=${encode(value ?? "")}`).join("&");
+const sorted = (pairs: Pairs): Pairs => [...pairs].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+
+/** The evidence for a signature that `verifySignature` has refused. */
+export function signatureEvidence(sent: MismatchedSignature, secretKey: string): SignatureEvidence {
+  const { method, path, rawPath, parameters, headers, hosts, signTime, keyTime } = sent;
+  const right: Parts = { method, path, parameters: joined(sorted(parameters)), headers: joined(sorted(headers)) };
+  const text = (parts: Parts): string => joinedRequest(parts.method, parts.path, parts.parameters, parts.headers);
+  const signKey = signKeyOf(secretKey, keyTime);
+  const given = hash("sha256", sent.signature);
+  let tried = 0;
+  const fits = (signature: string): boolean => {
+    tried += 1;
+    // Of hashes, so that the time it takes says nothing of the signatures themselves.
+    return hash("sha256", signature) === given;
+  };
+
+  function* texts(): Generator<readonly [changes: Partial<Parts>, mistake: Omit<SignatureMistake, "canonical">]> {
+    const path2 = "sign the path as it is before it is percent-encoded, such as /a b";
+    yield [
+      { path: rawPath },
+      { name: "path-encoded", told: "The client signed the path percent-encoded.", mend: `Decoded: ${path2}.` },
+    ];
+    const twice = path.split("/").map(signingEncoded).join("/");
+    yield [
+      { path: twice },
+      { name: "path-encoded", told: "The client signed the path percent-encoded.", mend: `Decoded: ${path2}.` },
+    ];
+    yield [
+      { path: twice.split("/").map(signingEncoded).join("/") },
+      {
+        name: "path-encoded-twice",
+        told: "The client signed the path percent-encoded twice.",
+        mend: `Not at all: ${path2}.`,
+      },
+    ];
+    try {
+      yield [
+        { path: decodeURIComponent(path) },
+        {
+          name: "path-sent-encoded-twice",
+          told: "The path was encoded twice on its way here.",
+          mend: "Encode the path once when the URL is made.",
+        },
+      ];
+    } catch {
+      // The path holds a percent sign of its own.
+    }
+    yield [
+      { path: `/${path}` },
+      {
+        name: "slash-doubled",
+        told: "The client signed the path with a doubled leading slash.",
+        mend: "Give the key without a leading slash.",
+      },
+    ];
+    yield [
+      { path: path.slice(1) },
+      {
+        name: "slash-missing",
+        told: "The client signed the path without its leading slash.",
+        mend: "Begin the signed path with /.",
+      },
+    ];
+    if (sent.bucket !== undefined) {
+      yield [
+        { path: `/${sent.bucket}${path}` },
+        {
+          name: "bucket-in-path",
+          told: "The client signed the bucket as part of the path.",
+          mend: "Leave the bucket out of the signed path when the host names it.",
+        },
+      ];
+    }
+    for (const other of METHODS) {
+      if (other === method) continue;
+      yield [
+        { method: other },
+        {
+          name: "method-changed",
+          told: `The client signed ${other} and the request is ${method}.`,
+          mend: `Sign for ${method}, or send ${other}.`,
+        },
+      ];
+    }
+    for (const [at, [name, value]] of headers.entries()) {
+      const others = headers.filter((_, place) => place !== at);
+      const without = { headers: joined(sorted(others)) };
+      const instead = (other: string) => ({ headers: joined(sorted([...others, [name, other] as const])) });
+      if (name === "host") {
+        const bare = hosts.map((host) => host.replace(/:\d*$/, ""));
+        const hostsTried = [
+          ...bare.flatMap((host) => [`${host}:80`, `${host}:443`, `${host}:9000`]),
+          "localhost",
+          "127.0.0.1",
+          "localhost:9000",
+          "127.0.0.1:9000",
+        ];
+        const shorter =
+          sent.bucket === undefined
+            ? []
+            : bare.flatMap((host) =>
+                host.startsWith(`${sent.bucket}.`)
+                  ? [host.slice((sent.bucket ?? "").length + 1)]
+                  : [`${sent.bucket}.${host}`],
+              );
+        for (const host of [...hostsTried, ...shorter]) {
+          yield [
+            instead(host),
+            {
+              name: "host-changed",
+              told: `The client signed the host ${host}, and the request names ${hosts[0] ?? "none"}.`,
+              mend: "Sign the host that is sent; a proxy has to pass the Host header on unchanged.",
+            },
+          ];
+        }
+      }
+      yield [
+        without,
+        {
+          name: "header-not-signed",
+          told: `The client lists the header ${name} and did not sign it.`,
+          mend: `Take ${name} out of q-header-list, or sign its value.`,
+        },
+      ];
+      if (value === undefined) continue;
+      yield [
+        instead(""),
+        {
+          name: "header-changed",
+          told: `The client signed the header ${name} without a value; something on the way set it.`,
+          mend: `Leave ${name} out of the signature, or set it before signing.`,
+        },
+      ];
+      yield [
+        instead(value.toLowerCase()),
+        {
+          name: "header-changed",
+          told: `The client signed the value of ${name} in lower case.`,
+          mend: `Sign the value of ${name} as it is sent.`,
+        },
+      ];
+      const [main = ""] = value.split(";");
+      yield [
+        instead(main),
+        {
+          name: "header-changed",
+          told: `The client signed ${name} without its parameters; something on the way added them.`,
+          mend: `Set ${name} in full before signing.`,
+        },
+      ];
+    }
+    yield [
+      { headers: joined(sorted(headers), String) },
+      {
+        name: "values-not-encoded",
+        told: "The client signed the values of headers without percent-encoding them.",
+        mend: "Encode names and values (RFC 3986) in the signed text.",
+      },
+    ];
+    yield [
+      { headers: joined(headers) },
+      {
+        name: "not-sorted",
+        told: "The client signed headers in the order of its list, not sorted.",
+        mend: "Sort the signed pairs by name.",
+      },
+    ];
+    yield [
+      { headers: joined([...sorted(headers)].reverse()) },
+      {
+        name: "not-sorted",
+        told: "The client signed headers in reverse order.",
+        mend: "Sort the signed pairs by name.",
+      },
+    ];
+    if (parameters.length === 0) return;
+    yield [
+      { parameters: joined(parameters) },
+      {
+        name: "not-sorted",
+        told: "The client signed parameters in the order of its list, not sorted.",
+        mend: "Sort the signed pairs by name.",
+      },
+    ];
+    yield [
+      { parameters: joined([...sorted(parameters)].reverse()) },
+      {
+        name: "not-sorted",
+        told: "The client signed parameters in reverse order.",
+        mend: "Sort the signed pairs by name.",
+      },
+    ];
+    yield [
+      { parameters: joined(sorted(parameters), String) },
+      {
+        name: "values-not-encoded",
+        told: "The client signed the values of parameters without percent-encoding them.",
+        mend: "Encode names and values (RFC 3986) in the signed text.",
+      },
+    ];
+    yield [
+      { parameters: joined(sorted(parameters), (value) => signingEncoded(value).replaceAll("%20", "+")) },
+      {
+        name: "blank-as-plus",
+        told: "The client signed blanks in parameters as a plus.",
+        mend: "Encode a blank as %20 in the signed text.",
+      },
+    ];
+    yield [
+      { parameters: "" },
+      {
+        name: "parameters-not-signed",
+        told: "The client lists parameters and did not sign them.",
+        mend: "Sign every name of q-url-param-list, or leave it empty.",
+      },
+    ];
+  }
+
+  function find(): SignatureMistake | undefined {
+    for (const [changes, mistake] of texts()) {
+      const canonical = text({ ...right, ...changes });
+      if (fits(signatureOf(signKey, joinedToSign(signTime, canonical)))) return { ...mistake, canonical };
+    }
+    const canonical = text(right);
+    const toSign = joinedToSign(signTime, canonical);
+    const keys: readonly (readonly [string, string])[] = [
+      [`${secretKey}\n`, "with a line break at its end"],
+      [`${secretKey}\r\n`, "with a line break at its end"],
+      [` ${secretKey}`, "with a blank before it"],
+      [`${secretKey} `, "with a blank after it"],
+      [`"${secretKey}"`, "in quotation marks"],
+      [sent.accessKeyId, "that is the SecretId itself"],
+    ];
+    for (const [key, how] of keys) {
+      if (fits(signatureOf(signKeyOf(key, keyTime), toSign))) {
+        return {
+          name: "secret-key",
+          told: `The client signed with a SecretKey ${how}.`,
+          mend: "Set the SecretKey exactly as it was issued.",
+        };
+      }
+    }
+    if (keyTime !== signTime && fits(signatureOf(signKeyOf(secretKey, signTime), toSign))) {
+      return {
+        name: "key-time",
+        told: "The client made its key from q-sign-time, not from q-key-time.",
+        mend: "Make the key from q-key-time, or send the same period twice.",
+      };
+    }
+    if (keyTime !== signTime && fits(signatureOf(signKey, joinedToSign(keyTime, canonical)))) {
+      return {
+        name: "sign-time",
+        told: "The client signed q-key-time in the place of q-sign-time.",
+        mend: "Sign q-sign-time.",
+      };
+    }
+    const raw = createHmac("sha1", Buffer.from(signKey, "hex")).update(toSign).digest("hex");
+    if (fits(raw)) {
+      return {
+        name: "key-as-bytes",
+        told: "The client used the bytes of its signing key.",
+        mend: "Use the 40 hex digits of the key as text.",
+      };
+    }
+    if (fits(createHmac("sha1", signKey).update(`sha1\n${signTime}\n${canonical}\n`).digest("hex"))) {
+      return {
+        name: "not-hashed",
+        told: "The client signed the text itself where its SHA-1 belongs.",
+        mend: "Put the SHA-1 of the text, in hex, into the string to sign.",
+      };
+    }
+    if (fits(signatureOf(signKey, toSign).toUpperCase())) {
+      return {
+        name: "upper-case",
+        told: "The client sent the signature in upper case.",
+        mend: "Send it in lower case.",
+      };
+    }
+    return undefined;
+  }
+
+  const missing =
+    headers.find(([, value]) => value === undefined) ?? parameters.find(([, value]) => value === undefined);
+  const mistake: SignatureMistake | undefined =
+    missing === undefined
+      ? find()
+      : {
+          name: "listed-not-sent",
+          told: `The signature lists ${missing[0]}, which the request does not have: it was not sent, or something on the way took it out.`,
+          mend: `Send ${missing[0]}, or take it out of the signature.`,
+        };
+  return { kind: "signature", canonical: text(right), mistake, tried };
+}

@@ -1,0 +1,43 @@
+/** What only the place that refuses can know of a refusal. It goes into the decision record and is never sent. */
+
+/** A signature that did not match. Neither secrets nor a right signature ever stand here. */
+export interface SignatureEvidence {
+  readonly kind: "signature";
+  /** The text that was to be signed, as the server reads the request. */
+  readonly canonical: string;
+  /** The mistake that gives the very signature which was sent; undefined where no known one does. */
+  readonly mistake: SignatureMistake | undefined;
+  /** Mistakes that were tried. */
+  readonly tried: number;
+}
+
+/** One way to go wrong, and what to do about it. */
+export interface SignatureMistake {
+  /** A word for programs, such as `path-encoded`. */
+  readonly name: string;
+  /** One sentence on what the client did. */
+  readonly told: string;
+  /** One sentence on what to change. */
+  readonly mend: string;
+  /** The text the client signed, where that is what differs. */
+  readonly canonical?: string;
+}
+
+/** A time that lies outside of what holds. Milliseconds since 1970. */
+export interface TimeEvidence {
+  readonly kind: "time";
+  readonly now: number;
+  readonly start: number;
+  readonly end: number;
+  /** How far the start may lie ahead, ms. */
+  readonly skewMs: number;
+}
+
+/** A bucket that is somewhere else than its address says. */
+export interface RegionEvidence {
+  readonly kind: "region";
+  readonly bucketRegion: string;
+  readonly addressedRegion: string;
+}
+
+export type Evidence = SignatureEvidence | TimeEvidence | RegionEvidence;

@@ -1,0 +1,224 @@
+/** What a refusal's record says: to whoever has one of its ids. */
+
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { run } from "../fixtures/command.ts";
+import { contentMd5, type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await testServer();
+});
+afterAll(() => server.stop());
+
+/** What explain says of an answer, found by its RequestId and by its TraceId alike. */
+async function explained(answer: Received, from: TestServer = server): Promise<string> {
+  const byRequest = await from.cosbox.requests.explain(String(answer.headers["x-cos-request-id"]));
+  const byTrace = await from.cosbox.requests.explain(answer.element("TraceId") ?? "none");
+  assert.equal(byTrace, byRequest);
+  assert.ok(byRequest !== undefined, "nothing is kept of it");
+  return byRequest;
+}
+
+const KEY = "/docs/a b.txt";
+const secretKey = () => server.cosbox.credentials.secretKey;
+
+/** Mistakes of clients, each made on purpose, with a word of what must be said of it. */
+const MISTAKES: readonly (readonly [name: string, request: () => Sent, told: RegExp])[] = [
+  ["path-encoded", () => ({ sign: { instead: { path: "/docs/a%20b.txt" } } }), /signed the path percent-encoded\./],
+  ["path-encoded-twice", () => ({ sign: { instead: { path: "/docs/a%2520b.txt" } } }), /percent-encoded twice/],
+  ["slash-doubled", () => ({ sign: { instead: { path: `/${KEY}` } } }), /doubled leading slash/],
+  ["slash-missing", () => ({ sign: { instead: { path: KEY.slice(1) } } }), /without its leading slash/],
+  ["bucket-in-path", () => ({ sign: { instead: { path: `/${server.bucket}${KEY}` } } }), /bucket as part of the path/],
+  ["method-changed", () => ({ sign: { instead: { method: "PUT" } } }), /signed PUT and the request is GET/],
+  [
+    "host-changed",
+    () => ({ sign: { instead: { headers: { host: "127.0.0.1:9000" } } } }),
+    /signed the host 127\.0\.0\.1:9000/,
+  ],
+  [
+    "listed-not-sent",
+    () => ({ sign: { alter: (text) => text.replace("q-header-list=host", "q-header-list=host;x-cos-meta-a") } }),
+    /lists x-cos-meta-a, which the request does not have/,
+  ],
+  [
+    "header-changed",
+    () => ({
+      headers: { "content-type": "text/plain; charset=utf-8" },
+      sign: {
+        instead: { headers: { host: `${server.bucket}.cos.ap-guangzhou.myqcloud.com`, "content-type": "text/plain" } },
+      },
+    }),
+    /signed content-type without its parameters/,
+  ],
+  ["secret-key", () => ({ sign: { secretKey: `${secretKey()}\n` } }), /SecretKey with a line break at its end/],
+  [
+    "upper-case",
+    () => ({ sign: { alter: (text) => text.replace(/[0-9a-f]{40}$/, (hex) => hex.toUpperCase()) } }),
+    /in upper case/,
+  ],
+];
+
+describe("explain of SignatureDoesNotMatch", () => {
+  for (const [name, request, told] of MISTAKES) {
+    it(`names the mistake: ${name}`, async () => {
+      const answer = await server.send({ path: KEY, ...request() });
+      assert.deepEqual([answer.status, answer.element("Code")], [403, "SignatureDoesNotMatch"]);
+      assert.match(await explained(answer), told);
+      const record = await server.cosbox.requests.find(answer.element("RequestId") ?? "");
+      assert.equal(record?.evidence?.kind === "signature" ? record.evidence.mistake?.name : undefined, name);
+    });
+  }
+
+  it("shows the first character in which the signed texts differ", async () => {
+    const text = await explained(await server.send({ path: KEY, sign: { instead: { path: "/docs/a%20b.txt" } } }));
+    assert.match(text, /They part at character 12, in line 2: the server has ".*\/docs\/a b/);
+  });
+
+  it("says so when no single mistake fits", async () => {
+    const answer = await server.send({ path: KEY, sign: { secretKey: "quite-another-secret-key" } });
+    assert.match(await explained(answer), /None of \d+ known mistakes .*\n[\s\S]*another SecretKey/);
+  });
+});
+
+describe("explain of other refusals", () => {
+  it("tells both times of an expired signature", async () => {
+    const text = await explained(await server.send({ path: KEY, sign: { signTime: "1700000000;1700003600" } }));
+    assert.match(text, /holds from 2023-11-14T22:13:20.000Z to 2023-11-14T23:13:20.000Z/);
+  });
+
+  it("names the region that a bucket is really in", async () => {
+    const host = `${server.bucket}.cos.ap-beijing.myqcloud.com`;
+    const answer = await server.send({ host });
+    assert.equal(answer.element("Code"), "NoSuchBucket");
+    assert.match(await explained(answer), /Set the client's region to ap-guangzhou\./);
+  });
+
+  it("gives the smallest statement that would allow it, and that statement does", async () => {
+    const denied = await server.send({ path: KEY, sign: false });
+    assert.equal(denied.element("Code"), "AccessDenied");
+    const record = await server.cosbox.requests.find(denied.element("RequestId") ?? "");
+    const body = JSON.stringify({ version: "2.0", Statement: [record?.access?.wouldAllow] });
+    const put = await server.send({ method: "PUT", query: { policy: undefined }, body });
+    assert.equal(put.status, 204, put.text);
+    // Allowed now, it finds that there is no such object.
+    assert.equal((await server.send({ path: KEY, sign: false })).element("Code"), "NoSuchKey");
+    await server.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
+  it("names the statement that denies", async () => {
+    const Resource = [`qcs::cos:ap-guangzhou:uid/1250000000:${server.bucket}/*`];
+    const Principal = { qcs: ["qcs::cam::anyone:anyone"] };
+    const Statement = [{ Sid: "closed", Effect: "Deny", Principal, Action: ["name/cos:GetObject"], Resource }];
+    const body = JSON.stringify({ version: "2.0", Statement });
+    assert.equal((await server.send({ method: "PUT", query: { policy: undefined }, body })).status, 204);
+    const answer = await server.send({ path: KEY, sign: false });
+    assert.match(await explained(answer), /bucket policy, closed \(deny\): it matches/);
+    await server.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
+  it("tells line, column and what was expected of a malformed document", async () => {
+    const body = "<Delete>\n<Wrong></Delete>";
+    const headers = { "content-md5": contentMd5(body) };
+    const answer = await server.send({ method: "POST", query: { delete: undefined }, headers, body });
+    assert.equal(answer.element("Code"), "MalformedXML");
+    assert.match(await explained(answer), /line 2, column \d+/);
+  });
+
+  it("has a record of what the edge refuses before it is a request", async () => {
+    const answer = await server.send({ target: "/%ff", sign: false });
+    assert.equal(answer.element("Code"), "InvalidURI");
+    assert.match(await explained(answer), /Refused with 400 InvalidURI/);
+  });
+
+  it("shows a terminal no control characters of a client's", async () => {
+    const text = await explained(
+      await server.send({ path: "/a\u001b[31m\u202eb", sign: { secretKey: "wrong-secret-key" } }),
+    );
+    assert.ok(!/[\u001b\u202e]/.test(text));
+  });
+});
+
+describe("decision records", () => {
+  it("are kept of successes, with their caller, operation and steps", async () => {
+    const answer = await server.send({ method: "PUT", path: "/kept", body: "hello" });
+    const record = await server.cosbox.requests.find(String(answer.headers["x-cos-request-id"]));
+    assert.deepEqual(
+      [record?.status, record?.operation, record?.bucket, record?.key, record?.steps.map(({ name }) => name)],
+      [200, "PutObject", server.bucket, "kept", ["address", "authenticate", "bucket", "authorise", "input", "handle"]],
+    );
+    assert.equal(server.cosbox.requests.recent()[0]?.requestId, record?.requestId);
+  });
+
+  it("are bounded in number", async () => {
+    const small = await testServer({ limits: { recordsInMemory: 3 } });
+    for (let at = 0; at < 5; at++) await small.send({ path: `/${at}` });
+    assert.deepEqual(
+      small.cosbox.requests.recent().map(({ key }) => key),
+      ["4", "3", "2"],
+    );
+    await small.stop();
+  });
+
+  it("hold no reason beyond the rate that is set, and the request itself all the same", async () => {
+    const slow = await testServer({ limits: { refusalRecordsPerSecond: 1 } });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => slow.send({ path: "/no" })));
+    const records = slow.cosbox.requests.recent();
+    assert.equal(records.length, answers.length + 1);
+    const whole = records.filter(({ errorId }) => errorId !== undefined).length;
+    assert.ok(whole >= 1 && whole < 20, String(whole));
+    await slow.stop();
+  });
+
+  it("S-11.1: hold no signature, token, key or cookie that could be used again", async () => {
+    const data = await mkdtemp(join(tmpdir(), "cosbox-"));
+    const disk = await testServer({ memory: false, data });
+    const signature = "0123456789abcdef0123456789abcdef01234567";
+    const credentials = (text: string) => text.replace(/[0-9a-f]{40}$/, signature);
+    const headers = {
+      cookie: "canary-1",
+      referer: `http://a/?q-signature=${signature}&sign=canary-5`,
+      authorization: "",
+    };
+    await disk.send({ path: "/a", sign: { alter: credentials }, headers: { cookie: "canary-1" } });
+    await disk.send({ path: "/a", sign: { via: "query", alter: credentials } });
+    await disk.send({ path: "/a", sign: { via: "merged", alter: credentials } });
+    await disk.send({ path: "/a", sign: false, headers });
+    await disk.send({ path: "/a", headers: { "x-cos-security-token": "canary-2" } });
+    await disk.send({ path: "/a", query: { "x-cos-security-token": "canary-3" } });
+    await disk.send({ path: "/a", headers: { "x-cos-server-side-encryption-customer-key": "canary-4" } });
+    await disk.send({ path: "/a", sign: false, headers: { authorization: "Bearer canary-6" } });
+    const kept = JSON.stringify(disk.cosbox.requests.recent());
+    await disk.stop();
+    const folder = join(data, "refusals");
+    const files = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), "utf8")));
+    const text = kept + files.join("");
+    assert.ok(text.includes("SignatureDoesNotMatch"));
+    for (const secret of [signature, disk.cosbox.credentials.secretKey, "canary"])
+      assert.ok(!text.includes(secret), secret);
+    await rm(data, { recursive: true });
+  });
+
+  it("are found on disk by the command, beside the server and after it, past a line that was cut short", async () => {
+    const data = await mkdtemp(join(tmpdir(), "cosbox-"));
+    const disk = await testServer({ memory: false, data });
+    const answer = await disk.send({ path: "/a", sign: { instead: { path: "//a" } } });
+    const id = answer.element("TraceId") ?? "";
+    await disk.cosbox.requests.find("nobody");
+    const beside = await run(["explain", id, "--data", data], data);
+    assert.match(beside.stdout, /doubled leading slash/, beside.stderr);
+    await disk.stop();
+    const { appendFile } = await import("node:fs/promises");
+    const folder = join(data, "refusals");
+    const [name = ""] = await readdir(folder);
+    await appendFile(join(folder, name), `{"requestId":"x","traceId":"${id}`);
+    const after = await run(["explain", answer.element("RequestId") ?? "", "--data", data, "--json"], data);
+    assert.equal((JSON.parse(after.stdout) as { traceId: string }).traceId, id);
+    const unknown = await run(["explain", "nobody", "--data", data], data);
+    assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
+    await rm(data, { recursive: true });
+  });
+});
