@@ -138,7 +138,7 @@ describe("explain of other refusals", () => {
     const text = await explained(
       await server.send({ path: "/a\u001b[31m\u202eb", sign: { secretKey: "wrong-secret-key" } }),
     );
-    assert.ok(!/[\u001b\u202e]/.test(text));
+    assert.ok(!text.includes("\u001b") && !text.includes("\u202e"));
   });
 });
 
