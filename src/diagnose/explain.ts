@@ -143,10 +143,8 @@ export function explanation(record: DecisionRecord): string {
     if (facts.length === 0) lines.push(`  It is raised when ${row.raisedWhen}.`);
     lines.push("", "What to do", ...advice.map((one) => `  ${one}`));
   }
-  lines.push(
-    "",
-    `Steps: ${steps.map(({ name, ms, refused }) => `${name} ${ms} ms${refused ? " (refused)" : ""}`).join(", ")}`,
-  );
+  const timed = steps.map(({ name, ms, refused }) => `${name} ${ms} ms${refused ? " (refused)" : ""}`);
+  if (timed.length > 0) lines.push("", `Steps: ${timed.join(", ")}`);
   return `${lines.map(printable).join("\n")}\n`;
 }
 
