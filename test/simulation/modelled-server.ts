@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { rootCredential } from "../../src/access/caller.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
-import { FAMILY, splitUploadKey, splitVersionKey } from "../../src/store/keys.ts";
+import { FAMILY, splitUploadKey, splitVersionKey, splitAttachmentKey } from "../../src/store/keys.ts";
 import {
   type Body,
   decodeBucket,
@@ -462,7 +462,13 @@ export async function expectExactly(
   assert.deepEqual(await blobs.list(undefined, 1_000_000), [...needed.blob].sort(), "blobs");
   for (const name of ["garbage", "intent"] as const) assert.deepEqual(tails(name), [], name);
   assert.deepEqual([tails("format").length, tails("incarnation").length], [1, 1]);
+  // Buckets are made with an ACL that lets everyone write, and nothing else here has one.
+  for (const { key } of family("attachment")) {
+    const { attached, bucketId } = splitAttachmentKey(key);
+    assert.ok(attached.of === "acl" && bucketIds.has(bucketId), "a place for an ACL that nothing has");
+  }
   const counted = [
+    "attachment",
     "bucket",
     "accountBucket",
     "account",
