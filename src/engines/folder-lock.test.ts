@@ -90,8 +90,8 @@ describe("the lock of a data folder", () => {
 
   it("is taken over from a process that has ended and that nobody has asked about yet", async () => {
     if (process.platform !== "linux") return;
-    // The shell starts a process that ends at once, and becomes a program that never asks after it.
-    const parent = spawn("sh", ["-c", 'sh -c "exit 0" & echo $!; exec sleep 100'], {
+    // The shell starts a process that ends soon, and has become a program that never asks after it by then.
+    const parent = spawn("sh", ["-c", "sleep 0.5 & echo $!; exec sleep 100"], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     children.push(parent);
