@@ -3,7 +3,7 @@
  * the very signature that was sent. Bounded by the names that a signature lists; run only for records that are kept.
  */
 
-import { createHmac, hash } from "node:crypto";
+import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import type { SignatureEvidence, SignatureMistake } from "../../errors/evidence.ts";
 import { joinedRequest, joinedToSign, signatureOf, signingEncoded, signKeyOf } from "./canonical.ts";
 
@@ -38,12 +38,12 @@ export function signatureEvidence(sent: MismatchedSignature, secretKey: string):
   const right: Parts = { method, path, parameters: joined(sorted(parameters)), headers: joined(sorted(headers)) };
   const text = (parts: Parts): string => joinedRequest(parts.method, parts.path, parts.parameters, parts.headers);
   const signKey = signKeyOf(secretKey, keyTime);
-  const given = hash("sha256", sent.signature);
+  const given = hash("sha256", sent.signature, "buffer");
   let tried = 0;
   const fits = (signature: string): boolean => {
     tried += 1;
     // Of hashes, so that the time it takes says nothing of the signatures themselves.
-    return hash("sha256", signature) === given;
+    return timingSafeEqual(hash("sha256", signature, "buffer"), given);
   };
 
   function* texts(): Generator<readonly [changes: Partial<Parts>, mistake: Omit<SignatureMistake, "canonical">]> {
