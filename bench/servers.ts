@@ -119,7 +119,7 @@ const NPM_PEERS: Readonly<Record<string, (modules: string) => Omit<Contender, "n
 /** Peers that somebody else has to start, by the variables `BENCH_<NAME>_ENDPOINT`, `…_ID` and `…_SECRET`. */
 const REMOTE_PEERS = ["MINIO", "SEAWEEDFS", "VERSITYGW", "GARAGE", "CEPH", "RUSTFS"];
 
-/** Installs the peers that npm has, and adds those of the environment. What cannot be had is told to `say`. */
+/** Installs the peers that npm has, and adds those of the environment and cosbox in the S3 dialect. What cannot be had is told to `say`. */
 export function peers(wanted: readonly string[] | undefined, say: (line: string) => void): Contender[] {
   const named = (name: string) => wanted === undefined || wanted.includes(name.toLowerCase());
   const modules = join(PEERS, "node_modules");
@@ -133,6 +133,8 @@ export function peers(wanted: readonly string[] | undefined, say: (line: string)
     spawnSync("npm", ["install", ...flags, ...missing], { cwd: PEERS, stdio: "ignore", timeout: 300_000 });
   }
   const found: Contender[] = [];
+  // The same server, asked in its other dialect: what S3 costs beside COS in the same run.
+  if (named("cosbox-s3")) found.push({ ...cosbox(), name: "cosbox-s3", dialect: "s3" });
   for (const name of names) {
     const manifest = join(modules, name, "package.json");
     if (!existsSync(manifest)) {

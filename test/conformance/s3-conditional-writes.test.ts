@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { type S3Client, s3Client, type S3Request } from "../fixtures/s3.ts";
 import { assertS3Refused } from "../fixtures/s3-refusal.ts";
-import { type Received, type TestServer, testServer } from "../fixtures/server.ts";
+import { contentMd5, type Received, type TestServer, testServer } from "../fixtures/server.ts";
 
 const WRITERS = 24;
 
@@ -64,8 +64,12 @@ describe("conditional writes", () => {
       assert.equal((await s3.send({ path })).text, "two");
     });
 
-    it("NotImplemented: If-None-Match with an ETag", async () => {
-      assertS3Refused(await write(fresh(), "one", { "if-none-match": '"x"' }), 501, "NotImplemented");
+    it("If-None-Match with an ETag stores over any other object, and where there is none", async () => {
+      const path = fresh();
+      assert.equal((await write(path, "one", { "if-none-match": '"x"' })).status, 200);
+      const { etag = "" } = (await s3.send({ method: "HEAD", path })).headers;
+      assertS3Refused(await write(path, "two", { "if-none-match": etag }), 412, "PreconditionFailed");
+      assert.equal((await write(path, "three", { "if-none-match": '"x"' })).status, 200);
     });
 
     it("of many writers that want to be the first, one is", async () => {
@@ -89,6 +93,34 @@ describe("conditional writes", () => {
       );
       assert.equal(answers.filter(({ status }) => status === 200).length, 1);
     });
+  });
+
+  it("deletes what has the ETag, or is gone already", async () => {
+    const path = fresh();
+    const { etag = "" } = (await s3.send({ method: "PUT", path, body: "kept" })).headers;
+    const remove = (tag: string) => s3.send({ method: "DELETE", path, headers: { "if-match": tag } });
+    assertS3Refused(await remove('"x"'), 412, "PreconditionFailed");
+    assert.equal((await s3.send({ path })).text, "kept");
+    assert.equal((await remove(etag)).status, 204);
+    assert.equal((await s3.send({ path })).status, 404);
+    assert.equal((await remove('"x"')).status, 204);
+  });
+
+  it("deletes many, each by its own ETag", async () => {
+    const tags: string[] = [];
+    for (const key of ["many-1", "many-2", "many-3"]) {
+      tags.push(String((await s3.send({ method: "PUT", path: `/${key}`, body: key })).headers.etag));
+    }
+    const send = (body: string) =>
+      s3.send({ method: "POST", query: { delete: undefined }, body, headers: { "content-md5": contentMd5(body) } });
+    const entry = (key: string, more = "") => `<Object><Key>${key}</Key>${more}</Object>`;
+    const answer = await send(
+      `<Delete>${entry("many-1", `<ETag>${tags[0]}</ETag>`)}${entry("many-2", "<ETag>x</ETag>")}${entry("many-3")}</Delete>`,
+    );
+    assert.match(answer.text, /<Error><Key>many-2<\/Key><Code>PreconditionFailed</);
+    assert.deepEqual((await s3.send({ query: { prefix: "many-" } })).elements("Key"), ["many-2"]);
+    const sized = await send(`<Delete>${entry("many-2", "<Size>6</Size>")}</Delete>`);
+    assertS3Refused(sized, 501, "NotImplemented", /Size/);
   });
 
   it("refused writes leave no bytes and no upload behind", async () => {

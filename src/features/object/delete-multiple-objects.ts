@@ -1,6 +1,6 @@
 /** POST ?delete: deletes up to 1,000 objects or versions and tells the fate of each. */
 
-import type { CosError } from "../../errors/cos-error.ts";
+import { CosError, refuse as refuseShared } from "../../errors/cos-error.ts";
 import type { DeletionDocument } from "../../operations/documents.ts";
 import { header, required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
@@ -19,6 +19,8 @@ import type { Limits } from "../../limits.ts";
 interface Named {
   readonly key: string;
   readonly versionId: string | undefined;
+  /** The ETag that it must have, where S3 clients name one. */
+  readonly etag: string | undefined;
 }
 
 interface Deletion {
@@ -37,10 +39,18 @@ function decodeDelete(root: XmlElement, limits: Limits): Deletion {
   }
   return {
     quiet: boolean(root, "Quiet") ?? false,
-    objects: objects.map((object) => ({
-      key: requiredText(object, "Key"),
-      versionId: text(object, "VersionId") || undefined,
-    })),
+    objects: objects.map((object) => {
+      for (const name of ["LastModifiedTime", "Size"]) {
+        if (text(object, name) !== undefined) {
+          throw refuseShared("NotImplemented", { message: `The element ${name} of an Object is not implemented yet.` });
+        }
+      }
+      return {
+        key: requiredText(object, "Key"),
+        versionId: text(object, "VersionId") || undefined,
+        etag: text(object, "ETag") || undefined,
+      };
+    }),
   };
 }
 
@@ -124,11 +134,20 @@ export const deleteMultipleObjects = operation(
     },
     output: { result: out.xml("DeleteResult", deleteResult) },
     status: 200,
-    errors: ["AccessDenied", "KeyTooLong", "InvalidObjectName", "NoSuchBucket", "NoSuchVersion", "PathConflict"],
+    errors: [
+      "AccessDenied",
+      "KeyTooLong",
+      "InvalidObjectName",
+      "NoSuchBucket",
+      "NoSuchVersion",
+      "NotImplemented",
+      "PathConflict",
+      "PreconditionFailed",
+    ],
   },
   async (context, { deletion }) => {
     const { bucket, limits, may, refuse } = context;
-    const labelOf = ({ key, versionId = "" }: Named): string => `${key}\0${versionId}`;
+    const labelOf = ({ key, versionId = "", etag = "" }: Named): string => `${key}\0${versionId}\0${etag}`;
     const fates = new Map<string, Fate>();
 
     const wanted: Named[] = [];
@@ -143,7 +162,22 @@ export const deleteMultipleObjects = operation(
     if (wanted.length === 0 && [...fates.values()].every(({ fault }) => fault?.id === "AccessDenied")) {
       throw refuse("AccessDenied");
     }
-    for (const group of groupsOf(wanted)) {
+    const remove = async (named: Named): Promise<Fate> => {
+      const { etag, key, versionId } = named;
+      const version = versionId === undefined ? undefined : parseVersionId(versionId);
+      try {
+        const [[removed] = []] = await removeObjects(context, [{ key, versions: [version] }], etag);
+        const fate = removed as Removed;
+        return isMissing(bucket, versionId, fate) ? { fault: refuse("NoSuchVersion") } : { removed: fate };
+      } catch (error) {
+        if (error instanceof TransactionContended) return { fault: refuse("PathConflict") };
+        if (error instanceof CosError && error.id === "PreconditionFailed") return { fault: error };
+        throw error;
+      }
+    };
+    // One that must have a certain ETag stands or falls alone.
+    for (const named of wanted) if (named.etag !== undefined) fates.set(labelOf(named), await remove(named));
+    for (const group of groupsOf(wanted.filter(({ etag }) => etag === undefined))) {
       const names = [...group.values()].flatMap((versions) => [...versions.values()]);
       try {
         const removals = [...group].map(([key, versions]) => ({

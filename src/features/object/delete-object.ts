@@ -1,5 +1,6 @@
 /** DELETE Object: forgets the object under a key, or one version of it; a key that holds none is no fault. */
 
+import { header } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import type { Removed } from "../../store/objects.ts";
@@ -14,13 +15,13 @@ export const deleteObject = operation(
     action: "name/cos:DeleteObject",
     authentication: ["header", "query", "anonymous"],
     permission: "write",
-    input: { versionId: versionIdField },
+    input: { versionId: versionIdField, ifMatch: header.text("If-Match", "an ETag that the object must have") },
     output: { versionId: versionIdOutput, deleteMarker: deleteMarkerOutput },
     status: 204,
-    errors: ["NoSuchBucket", "NoSuchVersion"],
+    errors: ["NoSuchBucket", "NoSuchVersion", "PreconditionFailed"],
   },
-  async (context, { versionId }) => {
-    const [[removed] = []] = await removeObjects(context, [{ key: context.key, versions: [versionId] }]);
+  async (context, { ifMatch, versionId }) => {
+    const [[removed] = []] = await removeObjects(context, [{ key: context.key, versions: [versionId] }], ifMatch);
     const fate = removed as Removed;
     if (isMissing(context.bucket, versionId, fate)) throw context.refuse("NoSuchVersion");
     const { deleteMarker, versionId: affected } = fate;

@@ -9,7 +9,7 @@ import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
-  checksumOfObject,
+  checksumOfAnswer,
   conditionFields,
   describeObject,
   evaluateConditions,
@@ -95,7 +95,7 @@ export const getObject = operation(
         acceptRanges: "bytes",
         contentRange: range === "whole" ? undefined : `bytes ${start}-${end - 1}/${object.size}`,
         object: described,
-        checksum: checksumMode && range === "whole" ? checksumOfObject(object) : undefined,
+        checksum: checksumMode ? checksumOfAnswer(object, part, range === "whole") : undefined,
         partsCount: part?.parts,
         versionId: shown,
         bytes: Buffer.isBuffer(content) ? content : { length: end - start, chunks: content },

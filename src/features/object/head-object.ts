@@ -7,7 +7,7 @@ import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
-  checksumOfObject,
+  checksumOfAnswer,
   conditionFields,
   partField,
   partOfObject,
@@ -56,7 +56,7 @@ export const headObject = operation(
       contentRange: part && object.size > 0 ? `bytes ${part.start}-${part.end - 1}/${object.size}` : undefined,
       contentLength: unchanged ? undefined : part === undefined ? object.size : part.end - part.start,
       object: describeObject(object),
-      checksum: checksumMode && !unchanged ? checksumOfObject(object) : undefined,
+      checksum: checksumMode && !unchanged ? checksumOfAnswer(object, part, true) : undefined,
       partsCount: part?.parts,
       versionId: shownVersionId(bucket, object),
     };

@@ -7,7 +7,7 @@ import { checksumHeaders } from "../../operations/checksums.ts";
 import { header, headersWithPrefix, query } from "../../operations/input-fields.ts";
 import { isHeaderText, out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
-import { keptChecksum, keptParts } from "../../store/checksums.ts";
+import { type KeptChecksum, keptChecksum, keptParts } from "../../store/checksums.ts";
 import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
 import { keptTags } from "../../store/tags.ts";
 import { contentTypeOf } from "./content-types.ts";
@@ -143,15 +143,20 @@ export function evaluateConditions(
   return "proceed";
 }
 
-/** The header fields that tell the checksum an object is kept with, if it is. */
-export function checksumOfObject(object: Pick<ObjectRecord, "sections">): ReturnType<typeof checksumHeaders> {
-  return checksumHeaders(keptChecksum(object.sections), keptParts(object.sections)?.length);
+/** The header fields that tell the checksum of what is answered: a part's own, or that of an object that is sent whole. */
+export function checksumOfAnswer(
+  object: Pick<ObjectRecord, "sections">,
+  part: PartOfObject | undefined,
+  isWhole: boolean,
+): ReturnType<typeof checksumHeaders> {
+  if (part !== undefined) return checksumHeaders(part.checksum);
+  return isWhole ? checksumHeaders(keptChecksum(object.sections), keptParts(object.sections)?.length) : undefined;
 }
 
 /** Conditions of writes, held against what stands under the key when the object is stored. */
 export const writeConditionFields = {
   ifMatch: header.text("If-Match", "an ETag; the object must be there with it"),
-  ifNoneMatch: { ...header.text("If-None-Match", "*; no object may be there"), errors: ["NotImplemented"] as const },
+  ifNoneMatch: header.text("If-None-Match", "*, so that no object may be there, or an ETag that it may not have"),
 };
 
 /** Values of the two conditions. */
@@ -161,26 +166,28 @@ export interface WriteConditions {
 }
 
 /** The refusals of `refuseWrite`, for the declarations of its callers. */
-export const WRITE_CONDITION_ERRORS = ["NoSuchKey", "NotImplemented", "PreconditionFailed"] as const;
+export const WRITE_CONDITION_ERRORS = ["NoSuchKey", "PreconditionFailed"] as const;
 
 /**
  * Refuses a write whose conditions do not hold: PreconditionFailed, or NoSuchKey where an ETag is asked for and there is
- * no object; NotImplemented for an If-None-Match other than `*`. To be called in the transaction that stores, with what
- * that has read: of two writers that both want to be the first, one is.
+ * no object. To be called in the transaction that stores, with what that has read: of two writers that both want to be
+ * the first, one is.
  */
 export function refuseWrite(
   { ifMatch, ifNoneMatch }: WriteConditions,
   present: { readonly etag: string } | undefined,
 ): void {
-  if (ifNoneMatch !== undefined) {
-    if (ifNoneMatch.trim() !== "*") {
-      throw refuse("NotImplemented", { message: "If-None-Match of a write other than * is not implemented." });
-    }
-    if (present !== undefined) throw refuse("PreconditionFailed");
+  if (ifNoneMatch !== undefined && present !== undefined && listNames(ifNoneMatch, present.etag)) {
+    throw refuse("PreconditionFailed");
   }
   if (ifMatch === undefined) return;
   if (present === undefined) throw refuse("NoSuchKey");
   if (!listNames(ifMatch, present.etag)) throw refuse("PreconditionFailed");
+}
+
+/** Refuses to delete an object that has another ETag; one that is not there is no fault. Raises PreconditionFailed. */
+export function refuseRemoval(ifMatch: string, present: { readonly etag: string } | undefined): void {
+  if (present !== undefined && !listNames(ifMatch, present.etag)) throw refuse("PreconditionFailed");
 }
 
 /** Number of a part to read, as the S3 dialect passes it on; `partNumber` alone would be half of an upload's name. */
@@ -190,18 +197,25 @@ export const partField = query.integer("x-amz-part-number", { min: 1, max: 2 ** 
 export interface PartOfObject extends ByteRange {
   /** Undefined for an object that was not made of parts: all of it is its first one. */
   readonly parts: number | undefined;
+  /** The checksum it is kept with, under the type of the whole. */
+  readonly checksum: KeptChecksum | undefined;
 }
 
 /** Finds a part. Throws CosError InvalidRange, with S3's code for it, where there is no such part. */
 export function partOfObject(object: Pick<ObjectRecord, "sections" | "size" | "etag">, number: number): PartOfObject {
   const parts = keptParts(object.sections);
   if (parts === undefined && number === 1 && !object.etag.includes("-")) {
-    return { start: 0, end: object.size, parts: undefined };
+    return { start: 0, end: object.size, parts: undefined, checksum: keptChecksum(object.sections) };
   }
   let start = 0;
   for (const part of parts ?? []) {
-    if (part.number === number) return { start, end: start + part.size, parts: parts?.length };
-    start += part.size;
+    const end = start + part.size;
+    if (part.number === number) {
+      const whole = keptChecksum(object.sections);
+      const checksum = whole && part.checksum && { ...whole, value: part.checksum };
+      return { start, end, parts: parts?.length, checksum };
+    }
+    start = end;
   }
   throw refuse("InvalidRange", { message: "The requested partnumber is not satisfiable", s3: "InvalidPartNumber" });
 }

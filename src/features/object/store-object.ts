@@ -47,7 +47,9 @@ export async function storeObject(
   return keeping(pending, () =>
     store.transact([objectKey(bucket.id, key)], async (tx) => {
       const present = await store.buckets.requireSame(tx, bucket);
-      if (conditions !== UNCONDITIONAL) refuseWrite(conditions, await store.objects.findIn(tx, bucket.id, key));
+      if (conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined) {
+        refuseWrite(conditions, await store.objects.findIn(tx, bucket.id, key));
+      }
       await pending.addTo(tx);
       const stored = await store.objects.put(tx, present, key, record);
       await placeObjectAcl({ tx, configurations: store.configurations, limits }, present, key, stored);
