@@ -167,6 +167,38 @@ describe("the operations of S3", () => {
     }
   });
 
+  it("deletes a bucket with nothing but unfinished uploads, which COS does not", async () => {
+    const bucket = "uploads-1250000000";
+    await s3.send({ method: "PUT", bucket });
+    for (const path of ["/a", "/b"]) {
+      const begun = await s3.send({ method: "POST", bucket, path, query: { uploads: undefined } });
+      const query = { partNumber: 1, uploadId: begun.element("UploadId") ?? "" };
+      await s3.send({ method: "PUT", bucket, path, query, body: "part" });
+    }
+    await s3.send({ method: "PUT", bucket, path: "/object", body: "x" });
+    assert.equal((await server.send({ method: "DELETE", bucket })).element("Code"), "BucketNotEmpty");
+    assertS3Refused(await s3.send({ method: "DELETE", bucket }), 409, "BucketNotEmpty");
+    assert.equal((await s3.send({ bucket, query: { uploads: undefined } })).elements("UploadId").length, 2);
+    await s3.send({ method: "DELETE", bucket, path: "/object" });
+    assert.equal((await server.send({ method: "DELETE", bucket })).element("Code"), "BucketNotEmpty");
+    assert.equal((await s3.send({ method: "DELETE", bucket })).status, 204);
+    assertS3Refused(await s3.send({ bucket }), 404, "NoSuchBucket");
+  });
+
+  it("takes grants with and without quotes, and answers ACLs in S3's form", async () => {
+    const bucket = "granted-1250000000";
+    const put = (value: string) => s3.send({ method: "PUT", bucket, headers: { "x-amz-grant-read": value } });
+    assert.equal((await put(`id=${STRANGER.uin}, id="${NAMESAKE.uin}"`)).status, 200);
+    const { text } = await s3.send({ bucket, query: { acl: undefined } });
+    assert.match(text, /<AccessControlPolicy xmlns="http:\/\/s3.amazonaws.com\/doc\/2006-03-01\/"><Owner>/);
+    assert.equal(text.split("<Permission>READ</Permission>").length, 3);
+    await s3.send({ method: "PUT", bucket, query: { acl: undefined }, headers: { "x-amz-acl": "public-read" } });
+    const open = await s3.send({ bucket, query: { acl: undefined } });
+    assert.ok(open.text.includes("<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>"), open.text);
+    assert.equal((await s3.send({ bucket, keys: STRANGER })).status, 200);
+    assert.equal((await s3.send({ method: "PUT", bucket, query: { acl: undefined }, body: open.text })).status, 200);
+  });
+
   it("names the bucket and the key in S3's elements", async () => {
     assert.equal((await s3.send({ path: "/a/b" })).element("Key"), "a/b");
     assert.equal((await s3.send({ bucket: "none-1250000000" })).element("BucketName"), "none-1250000000");

@@ -41,10 +41,16 @@ function granteeNode(grantee: Grantee): XmlNode {
   if (grantee.kind === "user") {
     const id = callerId(grantee.uin, grantee.user);
     const attributes = [XSI, ["xsi:type", "CanonicalUser"]] as const;
-    return withAttributes("Grantee", attributes, leaf("ID", id), leaf("DisplayName", id));
+    return withAttributes("Grantee", attributes, leaf("ID", id), leaf("DisplayName", grantee.user));
   }
   const uri = leaf("URI", `http://acs.amazonaws.com/groups/global/${GROUPS[grantee.kind]}`);
   return withAttributes("Grantee", [XSI, ["xsi:type", "Group"]], uri);
+}
+
+/** Grants of groups before those of single accounts, which have names for clients to sort by. */
+function groupsFirst(grants: Documents["AccessControlPolicy"]["grants"]): Documents["AccessControlPolicy"]["grants"] {
+  const isGroup = ({ grantee }: (typeof grants)[number]): boolean => grantee.kind !== "user";
+  return [...grants.filter(isGroup), ...grants.filter((grant) => !isGroup(grant))];
 }
 
 /** A checksum with its type. */
@@ -86,7 +92,9 @@ const WRITERS: Writers = {
       el(
         "AccessControlList",
         nodes(
-          grants.map(({ grantee, permission }) => el("Grant", granteeNode(grantee), leaf("Permission", permission))),
+          groupsFirst(grants).map(({ grantee, permission }) =>
+            el("Grant", granteeNode(grantee), leaf("Permission", permission)),
+          ),
         ),
       ),
     ),

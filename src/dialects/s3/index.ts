@@ -23,6 +23,8 @@
  *   `*`), `arn:aws:s3:::` resources and conditions that have an exact counterpart in COS; anything else, such as
  *   `s3:Get*`, `NotPrincipal`, `?` or a Deny for `*`, is MalformedPolicy. It is answered in that grammar too, whoever has set it; one
  *   statement may come back as two, since actions on a bucket and on its objects are apart.
+ * - To delete a bucket ends its unfinished uploads, where it holds nothing else; to COS, and with `strictS3`, such a bucket
+ *   is BucketNotEmpty.
  * - `Owner` and `Initiator` have ids of COS. `x-amz-expected-bucket-owner` takes the owner's UIN or its APPID.
  * - Content types follow the key where the client names none, as in COS, where S3 says `binary/octet-stream`.
  */

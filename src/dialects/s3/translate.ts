@@ -88,9 +88,17 @@ function translatedHeaders(headers: HeaderFields, drop: (name: string) => boolea
     if (values.has(own)) {
       throw refuse("InvalidRequest", { message: `The header ${name} is sent under two names.` });
     }
-    values.set(own, own === "content-encoding" ? withoutAwsChunked(value) : value);
+    values.set(own, translatedValue(own, value));
   }
   return new RenamedFields(values);
+}
+
+/** The value of a header as declarations read it. */
+function translatedValue(own: string, value: string): string {
+  if (own === "content-encoding") return withoutAwsChunked(value);
+  // S3 clients may leave out the quotes of a grantee's id.
+  if (own.startsWith("x-cos-grant-")) return value.replace(/(^|,)(\s*\w+\s*=\s*)([^",\s]+)(?=\s*(?:,|$))/g, '$1$2"$3"');
+  return value;
 }
 
 /** `aws-chunked` is how the body travels, not how the object is encoded. */
@@ -177,6 +185,10 @@ export function translated(request: WireRequest, { kind, strict }: TranslationOp
     (name) => strict && (name.startsWith("x-amz-checksum-") || name === "x-amz-sdk-checksum-algorithm"),
   );
   const { target } = request;
+  if (kind === "bucket" && request.method === "DELETE" && !strict) {
+    const query = new Query([...target.query.entries, ["x-amz-end-uploads", ""]]);
+    return new ReadRequest(request, { headers, target: { ...target, query } });
+  }
   if (isSecondListing(request, kind === "bucket")) {
     return new ReadRequest(request, { headers, target: { ...target, query: translatedListing(target.query) } });
   }
