@@ -266,7 +266,9 @@ describe("LMDB, measured traps", () => {
     assert.equal((await valueOf(engine, "gone"))?.toString(), "a");
     await setFree(0);
     await assert.rejects(engine.commit([], [row("b", undefined)]), { trouble: "full" });
-    await setFree(Number.POSITIVE_INFINITY);
+    await assert.rejects(engine.commit([], [row("e", Buffer.from("1"))]), { trouble: "full" });
+    free = Number.POSITIVE_INFINITY;
+    assert.equal(await engine.commit([], [row("e", Buffer.from("1"))]), true, "room that was made counts at once");
     assert.equal(await engine.commit([], [row("b", undefined)]), true);
   });
 

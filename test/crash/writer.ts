@@ -13,7 +13,7 @@ let tags = 0;
 export class Failed extends Error {
   readonly answer: Answered;
   constructor(asked: string, answer: Answered) {
-    super(`${asked}: ${answer.status} ${answer.code}`);
+    super(`${asked}: ${answer.status} ${answer.code} ${answer.body.toString().slice(0, 500)}`);
     this.answer = answer;
   }
 }

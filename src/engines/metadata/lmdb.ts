@@ -289,13 +289,17 @@ function roomCheck(
   };
   return (bytes, removes) => {
     const now = performance.now();
+    const needed = removes ? DISK_RESERVE_BYTES_FOR_REMOVAL : DISK_RESERVE_BYTES;
     if (now - lookedAt > DISK_LOOK_MS) look(now);
-    if (free - bytes >= (removes ? DISK_RESERVE_BYTES_FOR_REMOVAL : DISK_RESERVE_BYTES)) return;
+    if (free - bytes >= needed) return;
+    // Nothing is refused for what was so a moment ago: somebody may have made room since.
+    look(now);
+    if (free - bytes >= needed) return;
     if (removes && reserve !== undefined) {
       // Another process may have released it a moment ago, so the disk is asked again whatever this one finds.
       reserve.release();
       look(now);
-      if (free - bytes >= DISK_RESERVE_BYTES_FOR_REMOVAL) return;
+      if (free - bytes >= needed) return;
     }
     throw new StorageUnavailable("full", `the disk of ${folder} is full: ${free} bytes are left`);
   };
