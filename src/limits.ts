@@ -24,6 +24,18 @@ export const LIMITS = {
   corsRulesMax: 100,
   /** Headers that one preflight request may ask for: `AccessForbidden`. */
   corsRequestHeadersMax: 200,
+  /** Days for which an archived object may be restored: `InvalidArgument`. (restore page) */
+  restoreDaysMax: 365,
+  /** How long a restore of ARCHIVE takes, ms, by its tier; the service says 1 to 5 minutes. (restore page) */
+  restoreExpeditedMs: 60 * 1000,
+  /** The service says 3 to 5 hours. */
+  restoreStandardMs: 3 * 60 * 60 * 1000,
+  /** The service says 5 to 12 hours. */
+  restoreBulkMs: 5 * 60 * 60 * 1000,
+  /** How long a restore of DEEP_ARCHIVE takes, ms; the service says 12 to 24 hours. */
+  restoreDeepStandardMs: 12 * 60 * 60 * 1000,
+  /** The service says 24 to 48 hours. */
+  restoreDeepBulkMs: 24 * 60 * 60 * 1000,
   /** Keys in one multiple delete: `MalformedXML`. (multiple-delete page) */
   deleteObjectsMax: 1000,
   /** Tags of one object: `BadRquest`. (tagging page) */

@@ -424,7 +424,6 @@ export const CATALOGUE = codes({
     seen: "printed by the error-code page beside its description",
     feature: "maz",
     raisedWhen: "a multi-AZ storage class is asked for in a single-AZ bucket",
-    notYet: true,
   },
   MissingRequestBodyError: {
     status: 400,
@@ -620,7 +619,6 @@ export const CATALOGUE = codes({
     seen: "documented on the service's GET Object page",
     feature: "restore",
     raisedWhen: "an archived object is read, copied or selected from before it is restored",
-    notYet: true,
   },
   NoProcessAuthority: {
     status: 403,
@@ -809,7 +807,6 @@ export const CATALOGUE = codes({
     message: "Restore is not allowed for the object's current storage class.",
     feature: "restore",
     raisedWhen: "an object that is not archived is to be restored",
-    notYet: true,
   },
   UploadIdNotSupported: {
     status: 405,
@@ -926,7 +923,6 @@ export const CATALOGUE = codes({
     message: "Object restore is already in progress.",
     feature: "restore",
     raisedWhen: "a restore is asked for while one is running",
-    notYet: true,
   },
   UploadConflict: {
     status: 409,

@@ -6,6 +6,7 @@
 import type { Grant } from "../access/acl.ts";
 import type { CosError } from "../errors/cos-error.ts";
 import type { BucketRecord, ObjectHead, UploadRecord } from "../store/records.ts";
+import type { Tiering } from "../store/storage-class.ts";
 import type { NumberedPart, UploadPage } from "../store/uploads.ts";
 import type { VersionPage } from "../store/version-listing.ts";
 
@@ -24,8 +25,16 @@ export interface AclDocument {
   readonly grants: readonly Grant[];
 }
 
+/** What the state of a class is worked out from, for entries of lists. */
+interface ClassFacts {
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+  /** The bucket's, where an entry is of the tiering class. */
+  readonly tiering: Tiering | undefined;
+}
+
 /** A page of a bucket's objects. */
-export interface ObjectsDocument {
+export interface ObjectsDocument extends ClassFacts {
   readonly bucket: string;
   readonly ownerAppid: string;
   readonly ownerUin: string;
@@ -123,7 +132,7 @@ export interface DeletedDocument {
 }
 
 /** A page of the versions of a bucket's objects. */
-export interface VersionsDocument {
+export interface VersionsDocument extends ClassFacts {
   readonly bucket: string;
   readonly ownerAppid: string;
   readonly ownerUin: string;

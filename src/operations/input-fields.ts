@@ -303,7 +303,8 @@ export function xmlBody<T>(options: XmlBodyOptions<T>): InputField<T | undefined
       const bytes = await collected(source, expectedMd5, claim, options.bytesMax(limits), "XMLSizeLimit");
       if (bytes === undefined) return undefined;
       try {
-        const root = parseXml(bytes, { depthMax: limits.xmlDepthMax, elementsMax: limits.xmlElementsMax });
+        const own = source.ownDocument?.(options.root, bytes) ?? bytes;
+        const root = parseXml(own, { depthMax: limits.xmlDepthMax, elementsMax: limits.xmlElementsMax });
         if (root.name !== options.root) throw new XmlFault(`expected <${options.root}>`, root.line, root.column);
         return options.decode(root, limits);
       } catch (error) {

@@ -10,6 +10,7 @@ import { operations as multipart } from "../features/multipart/index.ts";
 import { operations as policy } from "../features/policy/index.ts";
 import { operations as object } from "../features/object/index.ts";
 import { operations as service } from "../features/service/index.ts";
+import { operations as storageClass } from "../features/storage-class/index.ts";
 import { operations as tagging } from "../features/tagging/index.ts";
 import { operations as versioning } from "../features/versioning/index.ts";
 import { type Operation, type Route, unbuilt } from "./operation.ts";
@@ -53,8 +54,6 @@ const UNBUILT: readonly Row[] = [
   ["PutBucketEncryption", "PUT", "bucket", "encryption"],
   ["GetBucketEncryption", "GET", "bucket", "encryption"],
   ["DeleteBucketEncryption", "DELETE", "bucket", "encryption"],
-  ["PutBucketIntelligentTiering", "PUT", "bucket", "intelligenttiering"],
-  ["GetBucketIntelligentTiering", "GET", "bucket", "intelligenttiering"],
   ["ListBucketIntelligentTiering", "GET", "bucket", "intelligent-tiering"],
   ["PutBucketStrictSignature", "PUT", "bucket", "strict-signature"],
   ["GetBucketStrictSignature", "GET", "bucket", "strict-signature"],
@@ -65,7 +64,6 @@ const UNBUILT: readonly Row[] = [
   ["PutLiveChannelSwitch", "PUT", "bucket", "live"],
   ["ListLiveChannels", "GET", "bucket", "live"],
   ["PostObject", "POST", "bucket"],
-  ["PostObjectRestore", "POST", "object", "restore"],
   ["SelectObjectContent", "POST", "object", "select"],
   ["PutSymlink", "PUT", "object", "symlink"],
   ["GetSymlink", "GET", "object", "symlink"],
@@ -121,6 +119,7 @@ export const TABLE: readonly Operation[] = [
   ...policy,
   ...versioning,
   ...tagging,
+  ...storageClass,
   ...acl,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
   ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),

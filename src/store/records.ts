@@ -146,6 +146,8 @@ export interface ObjectHead {
   /** Whether it has a version id of its own; otherwise it is the `null` version of its key. */
   readonly versioned: boolean;
   readonly ownerUin: string;
+  /** What features keep of it. */
+  readonly sections: readonly Section[];
 }
 
 export interface ObjectRecord extends ObjectHead {
@@ -154,7 +156,6 @@ export interface ObjectRecord extends ObjectHead {
   readonly headers: ContentHeaders;
   readonly metadata: MetadataPairs;
   readonly body: Body;
-  readonly sections: readonly Section[];
 }
 
 /** What says that a key was deleted: a version without bytes. It stands among the older versions, also while it is the newest. */
@@ -506,7 +507,10 @@ export function encodeObject(record: ObjectRecord): Buffer {
 const lastStorageClass = sharedText();
 const lastOwnerUin = sharedText();
 
-/** The head of a row. The checksum, a big integer, is read when it is asked for: a list of a thousand rows needs none. */
+/**
+ * The head of a row. The checksum, a big integer, and the sections are read when they are asked for: a list of a
+ * thousand rows needs none.
+ */
 class RowHead implements ObjectHead {
   readonly size: number;
   readonly modifiedMs: number;
@@ -517,6 +521,7 @@ class RowHead implements ObjectHead {
   readonly storageClass: string;
   readonly ownerUin: string;
   readonly #value: Buffer;
+  readonly #sectionsAt: number;
 
   constructor(value: Buffer, flags: number, reader: ByteReader) {
     const parts = value.readUInt16BE(AT_ETAG_PARTS);
@@ -530,6 +535,11 @@ class RowHead implements ObjectHead {
     this.versioned = (flags & FLAG_VERSIONED) !== 0;
     this.storageClass = reader.shared(lastStorageClass);
     this.ownerUin = reader.shared(lastOwnerUin);
+    this.#sectionsAt = value.length - reader.left;
+  }
+
+  get sections(): readonly Section[] {
+    return readSections(new ByteReader(this.#value, this.#sectionsAt), "an object", OBJECT_TAGS);
   }
 
   get crc64(): bigint {

@@ -36,15 +36,7 @@ const PARAMETERS = [
   "watermark/1/image/x",
   "x-cos-traffic-limit",
 ];
-const CLASSES = [
-  "STANDARD_IA",
-  "INTELLIGENT_TIERING",
-  "ARCHIVE",
-  "DEEP_ARCHIVE",
-  "COLD",
-  "MAZ_STANDARD",
-  "maz_standard_ia",
-];
+const CLASSES = ["COLD", "cold"];
 
 const named = (kind: "header" | "parameter", name: string) => ({
   message: `The ${kind} ${name.toLowerCase()} belongs to a feature that is not implemented yet.`,

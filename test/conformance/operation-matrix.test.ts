@@ -29,6 +29,10 @@ async function store(server: TestServer, path: string): Promise<void> {
   assert.equal((await server.send({ method: "PUT", path, body: "stored" })).status, 200);
 }
 
+const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
+const TIERING =
+  "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>30</Days></Transition></IntelligentTieringConfiguration>";
+
 /** A policy that changes nothing for anybody who comes by here. */
 const policyFor = (bucket: string): string =>
   JSON.stringify({
@@ -177,6 +181,16 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
       return { method: "PUT", bucket, query: { versioning: "" }, body };
     },
   ],
+  [
+    "PostObjectRestore",
+    async (server, serial) => {
+      const path = `/frozen${serial}`;
+      await server.send({ method: "PUT", path, body: "x", headers: { "x-cos-storage-class": "ARCHIVE" } });
+      return { method: "POST", path, query: { restore: "" }, body: RESTORE };
+    },
+  ],
+  ["PutBucketIntelligentTiering", async () => ({ method: "PUT", query: { intelligenttiering: "" }, body: TIERING })],
+  ["GetBucketIntelligentTiering", async () => ({ query: { intelligenttiering: "" } })],
   ["GetBucketVersioning", async () => ({ query: { versioning: "" } })],
   ["PutBucketTagging", async () => ({ method: "PUT", query: { tagging: "" }, body: TAGGING })],
   [

@@ -75,8 +75,52 @@ describe("the operations of S3", () => {
     const put = (name: string) =>
       s3.send({ method: "PUT", path: "/none", body: "x", headers: { "x-amz-storage-class": name } });
     assertS3Refused(await put("GOLD"), 400, "InvalidStorageClass");
-    assertS3Refused(await put("STANDARD_IA"), 501, "NotImplemented");
+    assertS3Refused(await put("COLD"), 501, "NotImplemented");
     assert.equal((await put("STANDARD")).status, 200);
+  });
+
+  it("knows the archive as GLACIER, in headers, lists, restores, refusals and policies", async () => {
+    const bucket = "classes-1250000000";
+    await s3.send({ method: "PUT", bucket });
+    const headers = { "x-amz-storage-class": "GLACIER" };
+    const put = await s3.send({ method: "PUT", bucket, path: "/k", body: "x", headers });
+    assert.equal(put.headers["x-amz-storage-class"], "GLACIER");
+    assert.equal((await s3.send({ method: "HEAD", bucket, path: "/k" })).headers["x-amz-storage-class"], "GLACIER");
+    assert.equal((await server.send({ method: "HEAD", bucket, path: "/k" })).headers["x-cos-storage-class"], "ARCHIVE");
+    for (const query of [{}, { "list-type": 2 }, { versions: undefined }]) {
+      assert.equal((await s3.send({ bucket, query })).element("StorageClass"), "GLACIER");
+    }
+    const attributes = { "x-amz-object-attributes": "StorageClass" };
+    const told = await s3.send({ bucket, path: "/k", query: { attributes: undefined }, headers: attributes });
+    assert.equal(told.element("StorageClass"), "GLACIER");
+    const frozen = await s3.send({ bucket, path: "/k" });
+    assertS3Refused(frozen, 403, "InvalidObjectState");
+    assert.equal(frozen.headers["x-amz-storage-class"], "GLACIER");
+    const body =
+      "<RestoreRequest><Days>1</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>";
+    const restore = () => s3.send({ method: "POST", bucket, path: "/k", query: { restore: undefined }, body });
+    assert.equal((await restore()).status, 202);
+    assertS3Refused(await restore(), 409, "RestoreAlreadyInProgress");
+    const state = (await s3.send({ method: "HEAD", bucket, path: "/k" })).headers["x-amz-restore"];
+    assert.equal(state, 'ongoing-request="true"');
+
+    const policy = (value: string) =>
+      JSON.stringify({
+        Version: "2012-10-17",
+        Statement: [
+          {
+            Effect: "Deny",
+            Principal: { AWS: STRANGER.uin },
+            Action: ["s3:PutObject"],
+            Resource: [`arn:aws:s3:::${bucket}/*`],
+            Condition: { StringEquals: { "s3:x-amz-storage-class": value } },
+          },
+        ],
+      });
+    const set = await s3.send({ method: "PUT", bucket, query: { policy: undefined }, body: policy("GLACIER") });
+    assert.equal(set.status, 204, set.text);
+    assert.match((await server.send({ bucket, query: { policy: undefined } })).text, /"ARCHIVE"/);
+    assert.match((await s3.send({ bucket, query: { policy: undefined } })).text, /"GLACIER"/);
   });
 
   it("MethodNotAllowed: a method that a resource does not know", async () => {

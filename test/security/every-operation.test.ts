@@ -27,6 +27,9 @@ const VERSIONING = "<VersioningConfiguration><Status>Enabled</Status></Versionin
 const CORS =
   "<CORSConfiguration><CORSRule><AllowedOrigin>https://a.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
 const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
+const TIERING =
+  "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>30</Days></Transition></IntelligentTieringConfiguration>";
 const POLICY = JSON.stringify({
   version: "2.0",
   statement: { effect: "allow", principal: { qcs: "qcs::cam::uin/1:uin/1" }, action: "*", resource: "*" },
@@ -106,6 +109,16 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
       body: DELETION,
     }),
   ],
+  // To restore what is not archived is refused, but not for want of permission.
+  PostObjectRestore: [
+    "owner",
+    (bucket) => ({ method: "POST", bucket, path: "/kept", query: { restore: undefined }, body: RESTORE }),
+  ],
+  PutBucketIntelligentTiering: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, query: { intelligenttiering: undefined }, body: TIERING }),
+  ],
+  GetBucketIntelligentTiering: ["owner", (bucket) => ({ bucket, query: { intelligenttiering: undefined } })],
   GetBucketPolicy: ["owner", (bucket) => ({ bucket, query: { policy: undefined } })],
   PutBucketPolicy: ["owner", (bucket) => ({ method: "PUT", bucket, query: { policy: undefined }, body: POLICY })],
   GetBucketACL: ["owner", (bucket) => ({ bucket, query: { acl: undefined } })],

@@ -7,6 +7,7 @@ import { formatIsoMillis } from "../../http/dates.ts";
 import type { Documents, ShownChecksum } from "../../operations/documents.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, NOTHING, optional, raw, withAttributes, xmlDocument, type XmlNode } from "../../xml/write.ts";
+import { s3Class, s3Classes } from "./storage-classes.ts";
 import { continuationToken } from "./translate.ts";
 
 /** What a document depends on besides its data. */
@@ -172,7 +173,7 @@ const WRITERS: Writers = {
       leaf("UploadId", page.uploadId),
       party("Initiator", page.upload.initiatorUin),
       party("Owner", page.upload.ownerUin),
-      leaf("StorageClass", page.upload.storageClass),
+      leaf("StorageClass", s3Class(page.upload.storageClass)),
       leaf("PartNumberMarker", page.marker),
       leaf("NextPartNumberMarker", parts.at(-1)?.number ?? 0),
       leaf("MaxParts", page.maxParts),
@@ -223,7 +224,7 @@ const WRITERS: Writers = {
             leaf("UploadId", uploadId),
             party("Initiator", record.initiatorUin),
             party("Owner", record.ownerUin),
-            leaf("StorageClass", record.storageClass),
+            leaf("StorageClass", s3Class(record.storageClass)),
             leaf("Initiated", formatIsoMillis(record.initiatedMs)),
           ),
         ),
@@ -292,7 +293,7 @@ const WRITERS: Writers = {
           ];
           if (version.type === "delete-marker") return el("DeleteMarker", ...common, owner);
           const { etag, size, storageClass } = version;
-          const facts = [leaf("ETag", `"${etag}"`), leaf("Size", size), leaf("StorageClass", storageClass)];
+          const facts = [leaf("ETag", `"${etag}"`), leaf("Size", size), leaf("StorageClass", s3Class(storageClass))];
           return el("Version", ...common, ...facts, owner);
         }),
       ),
@@ -319,7 +320,7 @@ function contents(
   for (const { key, head } of objects) {
     const modified = formatIsoMillis(head.modifiedMs);
     all += `<Contents>${leaf("Key", encode(key))}<LastModified>${modified}</LastModified><ETag>&quot;${head.etag}&quot;</ETag>`;
-    all += `<Size>${head.size}</Size>${owner}${leaf("StorageClass", head.storageClass)}</Contents>`;
+    all += `<Size>${head.size}</Size>${owner}${leaf("StorageClass", s3Class(head.storageClass))}</Contents>`;
   }
   return raw(all);
 }
@@ -333,7 +334,7 @@ export function s3Document(name: string, data: unknown, standard: () => string, 
     const write = WRITERS[name as keyof Documents] as (data: unknown, writing: Writing) => XmlNode;
     return xmlDocument(write(data, writing));
   }
-  const text = standard();
+  const text = s3Classes(standard());
   const start = text.indexOf(`<${name}`);
   const end = start + name.length + 1;
   // Only the root stands here without an attribute that names its namespace.

@@ -4,6 +4,7 @@ import { type CosError, s3Form } from "../../errors/cos-error.ts";
 import type { Answer } from "../../http/answer.ts";
 import type { WireRequest } from "../../http/request.ts";
 import { el, leaf, xmlDocument } from "../../xml/write.ts";
+import { s3Class } from "./storage-classes.ts";
 
 /** What an error names beside its resource, as far as it is known. */
 export interface Subject {
@@ -46,7 +47,7 @@ export function errorAnswer(error: CosError, request: WireRequest, subject: Subj
   const { status } = s3Form(error);
   const own = Object.entries(error.headers).map(([name, value]): [string, string] => [
     name.startsWith("x-cos-") ? `x-amz-${name.slice(6)}` : name,
-    value,
+    name === "x-cos-storage-class" ? s3Class(value) : value,
   ]);
   const headers: [string, string][] = [...idHeaders(request), ...own];
   if (status === 304) return { status, headers };

@@ -9,7 +9,7 @@
  * - Names of buckets end in an APPID (`demo-1250000000`). With the setting `bareBuckets` an S3 client may leave it out
  *   and is told names without it: the APPID is the caller's own, and the root account's for anonymous requests.
  * - `x-amz-*` headers stand for `x-cos-*` and come back as such. Those of features that are not built answer
- *   NotImplemented by name. Tagging, object lock, encryption and storage classes other than STANDARD are among these.
+ *   NotImplemented by name. Object lock and encryption are among these. The class ARCHIVE is GLACIER to S3 clients.
  * - Bodies: hashed, unsigned, and in `aws-chunked` encoding with or without signatures and trailing fields. Bytes of a
  *   signed chunk are taken once its signature holds; a signed chunk has 16 MiB at most. With the setting `strictS3`
  *   `aws-chunked` answers NotImplemented and `x-amz-checksum-*` counts for nothing, as on the live service.
@@ -42,6 +42,7 @@ import { bareName, wholeName } from "./names.ts";
 import { policyFromS3, type PolicyNames, policyToS3 } from "./policy.ts";
 import { payloadOf } from "./payload.ts";
 import { authenticateS3, hasAwsParameters, hasCosParameters, isAwsAuthorization } from "./signature.ts";
+import { ownClasses } from "./storage-classes.ts";
 import { isSecondListing, translated, translatedAnswer } from "./translate.ts";
 
 export interface S3DialectOptions {
@@ -61,6 +62,8 @@ export interface S3DialectOptions {
 
 /** What the pipeline needs to know of an address, beside what the dialect reads from it. */
 type S3Address = Address & { readonly hostBucket: string | undefined };
+
+const DOCUMENTS_WITH_CLASSES: ReadonlySet<string> = new Set(["LifecycleConfiguration", "RestoreRequest"]);
 
 /** Makes the dialect. */
 export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
@@ -158,7 +161,8 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     },
 
     ownDocument(name, bytes, caller) {
-      return name === "policy" ? Buffer.from(policyFromS3(bytes.toString("utf8"), namesFor(caller))) : bytes;
+      if (name === "policy") return Buffer.from(policyFromS3(bytes.toString("utf8"), namesFor(caller)));
+      return DOCUMENTS_WITH_CLASSES.has(name) ? Buffer.from(ownClasses(bytes.toString("latin1")), "latin1") : bytes;
     },
 
     documents(request, caller) {

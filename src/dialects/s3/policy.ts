@@ -4,6 +4,7 @@
  * else would let somebody in, or keep somebody out, whom nobody meant.
  */
 
+import { ownClass, s3Class } from "./storage-classes.ts";
 import { type CosError, refuse } from "../../errors/cos-error.ts";
 
 /** An S3 action, the COS actions that are the same, and whether it is of objects or of the bucket. */
@@ -76,6 +77,15 @@ const CONDITION_KEYS: ReadonlyMap<string, string> = new Map([
   ["s3:x-amz-acl", "cos:x-cos-acl"],
   ["s3:x-amz-storage-class", "cos:x-cos-storage-class"],
 ]);
+/** Its values have names of their own in S3. */
+const S3_CLASS_KEY = "s3:x-amz-storage-class";
+const CLASS_KEY = "cos:x-cos-storage-class";
+
+/** A text, or each text of a list, under its other name; what is neither is left to whoever reads the policy. */
+function eachText(value: unknown, rename: (text: string) => string): unknown {
+  if (typeof value === "string") return rename(value);
+  return Array.isArray(value) ? value.map((one: unknown) => (typeof one === "string" ? rename(one) : one)) : value;
+}
 
 /** How names of buckets are written: whole in COS, perhaps bare in S3. */
 export interface PolicyNames {
@@ -248,7 +258,7 @@ function conditionFrom(value: unknown, place: string): Json {
     for (const [key, given] of Object.entries(objectAt(keys, `${place}.${operator}`))) {
       const own = [...CONDITION_KEYS].find(([s3]) => s3.toLowerCase() === key.toLowerCase())?.[1];
       if (own === undefined) throw malformed(place, `the key ${key} has no counterpart in COS`);
-      found[own] = given;
+      found[own] = own === CLASS_KEY ? eachText(given, ownClass) : given;
     }
     made[exists ? `${plain}_if_exist` : plain] = found;
   }
@@ -316,7 +326,7 @@ function conditionTo(condition: Json): Json {
     const s3 = [...OPERATORS].find(([, cos]) => cos === plain)?.[0];
     const pairs = Object.entries(keys as Json).map(([key, value]) => {
       const own = [...CONDITION_KEYS].find(([, cos]) => cos === key.toLowerCase())?.[0];
-      return [own ?? key, value] as const;
+      return [own ?? key, own === S3_CLASS_KEY ? eachText(value, s3Class) : value] as const;
     });
     made[s3 === undefined ? operator : exists ? `${s3}IfExists` : s3] = Object.fromEntries(pairs);
   }

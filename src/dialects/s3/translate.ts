@@ -4,6 +4,7 @@ import { refuse } from "../../errors/cos-error.ts";
 import type { Answer } from "../../http/answer.ts";
 import { type HeaderFields, ReadRequest, type WireRequest } from "../../http/request.ts";
 import { Query } from "../../http/target.ts";
+import { ownClass, s3Class } from "./storage-classes.ts";
 
 const AMZ = "x-amz-";
 const COS = "x-cos-";
@@ -96,6 +97,7 @@ function translatedHeaders(headers: HeaderFields, drop: (name: string) => boolea
 /** The value of a header as declarations read it. */
 function translatedValue(own: string, value: string): string {
   if (own === "content-encoding") return withoutAwsChunked(value);
+  if (own === "x-cos-storage-class") return ownClass(value);
   // S3 clients may leave out the quotes of a grantee's id.
   if (own.startsWith("x-cos-grant-")) return value.replace(/(^|,)(\s*\w+\s*=\s*)([^",\s]+)(?=\s*(?:,|$))/g, '$1$2"$3"');
   return value;
@@ -205,7 +207,8 @@ export function translated(request: WireRequest, { kind, strict }: TranslationOp
 export function translatedAnswer(answer: Answer, ids: readonly (readonly [string, string])[]): Answer {
   const headers: (readonly [string, string])[] = [];
   for (const [name, value] of answer.headers) {
-    headers.push(name.startsWith(COS) ? [AMZ + name.slice(COS.length), value] : [name, value]);
+    if (name === "x-cos-storage-class") headers.push(["x-amz-storage-class", s3Class(value)]);
+    else headers.push(name.startsWith(COS) ? [AMZ + name.slice(COS.length), value] : [name, value]);
   }
   headers.push(...ids);
   return { ...answer, headers };

@@ -10,9 +10,11 @@ import { crc64Combine } from "../../store/digests.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { ObjectRecord } from "../../store/records.ts";
 import { ACL_PLACE_ERRORS, aclField, givenSections, placeObjectAcl } from "../acl/model.ts";
-import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
+import { metadataField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
+import type { StorageClass } from "../../store/storage-class.ts";
 import { tagSections } from "../../store/tags.ts";
+import { refuseFrozen, storageClassField } from "../storage-class/model.ts";
 import { objectTagsField } from "../tagging/model.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "../object/take-body.ts";
 
@@ -27,6 +29,17 @@ function checkAppend(present: ObjectRecord | undefined, position: number, bytes:
     throw refuse("AppendPositionErr", { headers: { "x-cos-next-append-position": String(end) } });
   }
   if (end + bytes > bytesMax) throw refuse("EntityTooLarge");
+}
+
+/**
+ * Refuses classes that bytes cannot be appended to: NotSupportedStorageClass for a new object of the tiering class,
+ * InvalidObjectState for one that has been archived. (append page)
+ */
+function refuseAppendClass(present: ObjectRecord | undefined, asked: StorageClass, nowMs: number): void {
+  if (asked === "INTELLIGENT_TIERING" || present?.storageClass === "INTELLIGENT_TIERING") {
+    throw refuse("NotSupportedStorageClass", { message: "No bytes can be appended to the class INTELLIGENT_TIERING." });
+  }
+  if (present !== undefined && present.type === "appendable") refuseFrozen(present, nowMs);
 }
 
 /**
@@ -65,12 +78,20 @@ export const appendObject = operation(
       appendedMd5: out.text("x-cos-content-sha1", "MD5 of the appended bytes, 32 hex digits"),
     },
     status: 200,
-    errors: [...ACL_PLACE_ERRORS, ...BODY_ERRORS, "AppendPositionErr", "NoSuchBucket", "ObjectNotAppendable"],
+    errors: [
+      ...ACL_PLACE_ERRORS,
+      ...BODY_ERRORS,
+      "AppendPositionErr",
+      "InvalidObjectState403",
+      "NoSuchBucket",
+      "ObjectNotAppendable",
+    ],
   },
   async (context, input) => {
     const { bucket, clock, key, limits, object, store } = context;
     const { position } = input;
     const bytesMax = limits.singleUploadBytesMax;
+    refuseAppendClass(object, input.storageClass, clock.now());
     checkAppend(object, position, input.body.declaredLength ?? 0, bytesMax);
     const bytes = await takeBody(context, input);
 
@@ -78,6 +99,7 @@ export const appendObject = operation(
       store.transact([objectKey(bucket.id, key)], async (tx) => {
         const holder = await store.buckets.requireSame(tx, bucket);
         const present = await store.objects.findIn(tx, bucket.id, key);
+        refuseAppendClass(present, input.storageClass, clock.now());
         checkAppend(present, position, bytes.size, bytesMax);
         const body = await store.bodies.extend(tx, present?.body, bytes);
         const grown = {

@@ -10,7 +10,9 @@ import { bodyDigests } from "../../store/digests.ts";
 import type { BucketRecord, ObjectRecord, PartRecord } from "../../store/records.ts";
 import { parseVersionId } from "../../store/version-id.ts";
 import type { Store } from "../../store/store.ts";
+import { isReadable, restoreOf } from "../../store/storage-class.ts";
 import { type ByteRange, evaluateConditions } from "../object/model.ts";
+import { refuseFrozen } from "../storage-class/model.ts";
 
 /** Attempts at a source that writers keep replacing. */
 const ATTEMPTS_MAX = 10;
@@ -36,6 +38,7 @@ interface CopySourceInput {
 export const COPY_SOURCE_ERRORS = [
   "AccessDenied",
   "InvalidCopySource",
+  "InvalidObjectState403",
   "InvalidObjectState409",
   "NoSuchCopySource",
   "PathConflict",
@@ -52,7 +55,7 @@ interface ResolvedSource {
   readonly row: SourceRow;
 }
 
-type SourceContext = Pick<OperationContext, "locate" | "may" | "store">;
+type SourceContext = Pick<OperationContext, "bucket" | "clock" | "key" | "locate" | "may" | "store">;
 
 /**
  * Finds the object a copy takes and makes the copy with `use`; from the start again whenever the source was replaced or
@@ -113,6 +116,13 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   if (verdict !== "proceed") throw refuse("PreconditionFailed");
   // Appendable objects cannot be copied. (copy reference page)
   if (object.type === "appendable") throw refuse("InvalidObjectState409");
+  const nowMs = context.clock.now();
+  // The class of an object cannot be changed while it is being restored.
+  const isOntoItself = bucket.id === context.bucket.id && named.key === context.key;
+  if (isOntoItself && restoreOf(object, nowMs) !== undefined && !isReadable(object, nowMs)) {
+    throw refuse("InvalidObjectState409");
+  }
+  refuseFrozen(object, nowMs);
   const isNamedVersion = versionId !== undefined && bucket.versioning !== undefined;
   return { bucket, key: named.key, object, isNamedVersion, row: found.source };
 }

@@ -11,7 +11,6 @@ import { checksumSections } from "../../store/checksums.ts";
 import { ACL_PLACE_ERRORS, aclField, givenSections } from "../acl/model.ts";
 import {
   metadataField,
-  storageClassField,
   storedHeaderFields,
   storedHeaders,
   WRITE_CONDITION_ERRORS,
@@ -20,6 +19,7 @@ import {
 import { ownerOf, storeObject } from "../object/store-object.ts";
 import { keptTags, tagSections } from "../../store/tags.ts";
 import { objectTagsField, taggingDirectiveField } from "../tagging/model.ts";
+import { refuseClass, shownClass, storageClassField, storageClassOutput } from "../storage-class/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "./model.ts";
 
@@ -55,6 +55,7 @@ export const putObjectCopy = operation(
     },
     output: {
       versionId: versionIdOutput,
+      storageClass: storageClassOutput,
       sourceVersionId: out.text("x-cos-copy-source-version-id", "a version id, or null"),
       result: out.xml("CopyObjectResult", copyObjectResult),
     },
@@ -74,12 +75,16 @@ export const putObjectCopy = operation(
     const replaced = input.directive !== undefined && input.directive !== "Copy";
     const retagged = input.tagging !== undefined && input.tagging !== "Copy";
 
+    refuseClass(store, bucket, input.storageClass);
+
     return await withSource(context, input.source, async (source) => {
       const { size } = source.object;
       if (size > limits.singleUploadBytesMax) throw refuse("EntityTooLarge");
-      if (!replaced && !retagged && !source.isNamedVersion && source.bucket.id === bucket.id && source.key === key) {
+      const isOntoItself = !source.isNamedVersion && source.bucket.id === bucket.id && source.key === key;
+      if (isOntoItself && !replaced && !retagged && source.object.storageClass === input.storageClass) {
         throw refuse("InvalidRequest", {
-          message: "A copy of an object onto itself must replace its metadata (x-cos-metadata-directive: Replaced).",
+          message:
+            "A copy of an object onto itself must replace its metadata (x-cos-metadata-directive: Replaced) or its storage class.",
         });
       }
       // The ETag of a copy is the MD5 of its bytes, also where the source was made of parts and carries another form.
@@ -105,7 +110,7 @@ export const putObjectCopy = operation(
       const { versionId } = await storeObject(context, bytes, facts, input.conditions);
       const sourceVersionId = shownVersionId(source.bucket, source.object);
       const result = { etag, crc64, modifiedMs, checksum: shownChecksum(checksum), versionId };
-      return { versionId, sourceVersionId, result };
+      return { versionId, sourceVersionId, storageClass: shownClass(input.storageClass), result };
     });
   },
 );

@@ -7,6 +7,7 @@ import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, raw, textNode, type XmlNode } from "../../xml/write.ts";
+import { classNodes, tieringFor } from "../storage-class/model.ts";
 import { delimiterField, encodingTypeField, PAGE_SIZE_MAX } from "./model.ts";
 
 function* names(page: ObjectsDocument): Iterable<string> {
@@ -21,12 +22,16 @@ function* names(page: ObjectsDocument): Iterable<string> {
  * The entries of a page, a thousand as a rule. They are written in one piece where nothing can need an escape: dates,
  * sizes and ETags, which are hex digits.
  */
-function contents(objects: ObjectsDocument["objects"], owner: XmlNode, encode: (name: string) => string): XmlNode {
+function contents(
+  { objects, nowMs, tiering }: ObjectsDocument,
+  owner: XmlNode,
+  encode: (name: string) => string,
+): XmlNode {
   const pieces: string[] = [];
   for (const { key, head } of objects) {
     pieces.push("<Contents><Key>", textNode(encode(key)), "</Key><LastModified>", formatIsoMillis(head.modifiedMs));
     pieces.push("</LastModified><ETag>&quot;", head.etag, "&quot;</ETag><Size>", String(head.size), "</Size>", owner);
-    pieces.push(leaf("StorageClass", head.storageClass), "</Contents>");
+    pieces.push(classNodes(head, tiering, nowMs), "</Contents>");
   }
   // Joined at once: a text that grows by pieces is a tree of them, and taking it apart costs more than all else here.
   return raw(pieces.join(""));
@@ -47,7 +52,7 @@ function listBucketResult(page: ObjectsDocument): XmlNode {
     leaf("IsTruncated", page.nextMarker !== undefined),
     optional("NextMarker", page.nextMarker === undefined ? undefined : encode(page.nextMarker)),
     nodes(page.prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
-    contents(page.objects, owner, encode),
+    contents(page, owner, encode),
   );
 }
 
@@ -71,7 +76,7 @@ export const listObjects = operation(
     status: 200,
     errors: [],
   },
-  async ({ bucket, store, limits }, input) => {
+  async ({ bucket, clock, store, limits }, input) => {
     const prefix = input.prefix ?? "";
     const marker = input.marker ?? "";
     const maxKeys = Math.min(input.maxKeys ?? limits.listKeysMax, limits.listKeysMax);
@@ -90,6 +95,12 @@ export const listObjects = operation(
         objects: found.objects,
         prefixes: found.prefixes,
         nextMarker: found.nextMarker,
+        nowMs: clock.now(),
+        tiering: await tieringFor(
+          store,
+          bucket,
+          found.objects.map(({ head }) => head),
+        ),
       },
     };
   },

@@ -14,9 +14,10 @@ import { checksumSections } from "../../store/checksums.ts";
 import { makeUploadId } from "../../store/uploads.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { aclField, givenSections } from "../acl/model.ts";
-import { metadataField, storageClassField, storedHeaderFields, storedHeaders } from "../object/model.ts";
+import { metadataField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import { tagSections } from "../../store/tags.ts";
+import { refuseClass, storageClassField } from "../storage-class/model.ts";
 import { objectTagsField } from "../tagging/model.ts";
 import { uploadName } from "./open-upload.ts";
 
@@ -48,6 +49,7 @@ export const initiateMultipartUpload = operation(
   },
   async (context, input) => {
     const { bucket, clock, key, random, store } = context;
+    refuseClass(store, bucket, input.storageClass);
     const checksum = uploadChecksum(input.checksumAlgorithm, input.checksumType);
     const initiatedMs = clock.now();
     const uin = ownerOf(context);

@@ -7,6 +7,7 @@ import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";
+import { isAccessNews, refuseFrozen, tieringFor } from "../storage-class/model.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
   checksumOfAnswer,
@@ -20,6 +21,7 @@ import {
   rangeStands,
   readRange,
 } from "./model.ts";
+import { noteAccess } from "./note-access.ts";
 
 /** Look-ups of a row whose bytes were gone by the time they were wanted; each means that a writer came in between. */
 const LOOKUPS_MAX = 10;
@@ -53,10 +55,17 @@ export const getObject = operation(
       bytes: out.bytes(),
     },
     status: 200,
-    errors: [...ABSENCE_ERRORS, "AccessDenied", "InvalidRange", "InvalidRequest", "PreconditionFailed"],
+    errors: [
+      ...ABSENCE_ERRORS,
+      "AccessDenied",
+      "InvalidObjectState403",
+      "InvalidRange",
+      "InvalidRequest",
+      "PreconditionFailed",
+    ],
   },
   async (
-    { bucket, caller, deleteMarker, key, may, object: authorised, refuse, store },
+    { bucket, caller, clock, deleteMarker, key, may, object: authorised, refuse, store },
     { checksumMode, conditions, ifRange, overrides, part: number, range: rangeText, versionId },
   ) => {
     if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
@@ -66,7 +75,12 @@ export const getObject = operation(
       throw refuse("InvalidRequest", { message: "Cannot specify both Range header and partNumber query parameter" });
     }
     const answer = async (object: ObjectRecord) => {
-      const described = describeObject(object, overrides);
+      const nowMs = clock.now();
+      const described = describeObject(object, {
+        nowMs,
+        tiering: await tieringFor(store, bucket, [object]),
+        overrides,
+      });
       const shown = shownVersionId(bucket, object);
       const verdict = evaluateConditions(conditions, object);
       if (verdict === "failed") throw refuse("PreconditionFailed");
@@ -83,6 +97,7 @@ export const getObject = operation(
         };
       }
 
+      refuseFrozen(object, nowMs);
       const part = number === undefined ? undefined : partOfObject(object, number);
       const range = part ?? readRange(rangeStands(ifRange, object) ? rangeText : undefined, object.size);
       if (range === "unsatisfiable") {
@@ -90,6 +105,7 @@ export const getObject = operation(
       }
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
       const content = await store.bodies.open(object.body, start, end);
+      if (isAccessNews(object, nowMs)) await noteAccess({ bucket, key, store }, versionId, nowMs);
       return {
         status: range === "whole" ? 200 : 206,
         acceptRanges: "bytes",

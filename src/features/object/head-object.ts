@@ -5,6 +5,7 @@ import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
+import { tieringFor } from "../storage-class/model.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
   checksumOfAnswer,
@@ -44,7 +45,10 @@ export const headObject = operation(
     status: 200,
     errors: [...ABSENCE_ERRORS, "InvalidRange", "PreconditionFailed"],
   },
-  async ({ bucket, deleteMarker, object, refuse }, { checksumMode, conditions, part: number, versionId }) => {
+  async (
+    { bucket, clock, deleteMarker, object, refuse, store },
+    { checksumMode, conditions, part: number, versionId },
+  ) => {
     if (object === undefined) throw absence(versionId, deleteMarker);
     const verdict = evaluateConditions(conditions, object);
     if (verdict === "failed") throw refuse("PreconditionFailed");
@@ -55,7 +59,7 @@ export const headObject = operation(
       acceptRanges: "bytes",
       contentRange: part && object.size > 0 ? `bytes ${part.start}-${part.end - 1}/${object.size}` : undefined,
       contentLength: unchanged ? undefined : part === undefined ? object.size : part.end - part.start,
-      object: describeObject(object),
+      object: describeObject(object, { nowMs: clock.now(), tiering: await tieringFor(store, bucket, [object]) }),
       checksum: checksumMode && !unchanged ? checksumOfAnswer(object, part, true) : undefined,
       partsCount: part?.parts,
       versionId: shownVersionId(bucket, object),

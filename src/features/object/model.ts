@@ -9,7 +9,9 @@ import { isHeaderText, out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import { type KeptChecksum, keptChecksum, keptParts } from "../../store/checksums.ts";
 import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
+import type { Tiering } from "../../store/storage-class.ts";
 import { keptTags } from "../../store/tags.ts";
+import { classOutput, describeClass } from "../storage-class/model.ts";
 import { contentTypeOf } from "./content-types.ts";
 
 /** Headers that are stored with an object and sent back as they came. */
@@ -64,35 +66,6 @@ export const metadataField = headersWithPrefix(
   },
   ["InvalidArgument"],
 );
-
-/** Classes of the service that are not built yet: they are named back, not taken for something else. */
-const CLASSES_UNBUILT: ReadonlySet<string> = new Set([
-  "STANDARD_IA",
-  "INTELLIGENT_TIERING",
-  "ARCHIVE",
-  "DEEP_ARCHIVE",
-  "COLD",
-  "MAZ_STANDARD",
-  "MAZ_STANDARD_IA",
-  "MAZ_INTELLIGENT_TIERING",
-  "MAZ_ARCHIVE",
-]);
-
-const storageClassText = header.text("x-cos-storage-class", "STANDARD");
-
-/** `x-cos-storage-class`. STANDARD is built; other classes answer NotImplemented, unknown ones NotSupportedStorageClass. */
-export const storageClassField: InputField<"STANDARD"> = {
-  ...storageClassText,
-  errors: ["NotImplemented", "NotSupportedStorageClass"],
-  read(source) {
-    const text = storageClassText.read(source) as string | undefined;
-    if (text === undefined || text.toUpperCase() === "STANDARD") return "STANDARD";
-    if (!CLASSES_UNBUILT.has(text.toUpperCase())) throw refuse("NotSupportedStorageClass");
-    throw refuse("NotImplemented", {
-      message: `The header x-cos-storage-class with the class ${text.toUpperCase()} is not implemented yet.`,
-    });
-  },
-};
 
 /** Conditions of GET and HEAD. */
 export const conditionFields = {
@@ -296,12 +269,16 @@ export const objectOutput = {
   objectType: out.text("x-cos-object-type", "normal or appendable"),
   nextAppendPosition: out.integer("x-cos-next-append-position"),
   tagCount: out.integer("x-cos-tagging-count"),
+  ...classOutput,
   stored: out.headers("the stored headers"),
   metadata: out.headersWithPrefix("x-cos-meta-"),
 };
 
-/** The values of `objectOutput` for an object; `overrides` stand in for its stored headers. */
-export function describeObject(object: ObjectRecord, overrides?: HeaderValues) {
+/** The values of `objectOutput` for an object at `nowMs`; `overrides` stand in for its stored headers. */
+export function describeObject(
+  object: ObjectRecord,
+  { nowMs, tiering, overrides }: { nowMs: number; tiering: Tiering | undefined; overrides?: HeaderValues },
+) {
   const stored: [string, string][] = [];
   for (const key of HEADER_KEYS) {
     const value = overrides?.[key] ?? object.headers[key];
@@ -314,6 +291,7 @@ export function describeObject(object: ObjectRecord, overrides?: HeaderValues) {
     objectType: object.type,
     nextAppendPosition: object.type === "appendable" ? object.size : undefined,
     tagCount: object.sections.length === 0 ? undefined : keptTags(object.sections).length || undefined,
+    ...describeClass(object, tiering, nowMs),
     stored,
     metadata: object.metadata,
   };

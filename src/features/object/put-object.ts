@@ -7,11 +7,11 @@ import { checksumHeaders, checksumOutput } from "../../operations/checksums.ts";
 import { checksumSections } from "../../store/checksums.ts";
 import { tagSections } from "../../store/tags.ts";
 import { objectTagsField } from "../tagging/model.ts";
+import { refuseClass, shownClass, storageClassField, storageClassOutput } from "../storage-class/model.ts";
 import { versionIdOutput } from "../versioning/model.ts";
 import { ACL_PLACE_ERRORS, aclField, givenSections } from "../acl/model.ts";
 import {
   metadataField,
-  storageClassField,
   storedHeaderFields,
   storedHeaders,
   WRITE_CONDITION_ERRORS,
@@ -41,12 +41,14 @@ export const putObject = operation(
       etag: out.quoted("ETag"),
       crc64: out.integer("x-cos-hash-crc64ecma"),
       versionId: versionIdOutput,
+      storageClass: storageClassOutput,
       checksum: checksumOutput,
     },
     status: 200,
     errors: [...ACL_PLACE_ERRORS, ...BODY_ERRORS, ...WRITE_CONDITION_ERRORS, "NoSuchBucket"],
   },
   async (context, input) => {
+    refuseClass(context.store, context.bucket, input.storageClass);
     const bytes = await takeBody(context, input);
     const etag = bytes.md5.toString("hex");
     const facts = {
@@ -61,6 +63,12 @@ export const putObject = operation(
       sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl)],
     } as const;
     const { versionId } = await storeObject(context, bytes, facts, input.conditions);
-    return { etag, crc64: bytes.crc64, versionId, checksum: checksumHeaders(bytes.checksum) };
+    return {
+      etag,
+      crc64: bytes.crc64,
+      versionId,
+      storageClass: shownClass(input.storageClass),
+      checksum: checksumHeaders(bytes.checksum),
+    };
   },
 );

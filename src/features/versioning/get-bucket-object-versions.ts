@@ -9,6 +9,7 @@ import type { ListedVersion } from "../../store/version-listing.ts";
 import { parseVersionId } from "../../store/version-id.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
+import { classNodes, tieringFor } from "../storage-class/model.ts";
 import { delimiterField, encodingTypeField, PAGE_SIZE_MAX } from "../listing/model.ts";
 
 function* names({ prefix, delimiter, keyMarker, found }: VersionsDocument): Iterable<string> {
@@ -21,6 +22,7 @@ function* names({ prefix, delimiter, keyMarker, found }: VersionsDocument): Iter
 
 function versionNode(
   { key, versionId, isLatest, version }: ListedVersion,
+  { nowMs, tiering }: VersionsDocument,
   owner: XmlNode,
   encode: (name: string) => string,
 ): XmlNode {
@@ -36,7 +38,7 @@ function versionNode(
     ...common,
     leaf("ETag", `"${version.etag}"`),
     leaf("Size", version.size),
-    leaf("StorageClass", version.storageClass),
+    classNodes(version, tiering, nowMs),
     owner,
   );
 }
@@ -60,7 +62,7 @@ function listVersionsResult(page: VersionsDocument): XmlNode {
     optional("NextVersionIdMarker", truncated ? (nextVersionIdMarker ?? "") : undefined),
     optional("Delimiter", page.delimiter === undefined ? undefined : encode(page.delimiter)),
     nodes(prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
-    nodes(versions.map((version) => versionNode(version, owner, encode))),
+    nodes(versions.map((version) => versionNode(version, page, owner, encode))),
   );
 }
 
@@ -84,7 +86,7 @@ export const getBucketObjectVersions = operation(
     status: 200,
     errors: ["InvalidArgument"],
   },
-  async ({ bucket, limits, refuse, store }, input) => {
+  async ({ bucket, clock, limits, refuse, store }, input) => {
     const prefix = input.prefix ?? "";
     const keyMarker = input.keyMarker ?? "";
     const versionIdMarker = input.versionIdMarker ?? "";
@@ -113,6 +115,12 @@ export const getBucketObjectVersions = operation(
         maxKeys,
         encodeNames: input.encodingType === "url",
         found,
+        nowMs: clock.now(),
+        tiering: await tieringFor(
+          store,
+          bucket,
+          found.versions.flatMap(({ version }) => (version.type === "delete-marker" ? [] : [version])),
+        ),
       },
     };
   },

@@ -1,0 +1,23 @@
+/**
+ * Storage classes: archived objects and their restore, intelligent tiering.
+ *
+ * Differences and decisions: buckets are in one availability zone, so a class of several is
+ * MAZOperationNotSupportOnOAZBucket; COLD is NotImplemented. A restore takes the least time that the service names for
+ * its tier (settings `restore…Ms`); the restored copy lasts until the midnight of GMT+8 after its days. A second restore
+ * of a copy that is there answers 200 and sets its days anew. A restore without a tier is Standard. Conditions are held
+ * against an archived object before it is refused. To copy an object onto itself while it is being restored is
+ * InvalidObjectState (409). No bytes can be appended to an archived object, and none to one of the tiering class.
+ * Of intelligent tiering the first form (`?intelligenttiering`) is built, without archive tiers. A read is noted once a
+ * day, which is enough to tell 30 days from 31; it alters no other fact of the object.
+ */
+
+import type { Operation } from "../../operations/operation.ts";
+import { getBucketIntelligentTiering } from "./get-bucket-intelligent-tiering.ts";
+import { postObjectRestore } from "./post-object-restore.ts";
+import { putBucketIntelligentTiering } from "./put-bucket-intelligent-tiering.ts";
+
+export const operations: readonly Operation[] = [
+  postObjectRestore,
+  putBucketIntelligentTiering,
+  getBucketIntelligentTiering,
+];

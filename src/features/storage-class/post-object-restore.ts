@@ -1,0 +1,102 @@
+/** POST Object restore: makes a copy of an archived object that can be read for some days. */
+
+import { refuse as refuseShared } from "../../errors/cos-error.ts";
+import type { Limits } from "../../limits.ts";
+import { required, xmlBody } from "../../operations/input-fields.ts";
+import { operation } from "../../operations/operation.ts";
+import { out } from "../../operations/output-fields.ts";
+import { versionIdField } from "../../operations/version-field.ts";
+import { objectKey } from "../../store/keys.ts";
+import {
+  DAY_MS,
+  isArchive,
+  midnightFrom,
+  RESTORE_TIERS,
+  restoreOf,
+  type RestoreTier,
+  withRestore,
+} from "../../store/storage-class.ts";
+import { child, faultAt, integer, oneOf, requiredChild } from "../../xml/decode.ts";
+import type { XmlElement } from "../../xml/parse.ts";
+import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
+
+interface RestoreRequest {
+  readonly days: number;
+  readonly tier: RestoreTier;
+}
+
+function decodeRestore(root: XmlElement, { restoreDaysMax }: Limits): RestoreRequest {
+  requiredChild(root, "Days");
+  const days = integer(root, "Days", { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER }) as number;
+  if (days < 1 || days > restoreDaysMax) {
+    throw refuseShared("InvalidArgument", { message: `The element Days must be from 1 to ${restoreDaysMax}.` });
+  }
+  const parameters = child(root, "CASJobParameters");
+  if (parameters === undefined) return { days, tier: "Standard" };
+  const tier = oneOf(parameters, "Tier", RESTORE_TIERS);
+  if (tier === undefined) throw faultAt(parameters, "expected <Tier> in <CASJobParameters>");
+  return { days, tier };
+}
+
+/** How long a restore takes, ms; undefined for a tier that the class does not have. (restore page) */
+function thawMs(storageClass: string, tier: RestoreTier, limits: Limits): number | undefined {
+  if (storageClass === "DEEP_ARCHIVE") {
+    return { Expedited: undefined, Standard: limits.restoreDeepStandardMs, Bulk: limits.restoreDeepBulkMs }[tier];
+  }
+  return {
+    Expedited: limits.restoreExpeditedMs,
+    Standard: limits.restoreStandardMs,
+    Bulk: limits.restoreBulkMs,
+  }[tier];
+}
+
+export const postObjectRestore = operation(
+  {
+    name: "PostObjectRestore",
+    summary: "Restores an archived object, or one version of it, for some days.",
+    route: { method: "POST", on: "object", query: ["restore"] },
+    action: "name/cos:PostObjectRestore",
+    authentication: ["header", "query"],
+    permission: "owner",
+    loads: "version",
+    input: {
+      versionId: versionIdField,
+      restore: required(
+        xmlBody({ root: "RestoreRequest", bytesMax: (limits) => limits.xmlBytesMax, decode: decodeRestore }),
+        "MissingRequestBodyError",
+      ),
+    },
+    output: { status: out.status("200 where the restored copy is there already"), versionId: versionIdOutput },
+    status: 202,
+    errors: [
+      ...ABSENCE_ERRORS,
+      "InvalidArgument",
+      "NoSuchBucket",
+      "RestoreAlreadyInProgress",
+      "RestoreNonArchiveObject",
+    ],
+  },
+  async ({ bucket, clock, key, limits, refuse, store }, { versionId, restore: { days, tier } }) =>
+    store.transact([objectKey(bucket.id, key)], async (tx) => {
+      const present = await store.buckets.requireSame(tx, bucket);
+      const found = await store.objects.findVersionIn(tx, present, key, versionId);
+      const record = found?.record;
+      if (found === undefined || record === undefined) throw absence(versionId, undefined);
+      if (record.type === "delete-marker") throw absence(versionId, record);
+      if (!isArchive(record.storageClass)) throw refuse("RestoreNonArchiveObject");
+      const thaw = thawMs(record.storageClass, tier, limits);
+      if (thaw === undefined) {
+        throw refuse("InvalidArgument", { message: `The tier ${tier} is not available for ${record.storageClass}.` });
+      }
+      const nowMs = clock.now();
+      const before = restoreOf(record, nowMs);
+      if (before !== undefined && nowMs < before.readyMs) throw refuse("RestoreAlreadyInProgress");
+      // A copy that is there stays, and lasts from now on as long as is asked for.
+      const readyMs = before?.readyMs ?? nowMs + thaw;
+      const requestedMs = before?.requestedMs ?? nowMs;
+      const expiresMs = midnightFrom((before === undefined ? readyMs : nowMs) + days * DAY_MS);
+      const restored = { tier: before?.tier ?? tier, requestedMs, readyMs, expiresMs };
+      store.objects.update(tx, found.row, { ...record, sections: withRestore(record.sections, restored) });
+      return { status: before === undefined ? undefined : 200, versionId: shownVersionId(present, record) };
+    }),
+);

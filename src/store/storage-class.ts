@@ -1,0 +1,122 @@
+/**
+ * Storage classes, and what the record of an object tells of its own: a restore that was asked for, and when an object
+ * of the tiering class was read last. Both are times; what they mean at a moment is worked out when somebody asks, so a
+ * restored copy comes and goes without anybody changing a row.
+ */
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { ConfigurationKind } from "./configurations.ts";
+import type { ObjectHead, Section } from "./records.ts";
+
+/** The classes that are built, from the warmest to the coldest. */
+export const STORAGE_CLASSES = ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ARCHIVE", "DEEP_ARCHIVE"] as const;
+export type StorageClass = (typeof STORAGE_CLASSES)[number];
+
+export const DAY_MS = 24 * 60 * 60 * 1000;
+/** The service's days begin at midnight of GMT+8. */
+const DAY_BEGINS_MS = 16 * 60 * 60 * 1000;
+
+/** The first midnight of GMT+8 at `ms` or later; milliseconds since 1970. */
+export function midnightFrom(ms: number): number {
+  return Math.ceil((ms - DAY_BEGINS_MS) / DAY_MS) * DAY_MS + DAY_BEGINS_MS;
+}
+
+/** Whether objects of the class have to be restored before they can be read. */
+export function isArchive(storageClass: string): boolean {
+  return storageClass === "ARCHIVE" || storageClass === "DEEP_ARCHIVE";
+}
+
+/** How fast a restore is. */
+export const RESTORE_TIERS = ["Expedited", "Standard", "Bulk"] as const;
+export type RestoreTier = (typeof RESTORE_TIERS)[number];
+
+/** A restore that was asked for. Times are milliseconds since 1970. */
+export interface Restore {
+  readonly tier: RestoreTier;
+  readonly requestedMs: number;
+  /** From then on the restored copy can be read. */
+  readonly readyMs: number;
+  /** From then on it is gone. */
+  readonly expiresMs: number;
+}
+
+/** Sections of objects. An old version keeps them without knowing what they say. */
+const RESTORE_TAG = 18;
+const ACCESSED_TAG = 19;
+
+function sectionOf({ sections }: Pick<ObjectHead, "sections">, tag: number): Buffer | undefined {
+  return sections.find((section) => section.tag === tag)?.bytes;
+}
+
+function without(sections: readonly Section[], tags: readonly number[]): readonly Section[] {
+  return sections.filter(({ tag }) => !tags.includes(tag));
+}
+
+/** The sections of a record with this restore in place of the one before. */
+export function withRestore(sections: readonly Section[], restore: Restore): readonly Section[] {
+  const { tier, requestedMs, readyMs, expiresMs } = restore;
+  const writer = new ByteWriter(20).u8(RESTORE_TIERS.indexOf(tier)).u48(requestedMs).u48(readyMs).u48(expiresMs);
+  return [...without(sections, [RESTORE_TAG]), { tag: RESTORE_TAG, bytes: writer.finish() }];
+}
+
+type Kept = Pick<ObjectHead, "sections" | "storageClass">;
+
+/** The restore that counts at `nowMs`: one that is under way or whose copy is still there; undefined otherwise. */
+export function restoreOf(object: Kept, nowMs: number): Restore | undefined {
+  if (!isArchive(object.storageClass)) return undefined;
+  const bytes = sectionOf(object, RESTORE_TAG);
+  if (bytes === undefined) return undefined;
+  const reader = new ByteReader(bytes);
+  const tier = RESTORE_TIERS[reader.u8()] ?? "Standard";
+  const restore = { tier, requestedMs: reader.u48(), readyMs: reader.u48(), expiresMs: reader.u48() };
+  return nowMs < restore.expiresMs ? restore : undefined;
+}
+
+/** Whether the bytes of an object can be read at `nowMs`. */
+export function isReadable(object: Kept, nowMs: number): boolean {
+  if (!isArchive(object.storageClass)) return true;
+  const restore = restoreOf(object, nowMs);
+  return restore !== undefined && nowMs >= restore.readyMs;
+}
+
+/** The intelligent tiering of a bucket; it is on where there is one, and never changes. */
+export interface Tiering {
+  /** Days without a read after which an object counts as infrequently read. */
+  readonly days: number;
+}
+
+export const BUCKET_TIERING: ConfigurationKind<Tiering> = {
+  name: "intelligent-tiering",
+  encode: ({ days }) => new ByteWriter(4).varint(days).finish(),
+  decode(document) {
+    const reader = new ByteReader(document);
+    const days = reader.varint();
+    reader.end();
+    return { days };
+  },
+};
+
+/** Objects of fewer bytes stay in their class, and in the frequent tier. (intelligent tiering page; lifecycle page) */
+export const TRANSITION_BYTES_MIN = 64 * 1024;
+
+type Tiered = Kept & Pick<ObjectHead, "size" | "modifiedMs">;
+
+/** When an object of the tiering class was last read, or put there; 0 for one that came as infrequent. */
+export function accessedMs(object: Tiered): number {
+  const bytes = sectionOf(object, ACCESSED_TAG);
+  return bytes === undefined ? object.modifiedMs : new ByteReader(bytes).u48();
+}
+
+/** The sections of a record that was read at `ms`, or 0 for one that is to begin as infrequently read. */
+export function withAccess(sections: readonly Section[], ms: number): readonly Section[] {
+  const bytes = new ByteWriter(6).u48(ms).finish();
+  return [...without(sections, [ACCESSED_TAG]), { tag: ACCESSED_TAG, bytes }];
+}
+
+export type AccessTier = "FREQUENT" | "INFREQUENT";
+
+/** The tier of an object at `nowMs`; undefined for one of another class, or where the bucket has no tiering. */
+export function tierOf(object: Tiered, tiering: Tiering | undefined, nowMs: number): AccessTier | undefined {
+  if (object.storageClass !== "INTELLIGENT_TIERING" || tiering === undefined) return undefined;
+  if (object.size < TRANSITION_BYTES_MIN) return "FREQUENT";
+  return nowMs - accessedMs(object) < tiering.days * DAY_MS ? "FREQUENT" : "INFREQUENT";
+}

@@ -1,0 +1,320 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "vitest";
+import {
+  DAY_MS,
+  elementOf,
+  HOUR_MS,
+  refusal,
+  refusalOf,
+  type TimedServer,
+  timedServer,
+} from "../fixtures/timed-server.ts";
+import { md5, partList } from "../fixtures/uploads.ts";
+
+/** 10:00 of a day in GMT+8. */
+const START = Date.UTC(2026, 2, 1, 2);
+const BIG = Buffer.alloc(64 * 1024, "b");
+const HOST = "demo-1250000000.cos.ap-guangzhou.myqcloud.com";
+
+const restoreBody = (days: number, tier?: string): string =>
+  `<RestoreRequest><Days>${days}</Days>${tier === undefined ? "" : `<CASJobParameters><Tier>${tier}</Tier></CASJobParameters>`}</RestoreRequest>`;
+const tieringBody = (days: number): string =>
+  `<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>${days}</Days><RequestFrequent>1</RequestFrequent></Transition></IntelligentTieringConfiguration>`;
+
+describe("storage classes", () => {
+  let server: TimedServer;
+  beforeEach(async () => {
+    server = await timedServer(START);
+  });
+
+  const put = (key: string, storageClass: string, body: string | Buffer = "bytes") =>
+    server.send({ method: "PUT", target: `/${key}`, body, headers: { "x-cos-storage-class": storageClass } });
+  const head = (key: string) => server.done({ method: "HEAD", target: `/${key}` });
+  const get = (key: string, headers: Record<string, string> = {}) =>
+    server.send({ method: "GET", target: `/${key}`, headers });
+  const copy = (key: string, source: string, headers: Record<string, string> = {}) =>
+    server.send({
+      method: "PUT",
+      target: `/${key}`,
+      headers: { "x-cos-copy-source": `${HOST}/${source}`, ...headers },
+    });
+  const restore = (key: string, body: string) => server.send({ method: "POST", target: `/${key}?restore`, body });
+  const enableTiering = (days = 30) =>
+    server.done({ method: "PUT", target: "/?intelligenttiering", body: tieringBody(days) });
+  const classOf = async (key: string) => (await head(key)).headers.get("x-cos-storage-class");
+
+  it.each(["STANDARD_IA", "ARCHIVE", "DEEP_ARCHIVE", "standard_ia"])(
+    "%s: of a PUT, told by every answer",
+    async (name) => {
+      const told = name.toUpperCase();
+      assert.equal((await put("k", name)).headers.get("x-cos-storage-class"), told);
+      assert.equal(await classOf("k"), told);
+      assert.equal(elementOf(await server.done({ method: "GET", target: "/" }), "StorageClass"), told);
+      assert.equal(elementOf(await server.done({ method: "GET", target: "/?versions" }), "StorageClass"), told);
+    },
+  );
+
+  it("are those of an upload in parts, and of an object that grows", async () => {
+    const headers = { "x-cos-storage-class": "STANDARD_IA" };
+    const begun = await server.done({ method: "POST", target: "/parts?uploads", headers });
+    const uploadId = elementOf(begun, "UploadId");
+    assert.equal(elementOf(await server.done({ method: "GET", target: "/?uploads" }), "StorageClass"), "STANDARD_IA");
+    await server.done({ method: "PUT", target: `/parts?partNumber=1&uploadId=${uploadId}`, body: "x" });
+    const body = partList([[1, md5("x")]]);
+    await server.done({ method: "POST", target: `/parts?uploadId=${uploadId}`, body });
+    assert.equal(await classOf("parts"), "STANDARD_IA");
+    await server.done({ method: "POST", target: "/log?append&position=0", body: "x", headers });
+    assert.equal(await classOf("log"), "STANDARD_IA");
+  });
+
+  it("are not inherited by a copy, and a copy onto itself may change nothing else", async () => {
+    await put("k", "STANDARD_IA");
+    const before = await head("k");
+    assert.deepEqual(
+      refusalOf(await copy("k", "k", { "x-cos-storage-class": "STANDARD_IA" })),
+      refusal("InvalidRequest"),
+    );
+    assert.equal((await copy("other", "k")).status, 200);
+    assert.equal(await classOf("other"), undefined);
+    assert.equal((await copy("k", "k", { "x-cos-storage-class": "ARCHIVE" })).status, 200);
+    const after = await head("k");
+    assert.equal(after.headers.get("x-cos-storage-class"), "ARCHIVE");
+    assert.equal(after.headers.get("etag"), before.headers.get("etag"));
+    assert.equal(after.headers.get("content-type"), before.headers.get("content-type"));
+  });
+
+  it("MAZOperationNotSupportOnOAZBucket: a class of several availability zones", async () => {
+    for (const name of ["MAZ_STANDARD", "maz_standard_ia", "MAZ_INTELLIGENT_TIERING", "MAZ_ARCHIVE"]) {
+      assert.deepEqual(refusalOf(await put("k", name)), refusal("MAZOperationNotSupportOnOAZBucket"));
+    }
+  });
+
+  it("NotSupportedStorageClass: tiering where the bucket has none, or of an object that grows", async () => {
+    const headers = { "x-cos-storage-class": "INTELLIGENT_TIERING" };
+    const unsupported = refusal("NotSupportedStorageClass");
+    const begin = () => server.send({ method: "POST", target: "/k?uploads", headers });
+    const append = () => server.send({ method: "POST", target: "/log?append&position=0", body: "x", headers });
+    await put("source", "STANDARD");
+    assert.deepEqual(refusalOf(await put("k", "INTELLIGENT_TIERING")), unsupported);
+    assert.deepEqual(refusalOf(await copy("k", "source", headers)), unsupported);
+    assert.deepEqual(refusalOf(await begin()), unsupported);
+    await enableTiering();
+    assert.equal((await put("k", "INTELLIGENT_TIERING")).status, 200);
+    assert.equal((await copy("k2", "source", headers)).status, 200);
+    assert.equal((await begin()).status, 200);
+    assert.deepEqual(refusalOf(await append()), unsupported);
+  });
+
+  describe("of archives", () => {
+    it("InvalidObjectState403: every way to read the bytes, until they are restored", async () => {
+      await put("frozen", "ARCHIVE");
+      const begun = await server.done({ method: "POST", target: "/parts?uploads" });
+      const uploadId = elementOf(begun, "UploadId");
+      const partCopy = () =>
+        server.send({
+          method: "PUT",
+          target: `/parts?partNumber=1&uploadId=${uploadId}`,
+          headers: { "x-cos-copy-source": `${HOST}/frozen` },
+        });
+      const reads = () =>
+        Promise.all([get("frozen"), get("frozen", { range: "bytes=0-1" }), copy("k", "frozen"), partCopy()]);
+      for (const answer of await reads()) {
+        assert.deepEqual(refusalOf(answer), refusal("InvalidObjectState403"), answer.text);
+        assert.equal(answer.headers.get("x-cos-storage-class"), "ARCHIVE");
+        assert.equal(elementOf(answer, "Message"), "The operation is not valid for the object storage class.");
+      }
+      assert.equal((await head("frozen")).status, 200);
+      assert.equal((await restore("frozen", restoreBody(1, "Expedited"))).status, 202);
+      server.clock.advance(60_000);
+      assert.deepEqual(
+        (await reads()).map(({ status }) => status),
+        [200, 206, 200, 200],
+      );
+    });
+
+    it("InvalidObjectState403: more bytes for an object that was archived", async () => {
+      const headers = { "x-cos-storage-class": "ARCHIVE" };
+      await server.done({ method: "POST", target: "/log?append&position=0", body: "x", headers });
+      const more = await server.send({ method: "POST", target: "/log?append&position=1", body: "x" });
+      assert.deepEqual(refusalOf(more), refusal("InvalidObjectState403"));
+    });
+
+    it.each([
+      ["ARCHIVE", "Expedited", 60_000],
+      ["ARCHIVE", "Standard", 3 * HOUR_MS],
+      ["ARCHIVE", "Bulk", 5 * HOUR_MS],
+      ["ARCHIVE", undefined, 3 * HOUR_MS],
+      ["DEEP_ARCHIVE", "Standard", 12 * HOUR_MS],
+      ["DEEP_ARCHIVE", "Bulk", 24 * HOUR_MS],
+    ])(
+      "%s, restored by tier %s: ready when its time has come, and frozen again after its days",
+      async (name, tier, ms) => {
+        await put("k", name);
+        const state = async () => {
+          const listed = await server.done({ method: "GET", target: "/" });
+          return [
+            (await head("k")).headers.get("x-cos-restore"),
+            elementOf(listed, "RestoreStatus"),
+            (await get("k")).status,
+          ];
+        };
+        assert.deepEqual(await state(), [undefined, undefined, 403]);
+        assert.equal((await restore("k", restoreBody(2, tier))).status, 202);
+        assert.deepEqual(await state(), ['ongoing-request="true"', "ONGOING", 403]);
+        assert.equal(
+          (await head("k")).headers.get("x-cos-restore-status"),
+          `tier="${(tier ?? "Standard").toLowerCase()}"; request-date="Sun, 01 Mar 2026 02:00:00 GMT"`,
+        );
+        server.clock.advance(ms - 1);
+        assert.deepEqual(await state(), ['ongoing-request="true"', "ONGOING", 403]);
+        server.clock.advance(1);
+        // Two days after it was ready, at the next midnight of GMT+8.
+        const day = START + ms >= Date.UTC(2026, 2, 1, 16) ? "Wed, 04" : "Tue, 03";
+        const expiry = `ongoing-request="false", expiry-date="${day} Mar 2026 16:00:00 GMT"`;
+        assert.deepEqual(await state(), [expiry, "DONE", 200]);
+        assert.equal((await head("k")).headers.get("x-cos-restore-status"), undefined);
+        assert.equal(await classOf("k"), name);
+        server.clock.set(Date.UTC(2026, 2, day === "Wed, 04" ? 4 : 3, 16) - 1);
+        assert.deepEqual(await state(), [expiry, "DONE", 200]);
+        server.clock.advance(1);
+        assert.deepEqual(await state(), [undefined, undefined, 403]);
+        assert.equal((await restore("k", restoreBody(1, tier))).status, 202);
+      },
+    );
+
+    it("RestoreAlreadyInProgress: a second restore before the first is done", async () => {
+      await put("k", "ARCHIVE");
+      await restore("k", restoreBody(1));
+      assert.deepEqual(refusalOf(await restore("k", restoreBody(5))), refusal("RestoreAlreadyInProgress"));
+    });
+
+    it("restores a restored one by setting its days anew, with 200", async () => {
+      await put("k", "ARCHIVE");
+      await restore("k", restoreBody(1, "Expedited"));
+      server.clock.advance(HOUR_MS);
+      assert.equal((await restore("k", restoreBody(30, "Bulk"))).status, 200);
+      const told = (await head("k")).headers.get("x-cos-restore");
+      assert.equal(told, 'ongoing-request="false", expiry-date="Tue, 31 Mar 2026 16:00:00 GMT"');
+      assert.equal((await get("k")).status, 200);
+    });
+
+    it("RestoreNonArchiveObject: an object that is not archived", async () => {
+      await put("k", "STANDARD_IA");
+      assert.deepEqual(refusalOf(await restore("k", restoreBody(1))), refusal("RestoreNonArchiveObject"));
+    });
+
+    it("InvalidArgument: days or a tier that there are not", async () => {
+      await put("k", "DEEP_ARCHIVE");
+      const invalid = refusal("InvalidArgument");
+      assert.deepEqual(refusalOf(await restore("k", restoreBody(1, "Expedited"))), invalid);
+      for (const days of [0, -1, 366]) assert.deepEqual(refusalOf(await restore("k", restoreBody(days))), invalid);
+    });
+
+    it("MalformedXML: a restore that says too little or nothing sensible", async () => {
+      await put("k", "ARCHIVE");
+      for (const body of [
+        "<RestoreRequest></RestoreRequest>",
+        "<RestoreRequest><Days>x</Days></RestoreRequest>",
+        restoreBody(1, "Slow"),
+        "<RestoreRequest><Days>1</Days><CASJobParameters/></RestoreRequest>",
+        "<Other><Days>1</Days></Other>",
+      ]) {
+        assert.deepEqual(refusalOf(await restore("k", body)), refusal("MalformedXML"), body);
+      }
+      assert.deepEqual(refusalOf(await restore("k", "")), refusal("MissingRequestBodyError"));
+    });
+
+    it("NoSuchKey, NoSuchVersion, MethodNotAllowed: a restore of what is not there", async () => {
+      assert.deepEqual(refusalOf(await restore("none", restoreBody(1))), refusal("NoSuchKey"));
+      const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+      await server.done({ method: "PUT", target: "/?versioning", body });
+      const made = await put("k", "ARCHIVE");
+      const id = made.headers.get("x-cos-version-id");
+      const marker = (await server.done({ method: "DELETE", target: "/k" })).headers.get("x-cos-version-id");
+      const byId = (version: string | undefined) =>
+        server.send({ method: "POST", target: `/k?restore&versionId=${version}`, body: restoreBody(1) });
+      assert.deepEqual(refusalOf(await byId("MTg0NDY")), refusal("NoSuchVersion"));
+      assert.deepEqual(refusalOf(await byId(marker)), refusal("MethodNotAllowed"));
+      assert.deepEqual(refusalOf(await restore("k", restoreBody(1))), refusal("NoSuchKey"));
+      const restored = await byId(id);
+      assert.deepEqual([restored.status, restored.headers.get("x-cos-version-id")], [202, id]);
+      server.clock.advance(3 * HOUR_MS);
+      assert.equal((await server.send({ method: "GET", target: `/k?versionId=${id}` })).status, 200);
+    });
+
+    it("InvalidObjectState409: a change of class while it is being restored", async () => {
+      await put("k", "ARCHIVE");
+      await restore("k", restoreBody(1));
+      assert.deepEqual(refusalOf(await copy("k", "k")), refusal("InvalidObjectState409"));
+      assert.deepEqual(refusalOf(await copy("other", "k")), refusal("InvalidObjectState403"));
+      server.clock.advance(3 * HOUR_MS);
+      assert.equal((await copy("k", "k")).status, 200);
+      assert.equal(await classOf("k"), undefined);
+      server.clock.advance(10 * DAY_MS);
+      assert.equal((await get("k")).text, "bytes");
+    });
+
+    it("a new object under the key of a restored one is frozen as ever", async () => {
+      await put("k", "ARCHIVE");
+      await restore("k", restoreBody(10, "Expedited"));
+      server.clock.advance(60_000);
+      await put("k", "ARCHIVE", "other bytes");
+      assert.deepEqual(refusalOf(await get("k")), refusal("InvalidObjectState403"));
+    });
+  });
+
+  describe("of intelligent tiering", () => {
+    it("is told empty before, and as it was set from then on; it cannot be changed", async () => {
+      const read = async () => (await server.done({ method: "GET", target: "/?intelligenttiering" })).text;
+      assert.match(await read(), /<IntelligentTieringConfiguration\/>$/);
+      await enableTiering(60);
+      assert.ok((await read()).endsWith(tieringBody(60)));
+      await enableTiering(60);
+      const changed = await server.send({ method: "PUT", target: "/?intelligenttiering", body: tieringBody(30) });
+      assert.deepEqual(refusalOf(changed), refusal("InvalidArgument"));
+      assert.equal(elementOf(changed, "Message"), "Not support modify intelligent tiering configuration");
+      assert.ok((await read()).endsWith(tieringBody(60)));
+    });
+
+    it("refuses what cannot be: InvalidArgument, MalformedXML", async () => {
+      const set = (body: string) => server.send({ method: "PUT", target: "/?intelligenttiering", body });
+      for (const [body, id] of [
+        [tieringBody(31), "InvalidArgument"],
+        [tieringBody(30).replace("Enabled", "Suspended"), "MalformedXML"],
+        [tieringBody(30).replace("<Status>Enabled</Status>", ""), "MalformedXML"],
+        [tieringBody(30).replace(">1<", ">2<"), "InvalidArgument"],
+        ["<IntelligentTieringConfiguration><Status>Enabled</Status></IntelligentTieringConfiguration>", "MalformedXML"],
+      ] as const) {
+        assert.deepEqual(refusalOf(await set(body)), refusal(id), body);
+      }
+    });
+
+    it("moves an object that nobody reads, and back when somebody does", async () => {
+      await enableTiering(30);
+      await put("big", "INTELLIGENT_TIERING", BIG);
+      await put("small", "INTELLIGENT_TIERING", BIG.subarray(1));
+      const tiers = async () => {
+        const listed = await server.done({ method: "GET", target: "/" });
+        const inList = [...listed.text.matchAll(/<StorageTier>(\w+)</g)].map(([, tier]) => tier);
+        const inHead = [
+          (await head("big")).headers.get("x-cos-storage-tier"),
+          (await head("small")).headers.get("x-cos-storage-tier"),
+        ];
+        assert.deepEqual(inList, inHead);
+        return inHead;
+      };
+      const { headers } = await head("big");
+      assert.deepEqual(await tiers(), ["FREQUENT", "FREQUENT"]);
+      server.clock.advance(20 * DAY_MS);
+      assert.equal((await get("big")).status, 200);
+      server.clock.advance(30 * DAY_MS - 1);
+      assert.deepEqual(await tiers(), ["FREQUENT", "FREQUENT"]);
+      server.clock.advance(1);
+      assert.deepEqual(await tiers(), ["INFREQUENT", "FREQUENT"]);
+      assert.equal((await get("big")).status, 200);
+      assert.deepEqual(await tiers(), ["FREQUENT", "FREQUENT"]);
+      const after = (await head("big")).headers;
+      for (const name of ["etag", "last-modified"]) assert.equal(after.get(name), headers.get(name));
+    });
+  });
+});
