@@ -175,7 +175,7 @@ export function directory({ fixed, rows, sealing, clock }: DirectoryParts): Dire
     if (base === undefined) return undefined;
     if (open.made?.base !== base) {
       const { content, secretKey, session } = open;
-      open.made = { base, credential: { ...base, secretId: content.secretId, secretKey, published: false, session } };
+      open.made = { base, credential: { ...base, secretId: content.keyId, secretKey, published: false, session } };
     }
     return open.made.credential;
   }
@@ -189,8 +189,8 @@ export function directory({ fixed, rows, sealing, clock }: DirectoryParts): Dire
     return credentialOf(open, base);
   }
 
-  function alive(open: OpenSession, secretId: string): Found {
-    if (open.content.secretId !== secretId) return undefined;
+  function alive(open: OpenSession, keyId: string): Found {
+    if (open.content.keyId !== keyId) return undefined;
     if (clock.now() > open.content.expiresMs) throw refuse("ExpiredToken");
     return fromBase(open);
   }
@@ -202,7 +202,7 @@ export function directory({ fixed, rows, sealing, clock }: DirectoryParts): Dire
     const policy = content.policy === undefined ? undefined : readPolicy(content.policy, SESSION_RULES);
     const open: OpenSession = {
       content,
-      secretKey: sessionKeyOf(seal, content.secretId),
+      secretKey: sessionKeyOf(seal, content.keyId),
       session: { policy, expiresMs: content.expiresMs },
       made: undefined,
     };

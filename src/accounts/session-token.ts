@@ -8,7 +8,8 @@ import type { Seal } from "./seal.ts";
 
 /** What a token says. */
 export interface SessionContent {
-  readonly secretId: string;
+  /** The SecretId. */
+  readonly keyId: string;
   /** Of the root account. */
   readonly uin: string;
   /** The SecretId that asked for it, whose permissions bound it as they are when it is used. */
@@ -29,7 +30,7 @@ export const TOKEN_CHARS_MAX = 4096;
 const CONTENT_BYTES_MAX = 64 * 1024;
 
 type Packed = readonly [
-  secretId: string,
+  keyId: string,
   uin: string,
   issuer: string,
   role: string,
@@ -46,9 +47,9 @@ export function openSession(seal: Seal, token: string): SessionContent | undefin
   const bytes = seal.open("token", NAME, Buffer.from(token, "base64url"));
   if (bytes === undefined) return undefined;
   const text = inflateRawSync(bytes, { maxOutputLength: CONTENT_BYTES_MAX }).toString("utf8");
-  const [secretId, uin, issuer, role, policy, name, expiresMs] = JSON.parse(text) as Packed;
+  const [keyId, uin, issuer, role, policy, name, expiresMs] = JSON.parse(text) as Packed;
   const given = (one: string): string | undefined => (one === "" ? undefined : one);
-  return { secretId, uin, issuer: given(issuer), role: given(role), policy: given(policy), name, expiresMs };
+  return { keyId, uin, issuer: given(issuer), role: given(role), policy: given(policy), name, expiresMs };
 }
 
 /** The SecretKey of a temporary pair: 32 characters. */
