@@ -66,6 +66,13 @@ export const LIMITS = {
   /** Elements in an XML body: `MalformedXML`. */
   xmlElementsMax: 100_000,
 
+  /** Bytes of a form upload besides its file, and of its policy once decoded: `MalformedPOSTRequest`. (as S3) */
+  formBytesMax: 20 * 1024,
+  /** Fields of a form upload before its file: `MalformedPOSTRequest`. */
+  formFieldsMax: 100,
+  /** Conditions of a form's policy: `InvalidPolicyDocument`. */
+  formConditionsMax: 200,
+
   /** Bytes of the request line and all headers together: `BadRquest`. */
   headerBytesMax: 16 * 1024,
   /** Headers of one request: `BadRquest`. */

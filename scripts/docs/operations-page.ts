@@ -12,11 +12,13 @@ function route({ route }: Operation): string {
   return `\`${route.method} ${path}${query}\`${header} on a ${route.on}`;
 }
 
-function inputs(fields: InputFields): string[] {
+/** What stands in a header, stands in a field of the form for an operation that takes one. */
+function inputs(fields: InputFields, inForm: boolean): string[] {
   return Object.values(fields).flatMap((field) => {
-    if (field.fields !== undefined) return inputs(field.fields);
+    if (field.fields !== undefined) return inputs(field.fields, inForm);
     const name = field.from === "headers" ? `${field.name}*` : field.name;
-    const place = field.from === "headers" ? "header" : field.from;
+    const header = field.from === "headers" || field.from === "header";
+    const place = header ? (inForm ? "field" : "header") : field.from;
     const text = field.summary.replaceAll("|", "\\|").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
     return [`| ${place} | \`${name}\` | ${field.required ? "yes" : ""} | ${text} |`];
   });
@@ -37,7 +39,7 @@ function refusals(operation: Operation): readonly string[] {
 }
 
 function section(operation: Operation): string {
-  const rows = inputs(operation.input);
+  const rows = inputs(operation.input, operation.authentication.includes("form"));
   const answers = outputs(operation.output);
   const own = refusals(operation);
   return [

@@ -197,8 +197,7 @@ export const CATALOGUE = codes({
     status: 400,
     message: "POST requires exactly one file upload per request.",
     feature: "post-object",
-    raisedWhen: "a POST Object form holds more than one `file` field",
-    notYet: true,
+    raisedWhen: "a POST Object form holds more than one file, or one in another field than `file`",
   },
   InvalidArgument: {
     status: 400,
@@ -284,8 +283,8 @@ export const CATALOGUE = codes({
     message: "You must provide condition if you specify a policy in post object request.",
     seen: "documented on the service's POST Object troubleshooting page",
     feature: "post-object",
-    raisedWhen: "the policy of a POST Object form is not base64, not JSON, or has no `conditions`",
-    notYet: true,
+    raisedWhen:
+      "the policy of a POST Object form is not base64, not JSON, has no `conditions` or one that cannot be read, or is too long",
   },
   InvalidRegionName: {
     status: 400,
@@ -407,8 +406,8 @@ export const CATALOGUE = codes({
     message: "The body of your POST request is not well-formed multipart/form-data.",
     seen: "a captured reply, in issue 24 of Tencent's JavaScript SDK",
     feature: "post-object",
-    raisedWhen: "the body of POST Object is not multipart/form-data, has no boundary, or has no `file` field",
-    notYet: true,
+    raisedWhen:
+      "the body of POST Object is not multipart/form-data, has no boundary or no field `file`, has a field twice, or more fields and bytes beside its file than are allowed",
   },
   MalformedXML: {
     status: 400,

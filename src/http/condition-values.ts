@@ -45,7 +45,14 @@ const READERS: ReadonlyMap<string, Reader> = new Map([
   ["cos:x-cos-storage-class", fromHeader("x-cos-storage-class")],
   ["cos:x-cos-acl", fromHeader("x-cos-acl")],
   ["cos:content-type", fromHeader("content-type")],
-  ["cos:content-length", ({ body }) => (body.declaredLength === undefined ? undefined : [String(body.declaredLength)])],
+  // The file of a form tells no length; its whole form does, which is never less.
+  [
+    "cos:content-length",
+    ({ body, headers }) => {
+      const length = body.declaredLength ?? headers.get("content-length");
+      return length === undefined ? undefined : [String(length)];
+    },
+  ],
   // An empty one means the same as none.
   ["cos:versionid", ({ target }) => [spelt(target.query.get("versionid") ?? "")]],
   ["cos:prefix", fromQuery("prefix")],

@@ -58,6 +58,11 @@ export function readHeaders(rawHeaders: readonly string[], headersMax: number): 
   return new Fields(values);
 }
 
+/** Fields of these values, by lower-case name, where a request means others than those it was sent with. */
+export function headerFields(values: ReadonlyMap<string, string>): HeaderFields {
+  return new Fields(values);
+}
+
 /** No fields at all; for requests whose headers could not be read. */
 export function noHeaders(): HeaderFields {
   return new Fields(new Map());

@@ -15,6 +15,7 @@ import { ANONYMOUS, type Caller } from "../access/caller.ts";
 import { BUCKET_CORS, corsFields, type CorsMatch, matchCors, varyFields } from "../access/cors.ts";
 import { dependsOnKey, documentsFor } from "../access/documents.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
+import { checkFormLength, checkFormPolicy, type FormPolicy, readFormPolicy } from "../access/form-policy.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
 import type { DocumentWriter } from "../operations/documents.ts";
 import type {
@@ -41,6 +42,8 @@ import type { Answer } from "./answer.ts";
 import { requestValues } from "./condition-values.ts";
 import { formatIsoSeconds } from "./dates.ts";
 import { answerWithin } from "./early-answer.ts";
+import { readForm, watchedFile } from "./form.ts";
+import { formRequest, withFileName } from "./form-request.ts";
 import { type RequestBody, type WireRequest, withBody } from "./request.ts";
 import { type Router, router } from "./router.ts";
 
@@ -81,6 +84,14 @@ export interface Dialect<A extends Address = Address> {
   authenticate(request: WireRequest, address: A): Authenticated | Promise<Authenticated>;
   /** The whole name of an addressed bucket, where its caller left out what goes without saying. */
   bucketName(address: A & { readonly bucket: string }, caller: Caller): string;
+  /** Whether the fields of a form, by their names in lower case, speak this dialect. */
+  claimsForm(fields: ReadonlyMap<string, string>): boolean;
+  /** What of a form's fields counts as headers, under the names that declarations use. May refuse a value. */
+  formHeaders(fields: ReadonlyMap<string, string>): Iterable<readonly [name: string, value: string]>;
+  /** Whether a form may have a field that its policy does not speak of. */
+  mayBeUncovered(field: string): boolean;
+  /** Who sends a form. Raises the refusals of signatures; what the policy asks for is not looked at yet. */
+  authenticateForm(form: SignedForm, request: WireRequest, address: A): Caller;
   /** Reads a copy source; raises InvalidCopySource. */
   locate(source: string, caller: Caller): SourceAddress;
   /** Makes the service's own form of a document of the request's; raises what a document is refused with. */
@@ -93,6 +104,14 @@ export interface Dialect<A extends Address = Address> {
   writeError(error: CosError, request: WireRequest): Answer;
   /** The document alone, for an error that follows a status of 200. */
   errorDocument(error: CosError, request: WireRequest): string;
+}
+
+/** A form before it is known who sends it. */
+export interface SignedForm {
+  /** By their names in lower case. */
+  readonly fields: ReadonlyMap<string, string>;
+  /** Undefined where the form has none. */
+  readonly policy: FormPolicy | undefined;
 }
 
 /** The dialect of a request: the first that claims it, or the last, whose requests have no mark of their own. */
@@ -134,6 +153,12 @@ export interface Outcome {
   readonly times: readonly number[];
 }
 
+/** Who asks, and for what: the request in the names of declarations, its body as it is to be read. */
+interface Asking {
+  readonly caller: Caller;
+  readonly request: WireRequest;
+}
+
 interface CorsOutcome {
   readonly match: CorsMatch | undefined;
   readonly fields: Answer["headers"];
@@ -149,7 +174,8 @@ export interface AccessOutcome {
 
 /** What the steps have found out so far. */
 class Progress implements Outcome {
-  readonly dialect: DialectName;
+  /** The dialect that answers; a form tells only in its fields which that is. */
+  speaks: Dialect;
   readonly times: number[] = [];
   /** The addressed bucket; undefined before it was `sought`, and where there is none. */
   bucket: BucketRecord | undefined;
@@ -165,9 +191,13 @@ class Progress implements Outcome {
   access: AccessOutcome | undefined;
   readonly #clock: Clock;
 
-  constructor(dialect: DialectName, clock: Clock) {
-    this.dialect = dialect;
+  constructor(dialect: Dialect, clock: Clock) {
+    this.speaks = dialect;
     this.#clock = clock;
+  }
+
+  get dialect(): DialectName {
+    return this.speaks.name;
   }
 
   /** The next of `STEPS` begins. */
@@ -268,23 +298,21 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     dialects.map((dialect) => [dialect, router(table.filter(({ only = dialect.name }) => only === dialect.name))]),
   );
 
-  async function run(dialect: Dialect, wire: WireRequest, progress: Progress): Promise<Answer> {
+  async function run(wire: WireRequest, progress: Progress): Promise<Answer> {
     progress.next();
-    let address = dialect.address(wire);
-    progress.address = address;
+    let dialect = progress.speaks;
+    let address = (progress.address = dialect.address(wire));
     const translated = dialect.translate(wire, address);
     const operation = (routers.get(dialect) as Router).find(translated, address.kind);
     progress.operation = operation;
     if (operation.preflight === true) return await answerPreflight(dialect, translated, address, operation, progress);
     progress.next();
-    const authenticating = dialect.authenticate(wire, address);
-    const { caller, body } = authenticating instanceof Promise ? await authenticating : authenticating;
-    progress.caller = caller;
-    const request = body === translated.body ? translated : withBody(translated, body);
-    if (address.kind !== "service") {
-      const name = dialect.bucketName(address, caller);
-      if (name !== address.bucket) progress.address = address = { ...address, bucket: name };
-    }
+    const asking = takesForm(operation)
+      ? askingForm(wire, progress)
+      : askingRequest(dialect, wire, translated, progress);
+    const { caller, request } = asking instanceof Promise ? await asking : asking;
+    address = progress.address as Address;
+    dialect = progress.speaks;
     // Before anything changes: the answer to a request that takes the rules away is still the page's to read.
     if (request.headers.get("origin") !== undefined) progress.cors = await corsOf(request, progress);
     refuseMode(operation, caller, clock.now());
@@ -350,6 +378,57 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
           )
         : written(operation, await working, documents);
     return dialect.writeAnswer(answer, operation, wire);
+  }
+
+  /** Who asks, in the header or the query, and what they ask for. */
+  function askingRequest(
+    dialect: Dialect,
+    wire: WireRequest,
+    translated: WireRequest,
+    progress: Progress,
+  ): Asking | Promise<Asking> {
+    const address = progress.address as Address;
+    const settle = ({ caller, body }: Authenticated): Asking => {
+      progress.caller = caller;
+      if (address.kind !== "service") {
+        const bucket = dialect.bucketName(address, caller);
+        if (bucket !== address.bucket) progress.address = { ...address, bucket };
+      }
+      return { caller, request: body === translated.body ? translated : withBody(translated, body) };
+    };
+    const authenticating = dialect.authenticate(wire, address);
+    return authenticating instanceof Promise ? authenticating.then(settle) : settle(authenticating);
+  }
+
+  /** The same of a form: its fields tell the dialect, the key, who asks and what for; its file is still to come. */
+  async function askingForm(wire: WireRequest, progress: Progress): Promise<Asking> {
+    const form = await readForm(wire.headers.get("content-type"), wire.body, limits);
+    const dialect = dialects.find((one) => one.claimsForm(form.fields)) ?? progress.speaks;
+    const named = (progress.address =
+      dialect === progress.speaks ? (progress.address as Address) : dialect.address(wire));
+    progress.speaks = dialect;
+    if (named.kind !== "bucket") throw new Error("a form is sent to a bucket");
+    const fields = withFileName(form.fields, form.fileName);
+    const encoded = fields.get("policy");
+    const bounds = { bytesMax: limits.formBytesMax, conditionsMax: limits.formConditionsMax };
+    const policy = encoded === undefined ? undefined : readFormPolicy(encoded, bounds);
+    const caller = dialect.authenticateForm({ fields, policy }, wire, named);
+    progress.caller = caller;
+    const bucket = dialect.bucketName(named, caller);
+    progress.address = { ...named, kind: "object", bucket, key: fields.get("key") as string };
+    if (policy !== undefined) {
+      checkFormPolicy(policy, {
+        fields,
+        buckets: [bucket, named.bucket],
+        nowMs: clock.now(),
+        mayBeUncovered: (field) => dialect.mayBeUncovered(field),
+      });
+    }
+    const file =
+      policy === undefined
+        ? form.file
+        : watchedFile(form.file, (bytes, complete) => checkFormLength(policy, bytes, complete));
+    return { caller, request: formRequest(wire, dialect.formHeaders(fields), file) };
   }
 
   /** The addressed bucket, read once; undefined also where the address names another region than the bucket's. */
@@ -427,13 +506,12 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
 
   return async (request) => {
     let answer: Answer;
-    const dialect = dialectOf(dialects, request);
-    const progress = new Progress(dialect.name, clock);
+    const progress = new Progress(dialectOf(dialects, request), clock);
     try {
-      answer = await run(dialect, request, progress);
+      answer = await run(request, progress);
     } catch (error) {
       progress.refusal = asRefusal(error, request);
-      answer = dialect.writeError(progress.refusal, request);
+      answer = progress.speaks.writeError(progress.refusal, request);
     }
     if (!isNoBrowsers(progress)) answer = await forBrowsers(answer, request, progress);
     progress.next();
@@ -450,6 +528,10 @@ function noSuchBucket({ address, foundIn }: Progress): CosError {
   if (foundIn === undefined || addressedRegion === undefined) return refuse("NoSuchBucket");
   return refuse("NoSuchBucket", { evidence: () => ({ kind: "region", bucketRegion: foundIn, addressedRegion }) });
 }
+
+/** An operation that somebody signs in a form takes nothing but forms. */
+const takesForm = ({ authentication, handle }: Operation): boolean =>
+  handle !== undefined && authentication.includes("form");
 
 const notBuilt = (operation: Operation): string => `The operation ${operation.name} is not implemented yet.`;
 

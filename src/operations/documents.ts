@@ -92,6 +92,14 @@ export interface CompletedDocument {
   readonly checksum: ShownChecksum | undefined;
 }
 
+/** What a form has stored. */
+export interface PostedDocument {
+  readonly location: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly etag: string;
+}
+
 /** A page of an upload's parts. */
 export interface PartsDocument {
   readonly bucket: string;
@@ -177,6 +185,7 @@ export interface Documents {
   readonly CopyPartResult: CopiedPartDocument;
   readonly InitiateMultipartUploadResult: InitiatedDocument;
   readonly CompleteMultipartUploadResult: CompletedDocument;
+  readonly PostResponse: PostedDocument;
   readonly ListPartsResult: PartsDocument;
   readonly ListMultipartUploadsResult: UploadsDocument;
   readonly DeleteResult: DeletionDocument;

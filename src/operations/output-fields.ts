@@ -27,6 +27,18 @@ const NO_CHUNKS: AsyncIterable<Buffer> = {
   [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }),
 };
 
+function xml<T>(root: string, render: (value: T) => XmlNode): OutputField<T> {
+  return {
+    to: "body",
+    name: root,
+    summary: "an XML document",
+    write(draft, value) {
+      draft.headers.push(["Content-Type", "application/xml"]);
+      draft.body = draft.document(root, value, () => xmlDocument(render(value)));
+    },
+  };
+}
+
 /** Output fields. A value of undefined writes nothing. */
 export const out = {
   text: (name: string, summary = "text") => toHeader<string>(name, summary, (value) => value),
@@ -100,14 +112,13 @@ export const out = {
       draft.body = draft.document(name, text, () => text);
     },
   }),
-  /** An XML document, rendered from the handler's value. */
-  xml: <T>(root: string, render: (value: T) => XmlNode): OutputField<T> => ({
-    to: "body",
-    name: root,
-    summary: "an XML document",
+  /** An XML document, where the handler has a value for it. */
+  optionalXml: <T>(root: string, render: (value: T) => XmlNode): OutputField<T | undefined> => ({
+    ...xml(root, render),
     write(draft, value) {
-      draft.headers.push(["Content-Type", "application/xml"]);
-      draft.body = draft.document(root, value, () => xmlDocument(render(value)));
+      if (value !== undefined) xml(root, render).write(draft, value);
     },
   }),
+  /** An XML document, rendered from the handler's value. */
+  xml,
 };

@@ -7,6 +7,7 @@ import { operations as cors } from "../features/cors/index.ts";
 import { operations as copy } from "../features/copy/index.ts";
 import { operations as listing } from "../features/listing/index.ts";
 import { operations as multipart } from "../features/multipart/index.ts";
+import { operations as postObject } from "../features/post-object/index.ts";
 import { operations as policy } from "../features/policy/index.ts";
 import { operations as object } from "../features/object/index.ts";
 import { operations as service } from "../features/service/index.ts";
@@ -63,7 +64,6 @@ const UNBUILT: readonly Row[] = [
   ["DeleteBucketQuota", "DELETE", "bucket", "quota"],
   ["PutLiveChannelSwitch", "PUT", "bucket", "live"],
   ["ListLiveChannels", "GET", "bucket", "live"],
-  ["PostObject", "POST", "bucket"],
   ["SelectObjectContent", "POST", "object", "select"],
   ["PutSymlink", "PUT", "object", "symlink"],
   ["GetSymlink", "GET", "object", "symlink"],
@@ -116,6 +116,7 @@ export const TABLE: readonly Operation[] = [
   ...cors,
   ...append,
   ...multipart,
+  ...postObject,
   ...policy,
   ...versioning,
   ...tagging,

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { TABLE } from "../../src/operations/table.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
+import { BOUNDARY, formBody, s3SignedFields, signedFields } from "../fixtures/forms.ts";
 import { contentMd5, type Received, type Sent, type Signing, type TestServer, testServer } from "../fixtures/server.ts";
 import { begin, partList, sendPart } from "../fixtures/uploads.ts";
 
@@ -246,9 +247,10 @@ describe("sec_S-1.2, sec_S-2.6: every operation", () => {
   afterAll(() => server.stop());
 
   it("has a sample here", () => {
-    // What a browser asks ahead is nobody's to sign; cors.test.ts has it.
+    // What a browser asks ahead is nobody's to sign; cors.test.ts has it. forms.test.ts has what is signed in a form.
     const built = TABLE.filter(
-      ({ handle, only, preflight }) => handle !== undefined && only !== "s3" && preflight !== true,
+      ({ authentication, handle, only, preflight }) =>
+        handle !== undefined && only !== "s3" && preflight !== true && !authentication.includes("form"),
     ).map(({ name }) => name);
     assert.deepEqual([...new Set(built)].sort(), [...NAMES].sort());
   });
@@ -270,6 +272,26 @@ describe("sec_S-1.2, sec_S-2.6: every operation", () => {
       assert.equal(await contents(), before);
     });
   }
+
+  it("sec_S-1.3, CVE-2023-28434: a signed form signs nothing but an upload", async () => {
+    const before = await contents();
+    for (const fields of [signedFields, s3SignedFields]) {
+      const signed = fields(server.cosbox.credentials);
+      for (const name of NAMES) {
+        const request = sample(name, "private");
+        const method = request.method ?? "GET";
+        const body = formBody([["key", "kept"], ...signed, ["file", { name: "f", bytes: "x" }]]);
+        const answer = await server.send({
+          ...request,
+          ...(method === "PUT" || method === "POST" ? { body } : {}),
+          sign: false,
+          headers: { ...request.headers, "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
+        });
+        assert.match(asSeen(answer), /^403 (AccessDenied|application\/xml)$/, name);
+      }
+    }
+    assert.equal(await contents(), before);
+  });
 
   it("InvalidRequest: credentials in the header and in the query, although both are good", async () => {
     const before = await contents();

@@ -8,12 +8,13 @@ import type { Clock } from "../../ports/clock.ts";
 import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";
 import { readCopySource } from "../../addressing/copy-source.ts";
 import { errorAnswer, errorDocument } from "./error.ts";
-import { authenticateCos, type CosEvidence, type FindsKeys, signedRequestView } from "./signature.ts";
+import { authenticateCosForm, cosFormHeaders, isCosForm } from "./form.ts";
+import { authenticateCos, signedRequestView } from "./signature.ts";
 
 export interface CosDialectOptions {
   readonly rules: AddressingRules;
-  /** The credential of a SecretId with its token, or undefined when there is none. */
-  readonly keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>;
+  /** The credential of a SecretId, or undefined when there is none. */
+  readonly keys: (secretId: string) => Credential | undefined;
   readonly clock: Clock;
   readonly errors: ErrorsMode;
   /** How far the start of a signature may lie in the future, ms. */
@@ -63,12 +64,18 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
     },
     authenticate(request, address) {
       const view = signedRequestView(request, address.cos);
-      const authenticated = (evidence: CosEvidence<Credential>) => ({
-        caller: evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via),
-        body: request.body,
-      });
       const evidence = authenticateCos(view, keys, clock.now(), options);
-      return evidence instanceof Promise ? evidence.then(authenticated) : authenticated(evidence);
+      const caller = evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via);
+      return { caller, body: request.body };
+    },
+    claimsForm: isCosForm,
+    formHeaders: cosFormHeaders,
+    // The service takes fields that the policy does not speak of.
+    mayBeUncovered: () => true,
+    authenticateForm(form, request, address) {
+      const view = signedRequestView(request, address.cos);
+      const evidence = authenticateCosForm(form, view, keys, clock.now(), options);
+      return evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via);
     },
     locate: (source) => readCopySource(source, rules),
     writeError: (error, request) => errorAnswer(error, request, errors, namesBucket(request)),

@@ -13,6 +13,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import type { SignedVia } from "../../access/caller.ts";
 import { type CosError, refuse } from "../../errors/cos-error.ts";
 import type { Evidence } from "../../errors/evidence.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
@@ -62,8 +63,6 @@ export interface CosCredentials {
   readonly headerList: readonly string[];
   readonly parameterList: readonly string[];
   readonly signature: string;
-  /** The token of a temporary pair, as it came along; undefined where none did. */
-  readonly token: string | undefined;
 }
 
 /** Who signed, and the two strings on which both sides agree. */
@@ -73,7 +72,7 @@ export type CosEvidence<Credential> =
       readonly kind: "signed";
       readonly accessKeyId: string;
       readonly credential: Credential;
-      readonly via: "header" | "query";
+      readonly via: SignedVia;
       readonly formatString: string;
       readonly stringToSign: string;
     };
@@ -115,45 +114,38 @@ export function signedRequestView(
   };
 }
 
-/** Finds the credential of a SecretId with the token that came along; undefined for an unknown or disabled one. */
-export type FindsKeys<Found> = (accessKeyId: string, token: string | undefined) => Found;
-
 /**
- * Decides who asks. A promise only where `keys` gives one. A token without a signature says nothing.
+ * Decides who asks. `keys` finds the credential of a SecretId, undefined for an unknown or disabled one.
  *
- * Throws CosError, in this order: `InvalidRequest` (credentials in more than one place, two tokens),
- * `VerifyAlgorithmNotSupported`, `AccessDenied` (malformed), `RequestHasExpired`, `RequestTimeTooSkewed`, `AccessDenied`
- * (periods that do not fit each other), what `keys` throws (`ExpiredToken`), `InvalidAccessKeyId`,
+ * Throws CosError, in this order: `InvalidRequest` (credentials in more than one place), `NotImplemented`
+ * (temporary keys), `VerifyAlgorithmNotSupported`, `AccessDenied` (malformed), `RequestHasExpired`,
+ * `RequestTimeTooSkewed`, `AccessDenied` (periods that do not fit each other), `InvalidAccessKeyId`,
  * `SignatureDoesNotMatch`, and with `strictSigning` `AccessDenied` (something is not signed).
  */
 export function authenticateCos<Credential extends { readonly secretKey: string }>(
   request: SignedRequestView,
-  keys: FindsKeys<Credential | undefined>,
-  nowMs: number,
-  options?: SignatureOptions,
-): CosEvidence<Credential>;
-export function authenticateCos<Credential extends { readonly secretKey: string }>(
-  request: SignedRequestView,
-  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
-  nowMs: number,
-  options?: SignatureOptions,
-): CosEvidence<Credential> | Promise<CosEvidence<Credential>>;
-export function authenticateCos<Credential extends { readonly secretKey: string }>(
-  request: SignedRequestView,
-  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
+  keys: (accessKeyId: string) => Credential | undefined,
   nowMs: number,
   options: SignatureOptions = {},
-): CosEvidence<Credential> | Promise<CosEvidence<Credential>> {
+): CosEvidence<Credential> {
   const credentials = readCredentials(request, nowMs, options);
   if (credentials === undefined) return { kind: "anonymous" };
-  const { accessKeyId, via, token } = credentials;
-  const verified = (credential: Credential | undefined): CosEvidence<Credential> => {
-    if (credential === undefined) throw refuse("InvalidAccessKeyId");
-    const strings = verifySignature(request, credentials, credential.secretKey, options);
-    return { kind: "signed", accessKeyId, credential, via, ...strings };
+  const credential = keys(credentials.accessKeyId);
+  if (credential === undefined) throw refuse("InvalidAccessKeyId");
+  const strings = verifySignature(request, credentials, credential.secretKey, options);
+  return {
+    kind: "signed",
+    accessKeyId: credentials.accessKeyId,
+    credential,
+    via: credentials.via,
+    ...strings,
   };
-  const found = keys(accessKeyId, token);
-  return found instanceof Promise ? found.then(verified) : verified(found);
+}
+
+/** Whether a request carries credentials of any kind in its header or its query. */
+export function carriesCredentials({ headers, query }: SignedRequestView): boolean {
+  if (headers.get("authorization") !== undefined) return true;
+  return query.has("sign") || FIELDS.some((field) => query.has(field)) || hasS3Parameters(query);
 }
 
 /** The part of `authenticateCos` that needs no key; undefined when the request carries no credentials. */
@@ -176,8 +168,10 @@ export function readCredentials(
         "The request carries credentials in more than one place; send the Authorization header or a signed query, once.",
     });
   }
+  if (request.headers.get(TOKEN) !== undefined || (query.get(TOKEN) ?? "") !== "") {
+    throw refuse("NotImplemented", { message: `Temporary keys are not implemented yet: ${TOKEN}.` });
+  }
   if (places === 0) return undefined;
-  const token = readToken(request);
 
   const fields = apart ? fieldsOfQuery(query) : fieldsOfText(header ?? merged ?? "", nowMs);
   const algorithm = fields.get("q-sign-algorithm");
@@ -196,7 +190,7 @@ export function readCredentials(
   const headerList = readList(value("q-header-list", true), "q-header-list", nowMs);
   const parameterList = readList(value("q-url-param-list", true), "q-url-param-list", nowMs);
   const signature = value("q-signature");
-  checkTimes(signTime, keyTime, nowMs, options.skewMs ?? SKEW_MS);
+  checkTimes(signTime, keyTime, nowMs, options.skewMs);
   return {
     via: header === undefined ? "query" : "header",
     accessKeyId,
@@ -205,19 +199,7 @@ export function readCredentials(
     headerList,
     parameterList,
     signature,
-    token,
   };
-}
-
-/** The token may be in the header or in the query, wherever the signature is; SDKs put it beside that. */
-function readToken({ headers, query }: SignedRequestView): string | undefined {
-  const header = headers.get(TOKEN);
-  const parameter = query.entries.length === 0 ? undefined : query.get(TOKEN);
-  if (parameter === undefined || parameter === "") return header;
-  if (query.repeated(TOKEN) || (header !== undefined && header !== parameter)) {
-    throw refuse("InvalidRequest", { message: `The request carries more than one ${TOKEN}.` });
-  }
-  return parameter;
 }
 
 /** The part of `authenticateCos` that needs the key. Compares in constant time; gives the strings that agreed. */
@@ -324,7 +306,11 @@ function readList(text: string, field: Field, nowMs: number): readonly string[] 
 /** Twelve digits reach the year 33658; thirteen are milliseconds, a mistake that is better told than verified. */
 const PERIOD = /^(\d{1,12});(\d{1,12})$/;
 
-function checkTimes(signTime: string, keyTime: string, nowMs: number, skewMs: number): void {
+/**
+ * Throws CosError AccessDenied for a period that is none, RequestHasExpired, RequestTimeTooSkewed, and AccessDenied for
+ * a signature that reaches beyond its key.
+ */
+export function checkTimes(signTime: string, keyTime: string, nowMs: number, skewMs = SKEW_MS): void {
   const [signStart, signEnd] = readPeriod(signTime, "q-sign-time", nowMs);
   const [keyStart, keyEnd] = readPeriod(keyTime, "q-key-time", nowMs);
   const now = Math.floor(nowMs / 1000);
@@ -358,7 +344,8 @@ function serverTime(nowMs: number): readonly (readonly [string, string])[] {
   return [["ServerTime", formatIsoSeconds(nowMs)]];
 }
 
-function malformed(message: string, nowMs: number): CosError {
+/** The refusal of credentials that cannot be read. */
+export function malformed(message: string, nowMs: number): CosError {
   return refuse("AccessDenied", { message, extras: serverTime(nowMs) });
 }
 
@@ -469,7 +456,7 @@ function headerText(value: string, reading: Reading): string {
  * `timingSafeEqual` insists; that a text is no signature at all is no secret. Both sides
  * have one fixed length, so hashing them first, as secrets of varying length need, would only cost time.
  */
-function sameSignature(computed: string, given: string): boolean {
+export function sameSignature(computed: string, given: string): boolean {
   return /^[0-9a-f]{40}$/.test(given) && timingSafeEqual(Buffer.from(computed, "hex"), Buffer.from(given, "hex"));
 }
 

@@ -163,6 +163,16 @@ const WRITERS: Writers = {
       checksumOf(checksum),
     ),
 
+  // This one stands in no namespace.
+  PostResponse: ({ location, bucket, key, etag }, { bucketName }) =>
+    el(
+      "PostResponse",
+      leaf("Location", location),
+      leaf("Bucket", bucketName(bucket)),
+      leaf("Key", key),
+      leaf("ETag", `"${etag}"`),
+    ),
+
   ListPartsResult(page, { bucketName }) {
     const { encode } = nameEncoding(page.encodeNames, [page.key]);
     const { parts, truncated } = page;

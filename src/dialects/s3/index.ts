@@ -26,6 +26,8 @@
  * - To delete a bucket ends its unfinished uploads, where it holds nothing else; to COS, and with `strictS3`, such a bucket
  *   is BucketNotEmpty.
  * - `Owner` and `Initiator` have ids of COS. `x-amz-expected-bucket-owner` takes the owner's UIN or its APPID.
+ * - A form (POST Object) is S3's when it has credentials of S3's, or `x-amz-` fields and none of COS's. Every field has to be
+ *   covered by its policy, but for those that S3 leaves out and `bucket`; only in the key `${filename}` is replaced.
  * - Content types follow the key where the client names none, as in COS, where S3 says `binary/octet-stream`.
  */
 
@@ -40,22 +42,16 @@ import { s3Document, type Writing } from "./documents.ts";
 import { errorAnswer, errorDocument, idHeaders, type Subject } from "./error.ts";
 import { bareName, wholeName } from "./names.ts";
 import { policyFromS3, type PolicyNames, policyToS3 } from "./policy.ts";
+import { authenticateS3Form, isS3Form, mayBeUncovered, s3FormHeaders } from "./form.ts";
 import { payloadOf } from "./payload.ts";
-import {
-  authenticateS3,
-  type FindsKeys,
-  hasAwsParameters,
-  hasCosParameters,
-  isAwsAuthorization,
-  type S3Evidence,
-} from "./signature.ts";
+import { authenticateS3, hasAwsParameters, hasCosParameters, isAwsAuthorization } from "./signature.ts";
 import { ownClasses } from "./storage-classes.ts";
 import { isSecondListing, translated, translatedAnswer } from "./translate.ts";
 
 export interface S3DialectOptions {
   readonly rules: AddressingRules;
-  /** The credential of an access key id with its token, or undefined when there is none. */
-  readonly keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>;
+  /** The credential of an access key id, or undefined when there is none. */
+  readonly keys: (secretId: string) => Credential | undefined;
   readonly clock: Clock;
   /** How far the time of a signature may lie from ours, ms. */
   readonly signSkewMs: number;
@@ -103,7 +99,7 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
 
   return {
     name: "s3",
-    claims({ headers, target }) {
+    claims({ headers, method, target }) {
       // Credentials decide, whatever else stands in the request; who has several is refused in the words of the first.
       const authorization = headers.get("authorization");
       if (authorization !== undefined) return isAwsAuthorization(authorization);
@@ -112,7 +108,8 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
       const { host } = target.authority;
       if (everyHost || hosts.some((one) => host === one || host.endsWith(`.${one}`))) return true;
       for (const [name] of headers.entries()) if (name.startsWith("x-amz-")) return true;
-      return false;
+      // A form tells what it speaks in its fields, which come later than its bucket; only here may that be a bare name.
+      return bareNames !== undefined && method === "POST" && isForm(headers.get("content-type"));
     },
 
     address(request) {
@@ -143,15 +140,27 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     translate: (request, { kind }) => translated(request, { kind, strict }),
 
     authenticate(request, { hostBucket }) {
-      const authenticated = (evidence: S3Evidence<Credential>) => {
-        const signed = evidence.kind === "signed";
-        return {
-          caller: signed ? callerWith(evidence.credential, evidence.via) : ANONYMOUS,
-          body: payloadOf(request, signed ? evidence.seed : undefined, strict),
-        };
-      };
+      if (
+        request.headers.get("x-amz-security-token") !== undefined ||
+        request.target.query.has("x-amz-security-token")
+      ) {
+        throw refuse("NotImplemented", { message: "Temporary keys are not implemented yet: x-amz-security-token." });
+      }
       const evidence = authenticateS3(request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
-      return evidence instanceof Promise ? evidence.then(authenticated) : authenticated(evidence);
+      const signed = evidence.kind === "signed";
+      return {
+        caller: signed ? callerWith(evidence.credential, evidence.via) : ANONYMOUS,
+        body: payloadOf(request, signed ? evidence.seed : undefined, strict),
+      };
+    },
+
+    claimsForm: isS3Form,
+    formHeaders: s3FormHeaders,
+    mayBeUncovered,
+
+    authenticateForm(form, request, { hostBucket }) {
+      const evidence = authenticateS3Form(form, request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
+      return evidence.kind === "signed" ? callerWith(evidence.credential, evidence.via) : ANONYMOUS;
     },
 
     bucketName({ bucket }, caller) {
@@ -191,6 +200,10 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     writeError: (error, request) => errorAnswer(error, request, subjectOf(request)),
     errorDocument: (error, request) => errorDocument(error, request, subjectOf(request)),
   };
+}
+
+function isForm(contentType: string | undefined): boolean {
+  return /^multipart\/form-data *(;|$)/i.test(contentType ?? "");
 }
 
 function listingOf(request: WireRequest): Writing["listing"] {

@@ -10,6 +10,7 @@
  */
 
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { SignedVia } from "../../access/caller.ts";
 import { type CosError, refuse } from "../../errors/cos-error.ts";
 import { formatIsoSeconds, parseHttpDate } from "../../http/dates.ts";
 import type { WireRequest } from "../../http/request.ts";
@@ -39,7 +40,7 @@ export type S3Evidence<Credential> =
   | {
       readonly kind: "signed";
       readonly credential: Credential;
-      readonly via: "header" | "query";
+      readonly via: SignedVia;
       /** Present for signatures of version 4 in the header; others can sign no chunks. */
       readonly seed: SeedV4 | undefined;
     };
@@ -115,61 +116,23 @@ export function hasCosParameters(query: Query): boolean {
   return query.entries.length > 0 && hasAny(query, COS_PARAMETERS);
 }
 
-/** Finds the credential of an access key id with the token that came along; undefined for an unknown or disabled one. */
-export type FindsKeys<Found> = (accessKeyId: string, token: string | undefined) => Found;
-
 /**
- * Decides who asks. A promise only where `keys` gives one.
+ * Decides who asks. `keys` finds the credential of an access key id.
  *
  * Throws CosError, in this order: InvalidRequest (credentials in more than one place, or twice), InvalidRequest with
  * S3's code for a malformed header or query, VerifyAlgorithmNotSupported, AccessDenied (no usable date),
- * RequestTimeTooSkewed, RequestHasExpired, InvalidRequest (two tokens), what `keys` throws (ExpiredToken),
- * InvalidAccessKeyId, SignatureDoesNotMatch, AccessDenied (something that matters is not signed).
+ * RequestTimeTooSkewed, RequestHasExpired, InvalidAccessKeyId, SignatureDoesNotMatch, AccessDenied (something that
+ * matters is not signed).
  */
 export function authenticateS3<Credential extends { readonly secretKey: string }>(
   request: SignedRequest,
-  keys: FindsKeys<Credential | undefined>,
+  keys: (accessKeyId: string) => Credential | undefined,
   nowMs: number,
-  options: S3SignatureOptions,
-): S3Evidence<Credential>;
-export function authenticateS3<Credential extends { readonly secretKey: string }>(
-  request: SignedRequest,
-  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
-  nowMs: number,
-  options: S3SignatureOptions,
-): S3Evidence<Credential> | Promise<S3Evidence<Credential>>;
-export function authenticateS3<Credential extends { readonly secretKey: string }>(
-  request: SignedRequest,
-  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
-  nowMs: number,
-  options: S3SignatureOptions,
-): S3Evidence<Credential> | Promise<S3Evidence<Credential>> {
-  const credentials = readCredentials(request, nowMs, options);
-  if (credentials === undefined) return { kind: "anonymous" };
-  const found = keys(credentials.accessKeyId, readToken(request));
-  if (found instanceof Promise) return found.then((one) => verified(request, credentials, one, options));
-  return verified(request, credentials, found, options);
-}
-
-const TOKEN = "x-amz-security-token";
-
-/** The token of a temporary pair. Version 4 signs it like all of its kind, version 2 as a header wherever it is. */
-function readToken({ headers, target }: SignedRequest): string | undefined {
-  const header = headers.get(TOKEN);
-  const parameter = target.query.entries.length === 0 ? undefined : target.query.get(TOKEN);
-  if (parameter === undefined || parameter === "") return header;
-  if (target.query.repeated(TOKEN) || (header !== undefined && header !== parameter)) {
-    throw refuse("InvalidRequest", { message: `The request carries more than one ${TOKEN}.` });
-  }
-  return parameter;
-}
-
-function verified<Credential extends { readonly secretKey: string }>(
-  request: SignedRequest,
-  credentials: Credentials,
-  credential: Credential | undefined,
   options: S3SignatureOptions,
 ): S3Evidence<Credential> {
+  const credentials = readCredentials(request, nowMs, options);
+  if (credentials === undefined) return { kind: "anonymous" };
+  const credential = keys(credentials.accessKeyId);
   if (credential === undefined) {
     throw refuse("InvalidAccessKeyId", { extras: [["AWSAccessKeyId", credentials.accessKeyId]] });
   }
@@ -186,6 +149,11 @@ function verified<Credential extends { readonly secretKey: string }>(
     via,
     seed: via === "header" ? { signature, signingKey, scope, dateTime } : undefined,
   };
+}
+
+/** Whether a request carries credentials of any kind in its header or its query. */
+export function carriesCredentials({ headers, target: { query } }: SignedRequest): boolean {
+  return headers.get("authorization") !== undefined || hasAwsParameters(query) || hasCosParameters(query);
 }
 
 /** The part of `authenticateS3` that needs no key; undefined when the request carries no credentials. */
@@ -310,7 +278,7 @@ function v4OfQuery(query: Query, nowMs: number, skewMs: number): CredentialsV4 {
 }
 
 /** `<key id>/<date>/<region>/s3/aws4_request`. The region may be any: the live service does not look at it. */
-function readCredentialScope(text: string, malformed: Malformed): { accessKeyId: string; scope: Scope } {
+export function readCredentialScope(text: string, malformed: Malformed): { accessKeyId: string; scope: Scope } {
   const parts = text.split("/");
   const [accessKeyId = "", date = "", region = "", service = "", end = ""] = parts;
   if (parts.length !== 5 || accessKeyId === "") {
@@ -336,7 +304,7 @@ function readSignedHeaders(text: string, malformed: Malformed): readonly string[
   return names;
 }
 
-function refuseOtherDay({ date }: Scope, dateTime: string, malformed: Malformed): void {
+export function refuseOtherDay({ date }: Scope, dateTime: string, malformed: Malformed): void {
   if (dateTime.slice(0, 8) !== date) {
     throw malformed(`The date of the Credential, ${date}, is not that of the request, ${dateTime.slice(0, 8)}.`);
   }
@@ -348,7 +316,7 @@ function refuseSkewed(dateMs: number, nowMs: number, skewMs: number): void {
   }
 }
 
-function timesOf(dateMs: number, nowMs: number, skewMs: number): readonly (readonly [string, string])[] {
+export function timesOf(dateMs: number, nowMs: number, skewMs: number): readonly (readonly [string, string])[] {
   return [
     ["RequestTime", formatBasic(dateMs)],
     ["ServerTime", formatIsoSeconds(nowMs)],
@@ -359,7 +327,7 @@ function timesOf(dateMs: number, nowMs: number, skewMs: number): readonly (reado
 const BASIC = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
 
 /** `20130524T000000Z` in ms since 1970; undefined for anything else, a day that no calendar has included. */
-function parseBasic(text: string): number | undefined {
+export function parseBasic(text: string): number | undefined {
   const [, year, month, day, hour, minute, second] = BASIC.exec(text) ?? [];
   if (year === undefined) return undefined;
   const ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
@@ -581,7 +549,7 @@ function verifyV2(
 ): void {
   const { headers, target, method } = request;
   for (const name of target.query.names()) {
-    if (V2_SIGNED.has(name) || V2_HARMLESS.has(name) || name === TOKEN) continue;
+    if (V2_SIGNED.has(name) || V2_HARMLESS.has(name)) continue;
     throw refuse("AccessDenied", {
       message: `Signature version 2 does not sign the parameter ${name.slice(0, 64)}; use version 4.`,
     });
@@ -594,9 +562,7 @@ function verifyV2(
       });
     }
   }
-  // Clients sign it as the header it would have been.
-  const token = headers.get(TOKEN) === undefined ? target.query.get(TOKEN) : undefined;
-  const amz = [...headers.entries(), ...(token === undefined ? [] : [[TOKEN, token] as const])]
+  const amz = [...headers.entries()]
     .filter(([name]) => name.startsWith("x-amz-"))
     .map(([name, value]) => `${name}:${canonicalValue(value)}\n`)
     .toSorted()
@@ -622,7 +588,8 @@ function verifyV2(
   throw mismatch(credentials, first ?? "", undefined);
 }
 
-function sameBytes(computed: Buffer, given: string): boolean {
+/** Equal or not, for a signature of version 2 in Base64, in a time that tells nothing about where the two differ. */
+export function sameBytes(computed: Buffer, given: string): boolean {
   if (!/^[A-Za-z0-9+/]{27}=$/.test(given)) return false;
   return timingSafeEqual(computed, Buffer.from(given, "base64"));
 }

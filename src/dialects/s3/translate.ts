@@ -2,6 +2,7 @@
 
 import { refuse } from "../../errors/cos-error.ts";
 import type { Answer } from "../../http/answer.ts";
+import { headerFields } from "../../http/headers.ts";
 import { type HeaderFields, ReadRequest, type WireRequest } from "../../http/request.ts";
 import { Query } from "../../http/target.ts";
 import { ownClass, s3Class } from "./storage-classes.ts";
@@ -44,35 +45,9 @@ const KEPT: ReadonlySet<string> = new Set([
 const KEPT_PREFIXES = ["x-amz-checksum-", "x-amz-if-match-"];
 
 /** The name under which declarations read a header. */
-function ownName(name: string): string {
+export function ownName(name: string): string {
   if (!name.startsWith(AMZ) || KEPT.has(name) || KEPT_PREFIXES.some((prefix) => name.startsWith(prefix))) return name;
   return COS + name.slice(AMZ.length);
-}
-
-/** Header fields by other names. */
-class RenamedFields implements HeaderFields {
-  readonly #values: ReadonlyMap<string, string>;
-
-  constructor(values: ReadonlyMap<string, string>) {
-    this.#values = values;
-  }
-
-  get(name: string): string | undefined {
-    return (
-      this.#values
-        .get(name)
-        ?.replace(/^[ \t]+/, "")
-        .replace(/[ \t]+$/, "") || undefined
-    );
-  }
-
-  raw(name: string): string | undefined {
-    return this.#values.get(name);
-  }
-
-  entries(): Iterable<readonly [name: string, value: string]> {
-    return this.#values.entries();
-  }
 }
 
 /**
@@ -91,7 +66,7 @@ function translatedHeaders(headers: HeaderFields, drop: (name: string) => boolea
     }
     values.set(own, translatedValue(own, value));
   }
-  return new RenamedFields(values);
+  return headerFields(values);
 }
 
 /** The value of a header as declarations read it. */

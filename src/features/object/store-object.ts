@@ -1,12 +1,21 @@
-/** The one transaction that puts an object under a key, for PUT and copy. */
+/** The one transaction that puts an object under a key, for PUT, forms and copy. */
 
-import type { OperationContext } from "../../operations/operation.ts";
+import type { ErrorId } from "../../errors/catalogue.ts";
+import { checksumHeaders, checksumOutput } from "../../operations/checksums.ts";
+import { group } from "../../operations/input-fields.ts";
+import type { InputOf, OperationContext, OutputOf } from "../../operations/operation.ts";
+import { out } from "../../operations/output-fields.ts";
 import { keeping, type PendingBody } from "../../store/bodies.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NewObject } from "../../store/objects.ts";
-import { shownVersionId } from "../versioning/model.ts";
-import { placeObjectAcl } from "../acl/model.ts";
-import { refuseWrite, type WriteConditions } from "./model.ts";
+import { checksumSections } from "../../store/checksums.ts";
+import { tagSections } from "../../store/tags.ts";
+import { objectTagsField } from "../tagging/model.ts";
+import { refuseClass, shownClass, storageClassField, storageClassOutput } from "../storage-class/model.ts";
+import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
+import { ACL_PLACE_ERRORS, aclField, givenSections, placeObjectAcl } from "../acl/model.ts";
+import { metadataField, refuseWrite, storedHeaderFields, storedHeaders, type WriteConditions } from "./model.ts";
+import { BODY_ERRORS, bodyFields, takeBody } from "./take-body.ts";
 
 const UNCONDITIONAL: WriteConditions = { ifMatch: undefined, ifNoneMatch: undefined };
 
@@ -56,6 +65,62 @@ export async function storeObject(
       return { versionId: shownVersionId(present, stored) };
     }),
   );
+}
+
+/** The input fields of an object that comes with its bytes in one request. */
+export const newObjectFields = {
+  stored: group(storedHeaderFields),
+  metadata: metadataField,
+  acl: aclField("object"),
+  storageClass: storageClassField,
+  tags: objectTagsField,
+  ...bodyFields,
+};
+
+/** What `storeNew` gives, as an answer tells it. */
+export const newObjectOutput = {
+  etag: out.quoted("ETag"),
+  crc64: out.integer("x-cos-hash-crc64ecma"),
+  versionId: versionIdOutput,
+  storageClass: storageClassOutput,
+  checksum: checksumOutput,
+};
+
+/** The refusals of `storeNew`, for the declarations of its callers. */
+export const NEW_OBJECT_ERRORS = [
+  ...ACL_PLACE_ERRORS,
+  ...BODY_ERRORS,
+  "NoSuchBucket",
+] as const satisfies readonly ErrorId[];
+
+/** Takes the body of a request in and stores it as an object. Raises what `takeBody` and `storeObject` do. */
+export async function storeNew(
+  context: Pick<OperationContext, "bucket" | "clock" | "key" | "limits" | "store">,
+  input: InputOf<typeof newObjectFields>,
+  conditions: WriteConditions = UNCONDITIONAL,
+): Promise<OutputOf<typeof newObjectOutput> & { readonly etag: string }> {
+  refuseClass(context.store, context.bucket, input.storageClass);
+  const bytes = await takeBody(context, input);
+  const etag = bytes.md5.toString("hex");
+  const facts = {
+    etag,
+    crc64: bytes.crc64,
+    modifiedMs: context.clock.now(),
+    storageClass: input.storageClass,
+    type: "normal",
+    ownerUin: ownerOf(context),
+    headers: storedHeaders(input.stored, context.key),
+    metadata: input.metadata,
+    sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl)],
+  } as const;
+  const { versionId } = await storeObject(context, bytes, facts, conditions);
+  return {
+    etag,
+    crc64: bytes.crc64,
+    versionId,
+    storageClass: shownClass(input.storageClass),
+    checksum: checksumHeaders(bytes.checksum),
+  };
 }
 
 /** UIN of the owner of what is stored in a bucket: the bucket's own, whoever stores it. (ACL overview) */

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { describe, it } from "vitest";
+import { rootCredential } from "../../access/caller.ts";
+import { readFormPolicy } from "../../access/form-policy.ts";
+import { readHeaders } from "../../http/headers.ts";
+import { parseTarget } from "../../http/target.ts";
+import { authenticateCosForm, cosFormHeaders, isCosForm } from "./form.ts";
+import type { SignedRequestView } from "./signature.ts";
+
+const ID = "AKIDlocalcosexample0000000000000000";
+const CREDENTIAL = rootCredential({
+  secretId: ID,
+  secretKey: "localCosExampleSecretKey00000000",
+  uin: "100000000001",
+  appid: "1250000000",
+});
+const POLICY =
+  '{"expiration":"2023-11-14T23:13:20.000Z","conditions":[{"bucket":"demo-1250000000"},["starts-with","$key","docs/"],["content-length-range",1,1048576],{"q-sign-algorithm":"sha1"},{"q-ak":"AKIDlocalcosexample0000000000000000"},{"q-sign-time":"1700000000;1700003600"}]}';
+const FIELDS: ReadonlyMap<string, string> = new Map([
+  ["key", "docs/a"],
+  ["policy", Buffer.from(POLICY).toString("base64")],
+  ["q-sign-algorithm", "sha1"],
+  ["q-ak", ID],
+  ["q-key-time", "1700000000;1700003600"],
+  ["q-signature", "c1cdb186f139e72245ffb05743372db523d02594"],
+]);
+const START_MS = 1_700_000_000_000;
+
+function view(): SignedRequestView {
+  const { query } = parseTarget("POST", "/", "demo-1250000000.cos.ap-guangzhou.myqcloud.com");
+  return { method: "POST", paths: ["/"], hosts: [], query, headers: readHeaders([], 10) };
+}
+
+function authenticate(fields: ReadonlyMap<string, string>, nowMs = START_MS) {
+  const encoded = fields.get("policy");
+  const policy = encoded === undefined ? undefined : readFormPolicy(encoded, { bytesMax: 9999, conditionsMax: 99 });
+  return authenticateCosForm({ fields, policy }, view(), (id) => (id === ID ? CREDENTIAL : undefined), nowMs, {});
+}
+const changed = (name: string, value?: string): ReadonlyMap<string, string> => {
+  const fields = new Map(FIELDS);
+  if (value === undefined) fields.delete(name);
+  else fields.set(name, value);
+  return fields;
+};
+
+describe("a form of COS", () => {
+  it("is signed as the page has it", () => {
+    const evidence = authenticate(FIELDS);
+    assert.ok(evidence.kind === "signed");
+    assert.equal(evidence.stringToSign, "458b8569b3a432824f9bbe8b0999f9c6dc6d5ad9");
+    assert.deepEqual([evidence.via, evidence.credential], ["form", CREDENTIAL]);
+  });
+
+  it.each([
+    [START_MS + 3_600_999, undefined],
+    [START_MS + 3_601_000, "RequestHasExpired"],
+    [START_MS - 900_000, undefined],
+    [START_MS - 900_001, "RequestTimeTooSkewed"],
+  ])("at %i: %s", (nowMs, id) => {
+    if (id === undefined) authenticate(FIELDS, nowMs);
+    else assert.throws(() => authenticate(FIELDS, nowMs), { id });
+  });
+
+  it.each([
+    ["q-sign-algorithm", "sha256", "VerifyAlgorithmNotSupported"],
+    ["q-sign-algorithm", undefined, "AccessDenied"],
+    ["q-ak", undefined, "AccessDenied"],
+    ["q-ak", "AKIDnobody", "InvalidAccessKeyId"],
+    ["q-key-time", undefined, "AccessDenied"],
+    ["q-key-time", "1700003600;1700000000", "AccessDenied"],
+    ["q-key-time", "1700000000;1700003601", "SignatureDoesNotMatch"],
+    ["q-signature", undefined, "AccessDenied"],
+    ["q-signature", "C1CDB186F139E72245FFB05743372DB523D02594", "SignatureDoesNotMatch"],
+    ["policy", undefined, "AccessDenied"],
+    ["policy", Buffer.from(`${POLICY} `).toString("base64"), "SignatureDoesNotMatch"],
+    ["signature", "q-sign-algorithm=sha1", "InvalidRequest"],
+    ["x-cos-security-token", "t", "NotImplemented"],
+  ])("with the field %s as %s: %s", (name, value, id) => {
+    assert.throws(() => authenticate(changed(name, value)), { id });
+  });
+
+  it("is anonymous without credentials, and known by them", () => {
+    assert.equal(authenticate(new Map([["key", "a"]])).kind, "anonymous");
+    assert.deepEqual([isCosForm(FIELDS), isCosForm(new Map([["key", "a"]]))], [true, false]);
+  });
+
+  it("has headers for what describes the object, and for nothing else", () => {
+    const fields = [
+      ["acl", "private"],
+      ["host", "a"],
+      ["origin", "a"],
+      ["if-match", "a"],
+      ["authorization", "a"],
+      ["content-length", "5"],
+      ["content-type", "a/b"],
+      ["x-cos-meta-a", "b"],
+      ["x-cos-security-token", "t"],
+      ["other", "a"],
+    ] as const;
+    assert.deepEqual(
+      [...cosFormHeaders(new Map([...FIELDS, ...fields]))],
+      [
+        ["x-cos-acl", "private"],
+        ["x-amz-decoded-content-length", "5"],
+        ["content-type", "a/b"],
+        ["x-cos-meta-a", "b"],
+      ],
+    );
+  });
+});
