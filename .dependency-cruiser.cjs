@@ -39,9 +39,10 @@ module.exports = {
     },
     {
       name: "config-imports-only-config",
+      comment: "Policies in cosbox.yaml are read where their lines are known; reading one decides nothing.",
       severity: "error",
       from: { path: "^src/config/", pathNot: TESTS },
-      to: { path: "^src/", pathNot: "^src/(config/|limits[.]ts$)" },
+      to: { path: "^src/", pathNot: "^src/(config/|limits[.]ts$|access/policy/read-policy[.]ts$)" },
     },
     {
       name: "engines-know-no-protocol",
@@ -61,6 +62,13 @@ module.exports = {
       severity: "error",
       from: { path: "^src/access/", pathNot: TESTS },
       to: { path: "^src/", pathNot: "^src/(access/|ports/|errors/|store/(records|bytes|configurations|tags)[.]ts$)" },
+    },
+    {
+      name: "accounts-know-no-request",
+      comment: "Who there is, and what their keys stand for; how they are asked about is a dialect's or the STS's.",
+      severity: "error",
+      from: { path: "^src/accounts/", pathNot: TESTS },
+      to: { path: "^src/", pathNot: "^src/(accounts|access|ports|errors|store)/|^src/limits[.]ts$" },
     },
     {
       name: "only-assembly-chooses-engines",

@@ -2,6 +2,9 @@
 
 import { join } from "node:path";
 import { type Credential, rootCredential } from "./access/caller.ts";
+import { directory } from "./accounts/directory.ts";
+import { sealing } from "./accounts/seal.ts";
+import { applySeed } from "./accounts/seed.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
 import { formatListen, reachableHost } from "./config/listen-address.ts";
 import { DEVELOPMENT_SECRET_KEY, type Settings } from "./config/settings.ts";
@@ -15,6 +18,9 @@ import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder, markWorker } from "./engines/folder-lock.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { systemRandom } from "./engines/random/system.ts";
+import { keyFile } from "./engines/seal-key/key-file.ts";
+import { memoryKey } from "./engines/seal-key/memory.ts";
+import { passphraseKey } from "./engines/seal-key/passphrase.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
 import { type Dialect, dialectOf, pipeline } from "./http/pipeline.ts";
 import { startEdge } from "./http/server.ts";
@@ -23,6 +29,8 @@ import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
 import type { Peers } from "./ports/peers.ts";
+import type { Random } from "./ports/random.ts";
+import type { SealKey } from "./ports/seal-key.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
 import { refusalFolder } from "./engines/record-log/folder.ts";
 import { recordFiles } from "./engines/record-log/files.ts";
@@ -76,6 +84,13 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
   return new Map(
     all.map((one) => [one.secretId, rootCredential(one, one.secretKey === DEVELOPMENT_SECRET_KEY)] as const),
   );
+}
+
+/** Where the key is that seals what is stored: in memory for a store that is gone with it. */
+function sealKeyOf({ memory, data, sealKey, sealPassphrase }: Settings, random: Random): SealKey {
+  if (sealPassphrase !== "") return passphraseKey(sealPassphrase);
+  if (memory && sealKey === "") return memoryKey(random);
+  return keyFile(sealKey === "" ? `${data}.key` : sealKey, random);
 }
 
 async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
@@ -154,8 +169,14 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       },
       closers,
     );
-    const keys = credentialsOf(settings);
-    const publishedKeys = [...keys.values()].some(({ published }) => published);
+    const fixed = credentialsOf(settings);
+    const publishedKeys = [...fixed.values()].some(({ published }) => published);
+    const rows = store.principals;
+    const seals = sealing({ rows, key: sealKeyOf(settings, random), random });
+    // A key that is missing is told now, and not to whoever asks first.
+    await seals.existing();
+    await applySeed({ rows, sealing: seals, clock }, settings.accounts);
+    const who = directory({ fixed, rows, sealing: seals, clock });
     const shared = {
       rules: addressingRules({
         regions: [...REGIONS, ...settings.regions, region],
@@ -163,7 +184,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
         // A page whose own name is pointed at this machine reads here as if it were at home (DNS rebinding).
         unknownHosts: publishedKeys ? "refuse" : "serve",
       }),
-      keys: (secretId: string) => keys.get(secretId),
+      keys: (secretId: string, token: string | undefined) => who.find(secretId, token),
       clock,
       signSkewMs: limits.signSkewMs,
     };

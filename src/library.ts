@@ -14,8 +14,43 @@ export type { DecisionRecord } from "./diagnose/record.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
 
+/** A policy in CAM's grammar, or its JSON. */
+export type CosboxPolicy = string | Readonly<Record<string, unknown>>;
+
+/** A key pair of an account or of one of its users. */
+export interface CosboxKey {
+  readonly secretId: string;
+  readonly secretKey: string;
+  readonly enabled?: boolean;
+}
+
+/** An account and what belongs to it, as `accounts` in cosbox.yaml takes it. */
+export interface CosboxAccount {
+  readonly uin: string;
+  /** May be left out for the root account and those of `credentials`. */
+  readonly appid?: string;
+  readonly name?: string;
+  readonly keys?: readonly CosboxKey[];
+  readonly policies?: readonly { readonly name: string; readonly document: CosboxPolicy }[];
+  readonly groups?: readonly { readonly name: string; readonly policies?: readonly string[] }[];
+  readonly users?: readonly {
+    readonly uin: string;
+    readonly name?: string;
+    readonly groups?: readonly string[];
+    readonly policies?: readonly string[];
+    readonly keys?: readonly CosboxKey[];
+  }[];
+  readonly roles?: readonly {
+    readonly name: string;
+    /** Who may take it on: a policy with principals and without resources. */
+    readonly trust: CosboxPolicy;
+    readonly policies?: readonly string[];
+    readonly sessionSecondsMax?: number;
+  }[];
+}
+
 /** Any setting of the command, as cosbox.yaml takes it. Neither that file nor the environment is read. */
-export interface CosboxOptions extends Partial<Omit<Settings, "listen" | "credentials" | "limits">> {
+export interface CosboxOptions extends Partial<Omit<Settings, "listen" | "credentials" | "accounts" | "limits">> {
   /** Default `127.0.0.1:0`: a free port of loopback. */
   readonly listen?: string | ListenAddress;
   readonly credentials?: readonly {
@@ -24,6 +59,7 @@ export interface CosboxOptions extends Partial<Omit<Settings, "listen" | "creden
     readonly appid?: string;
     readonly uin?: string;
   }[];
+  readonly accounts?: readonly CosboxAccount[];
   readonly limits?: Partial<Limits>;
   /** Where the log goes. Without it there is none, unless `logLevel` asks for it on stderr. */
   readonly log?: Log;

@@ -8,7 +8,7 @@ export interface Credential {
   readonly secretKey: string;
   /** UIN of the root account, decimal digits. */
   readonly uin: string;
-  /** UIN of who holds the key: the root account's own, or that of one of its sub-users or roles. */
+  /** UIN of who holds the key: the root account's own, or that of a sub-user; `roleName/<name>` for a role. */
   readonly user: string;
   /** APPID of the root account, decimal digits; the suffix of its buckets' names. */
   readonly appid: string;
@@ -68,7 +68,10 @@ export function isRoot(caller: AccountCaller): boolean {
   return caller.user === caller.uin;
 }
 
-/** The id under which the wire names somebody: `qcs::cam::uin/<root>:uin/<user>`; a root account is its own user. */
+/**
+ * The id under which the wire names somebody: `qcs::cam::uin/<root>:uin/<user>`; a root account is its own user. Who has
+ * taken a role on is that role: `qcs::cam::uin/<root>:roleName/<name>`.
+ */
 export function callerId(uin: string, user: string = uin): string {
-  return `qcs::cam::uin/${uin}:uin/${user}`;
+  return `qcs::cam::uin/${uin}:${user.includes("/") ? user : `uin/${user}`}`;
 }

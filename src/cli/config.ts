@@ -21,6 +21,11 @@ function mask(secretKey: string): string {
 function shown(name: SettingName, settings: Settings): string {
   if (name === "listen") return scalar(formatListen(settings.listen));
   if (name === "secretKey") return scalar(mask(settings.secretKey));
+  if (name === "sealPassphrase") return settings.sealPassphrase === "" ? '""' : "********";
+  // JSON is YAML as well, and fits on a line.
+  if (name === "accounts") {
+    return JSON.stringify(settings.accounts, (key, value) => (key === "secretKey" ? "********" : value));
+  }
   const value = settings[name];
   return Array.isArray(value) ? `[${value.map(scalar).join(", ")}]` : scalar(value);
 }

@@ -44,6 +44,7 @@ const TOLD_BY_STORAGE: ReadonlySet<string> = new Set([
   "MetadataUnusable",
   "RecordFromNewerVersion",
   "RowDamaged",
+  "SealUnusable",
   "StorageUnavailable",
   // Of another process: there it was one, here it has only its name.
   "SettingsError",

@@ -104,9 +104,11 @@ describe("loadSettings", () => {
       tlsKey: "/etc/key.pem",
       tls: "off",
       logLevel: "debug",
+      sealKey: "/etc/cosbox.key",
       limits: "partBytesMin=1024,partsMax=5",
     };
-    const withVariable = SETTING_NAMES.filter((name) => SETTINGS[name].env !== undefined);
+    // A passphrase stands in place of the key file; a test of its own sets it.
+    const withVariable = SETTING_NAMES.filter((name) => SETTINGS[name].env !== undefined && name !== "sealPassphrase");
     assert.deepEqual(Object.keys(values).toSorted(), withVariable.toSorted());
     const env = Object.fromEntries(withVariable.map((name) => [SETTINGS[name].env, values[name]]));
     const yaml = Object.entries(values)
@@ -121,7 +123,7 @@ describe("loadSettings", () => {
     assert.equal(fromFile.settings.limits.partBytesMin, 1024);
     assert.equal(fromFile.settings.limits.partsMax, 5);
     assert.equal(fromFile.settings.limits.keyBytesMax, LIMITS.keyBytesMax);
-    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:23");
+    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:24");
     assert.equal(fromEnvironment.sources.get("limits.partsMax"), "environment COSBOX_LIMITS");
   });
 
@@ -307,6 +309,119 @@ describe("settings that cannot stand together", () => {
     assert.match(await refusal({ flags: { tlsCert: "c.pem" } }), /^--tls-cert: .* give --tls-key as well$/);
     assert.match(await refusal({ env: { COSBOX_TLS_KEY: "k.pem" } }), /^COSBOX_TLS_KEY: .* give --tls-cert as well$/);
     assert.match(await refusal({ flags: { tlsCert: "c.pem", tlsKey: "k.pem", tls: "dev" } }), /^--tls: /);
+  });
+});
+
+describe("accounts in cosbox.yaml", () => {
+  const lines = (...more: string[]): string => ["accounts:", "  - uin: 100000000005", ...more].join("\n");
+  const appid = "    appid: 1250000005";
+
+  it("are complete where little is said", async () => {
+    const { settings } = await load({ yaml: lines(appid) });
+    const nothing = { name: "", keys: [], policies: [], groups: [], users: [], roles: [] };
+    assert.deepEqual(settings.accounts, [{ uin: "100000000005", appid: "1250000005", ...nothing }]);
+  });
+
+  it("take policies as YAML and as JSON, and the APPID of accounts that keys stand for", async () => {
+    const yaml = [
+      "accounts:",
+      "  - uin: 100000000001",
+      "    policies:",
+      "      - name: all",
+      "        document: {version: '2.0', statement: {effect: allow, action: '*', resource: '*'}}",
+      "      - name: none",
+      `        document: '{"version":"2.0","statement":{"effect":"deny","action":"*","resource":"*"}}'`,
+      "    users: [{uin: 100000000011, policies: [all, none]}]",
+    ].join("\n");
+    const [account] = (await load({ yaml })).settings.accounts;
+    assert.equal(account?.appid, "1250000000");
+    for (const { document } of account?.policies ?? []) assert.equal(JSON.parse(document).version, "2.0");
+  });
+
+  it.each([
+    ["no UIN", ["accounts:", "  - appid: 1250000005"], /^cosbox\.yaml:2: accounts\[0\]\.uin: expected 5 to 20 digits/],
+    ["no APPID", [lines()], /^cosbox\.yaml:1: accounts: account 100000000005 has no appid/],
+    [
+      "a fault in a policy",
+      [
+        lines(
+          appid,
+          "    policies:",
+          "      - name: x",
+          "        document: {version: '2.0', statement: {effect: may}}",
+        ),
+      ],
+      /^cosbox\.yaml:6: accounts\[0\]\.policies\[0\]\.document: expected a policy in CAM's grammar \(Statement\[0\]\.Effect: expected allow or deny\), found \{/,
+    ],
+    [
+      "a principal in a user's policy",
+      [
+        lines(
+          appid,
+          "    policies:",
+          "      - name: x",
+          "        document: {version: '2.0', statement: {effect: allow, action: '*', resource: '*', principal: '*'}}",
+        ),
+      ],
+      /names no Principal/,
+    ],
+    [
+      "a policy that is not there",
+      [lines(appid, "    users:", "      - uin: 100000000051", "        policies:", "          - nothing")],
+      /^cosbox\.yaml:7: accounts\[0\]\.users\[0\]\.policies\[0\]: expected the name of one of this account's policies, found "nothing"$/,
+    ],
+    [
+      "a group that is not there",
+      [lines(appid, "    users: [{uin: 100000000051, groups: [nothing]}]")],
+      /^cosbox\.yaml:4: .*expected the name of one of this account's groups/,
+    ],
+    [
+      "a trust with a resource",
+      [
+        lines(
+          appid,
+          "    roles:",
+          "      - name: x",
+          "        trust: {version: '2.0', statement: {effect: allow, action: '*', resource: '*', principal: '*'}}",
+        ),
+      ],
+      /^cosbox\.yaml:6: .*who may take the role on \(Statement\[0\]\.Resource: /,
+    ],
+    [
+      "a name nobody knows",
+      [lines(appid, "    usrs: []")],
+      /^cosbox\.yaml:4: .* unknown setting "usrs"; did you mean users\?/,
+    ],
+    [
+      "a secret that is too short, without showing it",
+      [lines(appid, "    keys: [{secretId: AKID00000000, secretKey: short}]")],
+      /^cosbox\.yaml:4: .*secretKey: expected 8 to 128 printable .* found a string that is not shown$/,
+    ],
+    [
+      "a SecretId twice",
+      [lines(appid, `    keys: [{secretId: ${DEVELOPMENT_SECRET_ID}, secretKey: something-else}]`)],
+      /development keys are the root account's alone/,
+    ],
+    [
+      "an APPID twice",
+      [lines("    appid: 1250000000")],
+      /APPID 1250000000 is that of account 100000000001 and of 100000000005$/,
+    ],
+    [
+      "a UIN twice",
+      [lines(appid, "    users: [{uin: 100000000005}]")],
+      /^cosbox\.yaml:1: accounts: UIN 100000000005 is there twice/,
+    ],
+  ])("are refused with %s", async (_, yaml, expected) => {
+    assert.match(await refusal({ yaml: yaml.join("\n") }), expected);
+  });
+
+  it("are sealed with a file outside of the data folder, or with a passphrase", async () => {
+    assert.match(await refusal({ flags: { sealKey: ".cosbox/key" } }), /^--seal-key: .* lies in the data folder/);
+    const env = { COSBOX_SEAL_PASSPHRASE: "a long passphrase", COSBOX_SEAL_KEY: "k" };
+    assert.match(await refusal({ env }), /^COSBOX_SEAL_KEY: .* leave out either$/);
+    const short = await refusal({ env: { COSBOX_SEAL_PASSPHRASE: "short-one" } });
+    assert.match(short, /^COSBOX_SEAL_PASSPHRASE: expected a passphrase of 12 .* that is not shown$/);
   });
 });
 

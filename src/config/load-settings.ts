@@ -110,7 +110,7 @@ function misspeltVariables(env: Readonly<Record<string, string | undefined>>): s
 function show(value: unknown, where: readonly PropertyKey[]): string {
   if (value === undefined) return "nothing";
   // A secret that is a little wrong is still a secret, and messages end up in logs.
-  if (where.at(-1) === "secretKey") return `a ${typeof value} that is not shown`;
+  if (where.at(-1) === "secretKey" || where.at(-1) === "sealPassphrase") return `a ${typeof value} that is not shown`;
   const text = JSON.stringify(value) ?? `a ${typeof value}`;
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
@@ -121,6 +121,12 @@ function valueAt(values: unknown, where: readonly PropertyKey[]): unknown {
     return (value as Record<PropertyKey, unknown>)[step];
   }, values);
 }
+
+/** Whatever may stand in an entry of `accounts`, at any depth. */
+const ACCOUNT_NAMES = [
+  ...["uin", "appid", "name", "keys", "users", "groups", "roles", "policies", "document", "trust"],
+  ...["sessionSecondsMax", "secretId", "secretKey", "enabled"],
+];
 
 async function check(layer: Layer): Promise<LayerValues> {
   if (typeof layer.values === "object" && layer.values !== null && Object.keys(layer.values).length === 0) return {};
@@ -141,7 +147,9 @@ async function check(layer: Layer): Promise<LayerValues> {
         ? SETTING_NAMES
         : inside === "limits"
           ? Object.keys(LIMITS)
-          : ["secretId", "secretKey", "appid", "uin"];
+          : inside === "accounts"
+            ? ACCOUNT_NAMES
+            : ["secretId", "secretKey", "appid", "uin"];
     const near = nearestName(wrong, known);
     const place = layer.place([...issue.path, wrong]);
     throw new SettingsError(
@@ -164,6 +172,38 @@ function absolute(layer: Layer, values: LayerValues): LayerValues {
     }
   }
   return resolved;
+}
+
+/** What of the accounts cannot stand together; `seen` are the SecretIds that are taken. */
+function checkAccounts(settings: Settings, seen: Set<string>, refuse: (why: string) => void): void {
+  const appids = new Map([[settings.uin, settings.appid]]);
+  for (const { uin, appid } of settings.credentials) appids.set(uin, appid);
+  const uins = new Set<string>();
+  for (const account of settings.accounts) {
+    const { uin, appid } = account;
+    if (appid === undefined)
+      refuse(`account ${uin} has no appid; only an account that keys stand for may leave it out`);
+    const known = appids.get(uin);
+    if (known !== undefined && known !== appid) {
+      refuse(`account ${uin} has APPID ${appid} here and ${known} elsewhere in the settings`);
+    }
+    for (const [other, taken] of appids) {
+      if (taken === appid && other !== uin) refuse(`APPID ${appid} is that of account ${other} and of ${uin}`);
+    }
+    appids.set(uin, appid);
+    const users = account.users.map((user) => user.uin);
+    for (const one of [uin, ...users]) {
+      if (uins.has(one)) refuse(`UIN ${one} is there twice; each account and user needs its own`);
+      uins.add(one);
+    }
+    for (const { secretId, secretKey } of [...account.keys, ...account.users.flatMap(({ keys }) => keys)]) {
+      if (secretId === DEVELOPMENT_SECRET_ID || secretKey === DEVELOPMENT_SECRET_KEY) {
+        refuse("the published development keys are the root account's alone");
+      }
+      if (seen.has(secretId)) refuse(`SecretId ${secretId} is there twice; each key pair needs its own`);
+      seen.add(secretId);
+    }
+  }
 }
 
 /**
@@ -213,6 +253,14 @@ function checkTogether(settings: Settings, places: ReadonlyMap<SettingName, stri
       refuse(`${placeOf("credentials")}: SecretId ${credential.secretId} is there twice; each key pair needs its own`);
     }
     seen.add(credential.secretId);
+  }
+  checkAccounts(settings, seen, (why) => refuse(`${placeOf("accounts")}: ${why}`));
+  if (settings.sealPassphrase !== "" && settings.sealKey !== "") {
+    refuse(`${placeOf("sealKey")}: stored secrets are sealed with a file or with a passphrase; leave out either`);
+  }
+  const inside = path.relative(settings.data, settings.sealKey);
+  if (settings.sealKey !== "" && !inside.startsWith("..") && !path.isAbsolute(inside)) {
+    refuse(`${placeOf("sealKey")}: ${settings.sealKey} lies in the data folder; keep it apart from what it seals`);
   }
   if (!isLoopback(listen.host) && profile !== "server" && !settings.allowPublic) {
     refuse(
@@ -282,6 +330,13 @@ export async function loadSettings(origin: SettingsOrigin): Promise<LoadedSettin
     appid: merged["appid"],
     uin: merged["uin"],
     ...credential,
+  }));
+
+  const appids = new Map([[merged["uin"], merged["appid"]]]);
+  for (const { uin, appid } of merged["credentials"] as { uin: string; appid: string }[]) appids.set(uin, appid);
+  merged["accounts"] = (merged["accounts"] as { uin: string }[]).map((account) => ({
+    appid: appids.get(account.uin),
+    ...account,
   }));
 
   // Memory is not shared between processes, so whoever does not ask for several gets one.

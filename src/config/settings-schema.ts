@@ -4,9 +4,10 @@
  */
 
 import { z } from "zod";
+import { PolicyFault, type PolicyRules, readPolicy } from "../access/policy/read-policy.ts";
 import { LIMITS, type LimitName, limitBounds } from "../limits.ts";
 import { type ListenAddress, parseListen } from "./listen-address.ts";
-import { WORKERS_MAX } from "./settings.ts";
+import { type ConfiguredAccount, WORKERS_MAX } from "./settings.ts";
 
 function text(form: RegExp, expected: string) {
   return z.string(expected).regex(form, expected);
@@ -79,6 +80,110 @@ const uin = digits("5 to 20 digits, such as 100000000001");
 const region = text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "a region name, such as ap-guangzhou");
 const domain = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
+const principalName = text(/^[\w+=,.@-]{1,64}$/, "1 to 64 letters, digits or any of _ + = , . @ -");
+const optionalName = text(/^[^\p{Cc}]{0,64}$/u, "a name of up to 64 characters");
+
+/** A policy as a YAML map or as JSON text; it becomes JSON text. */
+function policy(rules: PolicyRules, expected: string) {
+  return z.unknown().transform((given, context) => {
+    try {
+      const document = typeof given === "string" ? given : (JSON.stringify(given) ?? "");
+      readPolicy(document, rules);
+      return document;
+    } catch (error) {
+      if (!(error instanceof PolicyFault)) throw error;
+      context.addIssue(`${expected} (${error.message})`);
+      return z.NEVER;
+    }
+  });
+}
+
+const listOf = <Schema extends z.ZodType>(schema: Schema, of: string) => z.array(schema, `a list of ${of}`).default([]);
+const keyPairs = listOf(
+  z.strictObject({ secretId, secretKey, enabled: yesOrNo.optional() }, "a key pair"),
+  "key pairs, each with secretId and secretKey",
+);
+const policyNames = listOf(principalName, "names of policies");
+/** 43,200 s, half a day. (AssumeRole page) */
+const SESSION_SECONDS_MAX = 43_200;
+const sessionSecondsMax = wholeNumber(1, SESSION_SECONDS_MAX, `seconds from 1 to ${SESSION_SECONDS_MAX}`);
+
+/** Says which of an account's names name nothing. */
+function refuseLooseNames(account: Omit<ConfiguredAccount, "appid">, context: z.RefinementCtx): void {
+  const known = { policies: new Set(account.policies.map(({ name }) => name)), groups: new Set<string>() };
+  for (const { name } of account.groups) known.groups.add(name);
+  const check = (kind: "policies" | "groups", names: readonly string[], path: PropertyKey[]): void => {
+    const at = names.findIndex((name) => !known[kind].has(name));
+    if (at < 0) return;
+    const message = `the name of one of this account's ${kind}`;
+    context.addIssue({ code: "custom", message, path: [...path, kind, at] });
+  };
+  for (const kind of ["groups", "roles", "users"] as const) {
+    for (const [at, { policies }] of account[kind].entries()) check("policies", policies, [kind, at]);
+  }
+  for (const [at, { groups }] of account.users.entries()) check("groups", groups, ["users", at]);
+  for (const kind of ["policies", "groups", "roles"] as const) {
+    const names = account[kind].map(({ name }) => name);
+    const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
+    if (twice < 0) continue;
+    context.addIssue({ code: "custom", message: "each name once", path: [kind, twice, "name"] });
+  }
+}
+
+const account = z
+  .strictObject(
+    {
+      uin,
+      appid: appid.optional(),
+      name: optionalName.default(""),
+      keys: keyPairs,
+      policies: listOf(
+        z.strictObject(
+          {
+            name: principalName,
+            document: policy({ principal: "refused", bytesMax: 6 * 1024 }, "a policy in CAM's grammar"),
+          },
+          "a policy",
+        ),
+        "policies, each with name and document",
+      ),
+      groups: listOf(
+        z.strictObject({ name: principalName, policies: policyNames }, "a group"),
+        "groups, each with name and policies",
+      ),
+      users: listOf(
+        z.strictObject(
+          {
+            uin,
+            name: optionalName.default(""),
+            groups: listOf(principalName, "names of groups"),
+            policies: policyNames,
+            keys: keyPairs,
+          },
+          "a user",
+        ),
+        "users, each with uin",
+      ),
+      roles: listOf(
+        z.strictObject(
+          {
+            name: principalName,
+            trust: policy(
+              { principal: "required", resource: "refused", bytesMax: 6 * 1024 },
+              "a policy that says who may take the role on",
+            ),
+            policies: policyNames,
+            sessionSecondsMax: sessionSecondsMax.default(SESSION_SECONDS_MAX),
+          },
+          "a role",
+        ),
+        "roles, each with name and trust",
+      ),
+    },
+    "an account",
+  )
+  .superRefine((value, context) => refuseLooseNames(value, context));
+
 /** A YAML map of limits, or `name=value` pairs separated by commas. */
 const limits = z
   .union(
@@ -125,6 +230,9 @@ export const LAYER = z
         z.strictObject({ secretId, secretKey, appid: appid.optional(), uin: uin.optional() }, "a key pair"),
         "a list of key pairs, each with secretId and secretKey",
       ),
+      accounts: z.array(account, "a list of accounts, each with uin and appid"),
+      sealKey: text(/^[^\0]*$/, "the path of a file"),
+      sealPassphrase: text(/^(.{12,1024})?$/, "a passphrase of 12 characters or more"),
       errors: oneOf("documented", "observed"),
       s3Hosts: names(
         /^(\*|[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,20})$/,

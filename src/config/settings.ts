@@ -14,6 +14,37 @@ export interface ConfiguredCredential {
   readonly uin: string;
 }
 
+/** A key pair of an account or of one of its users. */
+export interface ConfiguredKey {
+  readonly secretId: string;
+  readonly secretKey: string;
+  /** As it was left where it is undefined; at first a key is enabled. */
+  readonly enabled?: boolean | undefined;
+}
+
+/** A root account with what belongs to it. Documents are JSON; names are those of the same account. */
+export interface ConfiguredAccount {
+  readonly uin: string;
+  readonly appid: string;
+  readonly name: string;
+  readonly keys: readonly ConfiguredKey[];
+  readonly policies: readonly { readonly name: string; readonly document: string }[];
+  readonly groups: readonly { readonly name: string; readonly policies: readonly string[] }[];
+  readonly users: readonly {
+    readonly uin: string;
+    readonly name: string;
+    readonly groups: readonly string[];
+    readonly policies: readonly string[];
+    readonly keys: readonly ConfiguredKey[];
+  }[];
+  readonly roles: readonly {
+    readonly name: string;
+    readonly trust: string;
+    readonly policies: readonly string[];
+    readonly sessionSecondsMax: number;
+  }[];
+}
+
 /** LMDB has room for 126 readers at a time; each process is one, and commands that look at the data are others. */
 export const WORKERS_MAX = 100;
 
@@ -39,6 +70,12 @@ export interface Settings {
   readonly secretId: string;
   readonly secretKey: string;
   readonly credentials: readonly ConfiguredCredential[];
+  /** Accounts with their users, groups, roles and policies. The root account's own UIN may be among them. */
+  readonly accounts: readonly ConfiguredAccount[];
+  /** Absolute path of the file with the key that seals stored secrets; "" for `<data>.key`, beside the data folder. */
+  readonly sealKey: string;
+  /** Makes the key that seals stored secrets in place of the file; "" for none. */
+  readonly sealPassphrase: string;
   readonly errors: "documented" | "observed";
   /** Hosts, and domains above hosts, whose anonymous requests speak S3; lower case, or `*` for all. */
   readonly s3Hosts: readonly string[];
@@ -150,6 +187,24 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     default: [],
     form: "list",
     about: "more key pairs, each with secretId, secretKey and, if another, appid and uin",
+  },
+  accounts: {
+    default: [],
+    form: "list",
+    about: "accounts with their users, groups, roles, policies and keys",
+  },
+  sealKey: {
+    default: "",
+    form: "path",
+    flag: "--seal-key <file>",
+    env: "COSBOX_SEAL_KEY",
+    about: "file with the key that seals stored secrets, outside of the data folder; <data>.key unless told",
+  },
+  sealPassphrase: {
+    default: "",
+    form: "text",
+    env: "COSBOX_SEAL_PASSPHRASE",
+    about: "seals stored secrets in place of a key file",
   },
   errors: {
     default: "documented",

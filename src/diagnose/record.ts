@@ -1,6 +1,7 @@
 /** What is kept of a request and of what became of it, without anything that could be used again. */
 
 import { describeDecision, type TracedPolicy } from "../access/authorise.ts";
+import { callerId } from "../access/caller.ts";
 import type { ErrorId } from "../errors/catalogue.ts";
 import type { Evidence } from "../errors/evidence.ts";
 import type { Answer } from "../http/answer.ts";
@@ -173,8 +174,7 @@ function accessOf(outcome: Outcome): RecordedAccess | undefined {
   const described = { action: question.action, decision: describeDecision(decision), allowed: decision.allowed };
   if (decision.allowed) return described;
   const { bucket, key } = question;
-  const principal =
-    caller?.kind === "account" ? `qcs::cam::uin/${caller.uin}:uin/${caller.user}` : "qcs::cam::anyone:anyone";
+  const principal = caller?.kind === "account" ? callerId(caller.uin, caller.user) : "qcs::cam::anyone:anyone";
   const denied = decision.statement !== undefined || decision.by === "session policy";
   return {
     ...described,

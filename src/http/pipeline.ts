@@ -91,7 +91,7 @@ export interface Dialect<A extends Address = Address> {
   /** Whether a form may have a field that its policy does not speak of. */
   mayBeUncovered(field: string): boolean;
   /** Who sends a form. Raises the refusals of signatures; what the policy asks for is not looked at yet. */
-  authenticateForm(form: SignedForm, request: WireRequest, address: A): Caller;
+  authenticateForm(form: SignedForm, request: WireRequest, address: A): Promise<Caller>;
   /** Reads a copy source; raises InvalidCopySource. */
   locate(source: string, caller: Caller): SourceAddress;
   /** Makes the service's own form of a document of the request's; raises what a document is refused with. */
@@ -412,7 +412,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const encoded = fields.get("policy");
     const bounds = { bytesMax: limits.formBytesMax, conditionsMax: limits.formConditionsMax };
     const policy = encoded === undefined ? undefined : readFormPolicy(encoded, bounds);
-    const caller = dialect.authenticateForm({ fields, policy }, wire, named);
+    const caller = await dialect.authenticateForm({ fields, policy }, wire, named);
     progress.caller = caller;
     const bucket = dialect.bucketName(named, caller);
     progress.address = { ...named, kind: "object", bucket, key: fields.get("key") as string };

@@ -12,7 +12,6 @@ const HEADERS: readonly string[] = [
   "x-cos-callback-var",
   "x-cos-forbid-overwrite",
   "x-cos-return-body",
-  "x-cos-security-token",
   "x-cos-symlink-target",
   "x-cos-traffic-limit",
   "x-cos-website-redirect-location",
@@ -39,7 +38,7 @@ const HEADER_PREFIXES: readonly string[] = [
   "x-amz-if-match-",
 ];
 
-const PARAMETERS: readonly string[] = ["ci-process", "recursive", "x-cos-security-token", "x-cos-traffic-limit"];
+const PARAMETERS: readonly string[] = ["ci-process", "recursive", "x-cos-traffic-limit"];
 
 /** Image processing parameters stand at the beginning of a name: `?imageMogr2/thumbnail/100x`. */
 const PARAMETER_PREFIXES: readonly string[] = [

@@ -30,12 +30,15 @@ import {
   partNumberOf,
   referenceKey,
   referencesPrefix,
+  PRINCIPAL_KIND,
   prefixRange,
+  principalKey,
   splitAttachmentKey,
   splitUploadKey,
   splitVersionKey,
   versionsPrefix,
 } from "./keys.ts";
+import { readPrincipalRow } from "./principals.ts";
 import { eachRowIn, readRows } from "./read-rows.ts";
 import {
   type Body,
@@ -634,6 +637,36 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
     }
   }
 
+  /** Rows of accounts and of what belongs to them; a key's row and the list of its account's have to name each other. */
+  async function checkPrincipals(): Promise<void> {
+    const held = new Set<string>();
+    const label = (key: Buffer): string => `account row ${key.toString("utf8", 1).replaceAll("\0", " ")}`;
+    const holding = PRINCIPAL_KIND.holding.charCodeAt(0);
+    await eachRow("principal", async ({ key, value }) => {
+      if (key[1] === holding) {
+        held.add(key.toString("latin1"));
+        return;
+      }
+      const read = decoded(
+        () => readPrincipalRow(key, value),
+        () => label(key),
+      );
+      if (read?.home !== undefined && !read.home.equals(key)) {
+        find("row-unreadable", label(key), `it holds the record of ${label(read.home)}`);
+      }
+      const { row } = read ?? {};
+      // Rows of this kind come first, since their letter does.
+      if (row && !held.delete(principalKey("holding", row.uin, row.secretId).toString("latin1"))) {
+        find("key-unlisted", label(key), `account ${row.uin} does not list it`);
+      }
+    });
+    for (const text of held) {
+      const key = Buffer.from(text, "latin1");
+      find("key-row-unneeded", label(key));
+      await onStray?.(pointRange(key));
+    }
+  }
+
   async function checkUploads(): Promise<void> {
     await eachRow("upload", ({ key, value }) => {
       counts.uploads += 1;
@@ -768,6 +801,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
     if (record && inUse) living.add(incarnationOf(key));
   });
   await checkBuckets();
+  await checkPrincipals();
   await checkUploads();
   await checkHistories();
   do {

@@ -27,6 +27,7 @@ export const FINDINGS = {
   "bucket-unlisted": damage("buckets that their account does not list"),
   "bucket-missing": damage("objects and uploads of no bucket"),
   "configuration-missing": damage("configurations that their bucket names and that are missing"),
+  "key-unlisted": damage("keys that their account does not list"),
   "upload-missing": damage("parts of no upload"),
   "version-misplaced": damage("versions that are not where their key is looked for"),
   "bytes-missing": damage("small bodies that are missing"),
@@ -46,6 +47,7 @@ export const FINDINGS = {
   "attachment-unneeded": leftover("ACLs and policies that are counted and do not exist"),
   "history-unneeded": leftover("histories of keys without older versions"),
   "account-row-unneeded": leftover("listed buckets that do not exist"),
+  "key-row-unneeded": leftover("listed keys that do not exist"),
 } as const satisfies Readonly<Record<string, Kind>>;
 
 export type FindingKind = keyof typeof FINDINGS;

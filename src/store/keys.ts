@@ -45,6 +45,8 @@ export const FAMILY = {
   intent: 0x78, // x
   /** `n<incarnation 8>`: a process that uses the store. */
   incarnation: 0x6e, // n
+  /** `w<kind><name>`: who there is: accounts, users, groups, roles, policies and keys, and what seals their secrets. */
+  principal: 0x77, // w
 } as const;
 
 /** Names one family. */
@@ -276,6 +278,40 @@ export function incarnationOf(key: Buffer): string {
 
 export function incarnationKey(incarnation: string): Buffer {
   return hexed("incarnation", incarnation);
+}
+
+/** What each kind of row of the family `principal` begins with. */
+export const PRINCIPAL_KIND = {
+  /** One row: counts every change of the others. */
+  revision: "v",
+  /** One row: what tells whether a key is the one that sealed the secrets. */
+  seal: "s",
+  /** One row: which accounts of the settings were applied last. */
+  seed: "d",
+  /** `wa<uin>` */
+  account: "a",
+  /** `wu<uin>\0<uin of the user>` */
+  user: "u",
+  /** `wg<uin>\0<name>` */
+  group: "g",
+  /** `wr<uin>\0<name>` */
+  role: "r",
+  /** `wp<uin>\0<name>` */
+  policy: "p",
+  /** `wk<SecretId>` */
+  key: "k",
+  /** `wh<uin>\0<SecretId>`: the keys of an account; the value is empty. */
+  holding: "h",
+} as const;
+
+/** A row of the family `principal`; `names` are free of NUL. */
+export function principalKey(kind: keyof typeof PRINCIPAL_KIND, ...names: readonly string[]): Buffer {
+  return named("principal", PRINCIPAL_KIND[kind] + names.join("\0"));
+}
+
+/** What begins the keys of all rows of a kind, or of those of one account. */
+export function principalsPrefix(kind: keyof typeof PRINCIPAL_KIND, uin?: string): Buffer {
+  return named("principal", PRINCIPAL_KIND[kind] + (uin === undefined ? "" : `${uin}\0`));
 }
 
 /**

@@ -15,6 +15,7 @@ import { type Configurations, configurations } from "./configurations.ts";
 import { identities } from "./identities.ts";
 import { after, bucketKey, familyRange, formatKey, incarnationKey, incarnationOf, uploadKey } from "./keys.ts";
 import { type Objects, objects } from "./objects.ts";
+import { type Principals, principals } from "./principals.ts";
 import {
   decodeBucket,
   decodeFormat,
@@ -77,6 +78,7 @@ export interface Store {
   readonly transact: Transact;
   readonly buckets: Buckets;
   readonly configurations: Configurations;
+  readonly principals: Principals;
   readonly objects: Objects;
   readonly uploads: Uploads;
   readonly bodies: Bodies;
@@ -148,6 +150,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     bodies: noting,
     buckets: named,
     configurations: configurations({ metadata, transact, buckets: named }),
+    principals: principals(metadata, transact),
     objects: objects({ metadata, clock, bodies: noting }),
     uploads: uploads({ ...settling, bodies: noting }),
     collector: collecting,

@@ -311,12 +311,27 @@ describe("authentication", () => {
     );
   });
 
-  it("NotImplemented: temporary keys, in the header and in the query", async () => {
+  it("InvalidAccessKeyId: a token that no key pair of this server has", async () => {
     const token = { "x-cos-security-token": "token" };
-    for (const request of [{ headers: token }, { query: token }, { headers: token, sign: false }] as const) {
-      assertRefused(await get(request), "NotImplemented", { message: /x-cos-security-token/ });
+    for (const request of [{ headers: token }, { query: token }] as const) {
+      assertRefused(await get(request), "InvalidAccessKeyId");
     }
     assert.equal((await get({ headers: { "x-cos-security-token": "" } })).status, 200, "an empty one is absent");
+  });
+
+  it("takes a token without a signature for no signature", async () => {
+    const token = { "x-cos-security-token": "token" };
+    assertRefused(await get({ headers: token, sign: false }), "AccessDenied");
+    assert.equal(
+      (await server.send({ bucket: "open-1250000000", path: "/k", headers: token, sign: false })).status,
+      200,
+    );
+  });
+
+  it("InvalidRequest: two tokens that differ", async () => {
+    const [token, other] = ["one", "two"];
+    const sent = { headers: { "x-cos-security-token": token }, query: { "x-cos-security-token": other } };
+    assertRefused(await get(sent), "InvalidRequest", { message: /more than one x-cos-security-token/ });
   });
 
   describe("for web pages", () => {

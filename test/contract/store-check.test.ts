@@ -12,8 +12,10 @@ import {
   inlineKey,
   intentKey,
   manifestKey,
+  principalKey,
   referenceKey,
 } from "../../src/store/keys.ts";
+import { encodePrincipal, type KeyRow } from "../../src/store/principals.ts";
 import { encodeChunk, encodeGarbage, encodeHistory, encodeIntent } from "../../src/store/records.ts";
 import type { Store } from "../../src/store/store.ts";
 import {
@@ -46,6 +48,27 @@ const TEXT = {
   encode: (text: string) => Buffer.from(text),
 };
 const UNNAMED = "0123456789abcdef0000000000000003";
+const MADE = { seeded: false, createdMs: 0 };
+const KEY: KeyRow = {
+  ...{ secretId: "AKIDplanted", uin: OWNER.ownerUin, user: OWNER.ownerUin, sealed: "AA==", enabled: true },
+  ...MADE,
+};
+
+/** Somebody of every kind. */
+async function addPrincipals({ principals }: Store): Promise<void> {
+  const { uin } = KEY;
+  const policies = ["readers"];
+  await principals.putSeal({ kind: "file", salt: Buffer.alloc(16), check: Buffer.alloc(32) });
+  await principals.change(async (change) => {
+    change.put("account", { uin, appid: OWNER.ownerAppid, name: "", ...MADE });
+    change.put("policy", { uin, name: "readers", document: "{}", ...MADE });
+    change.put("group", { uin, name: "staff", policies, ...MADE });
+    change.put("role", { uin, name: "guest", trust: "{}", policies, sessionSecondsMax: 1, ...MADE });
+    change.put("user", { uin, user: "100000000011", name: "", groups: ["staff"], policies, ...MADE });
+    change.put("key", { ...KEY, secretId: "AKIDstored" });
+    principals.putSeed(change, Buffer.from("seed"));
+  });
+}
 
 /** A store with every kind of row in it, and nobody at work. */
 async function mixed(make: () => Promise<Disk>): Promise<{ disk: Disk; engines: Engines; bucketId: string }> {
@@ -73,6 +96,7 @@ async function mixed(make: () => Promise<Disk>): Promise<{ disk: Disk; engines: 
   for (const length of [10, 3_000, 20]) await put(store, BUCKET, "past", pattern(length, length));
   await remove(store, BUCKET, "past");
   await put(store, BUCKET, "nulled", pattern(2_000, 2));
+  await addPrincipals(store);
   await store.collector.idle();
   await store.close();
   return { disk, engines, bucketId: bucket.id };
@@ -266,6 +290,14 @@ const PLANTS: Record<FindingKind, { plant: (engines: Engines) => Promise<unknown
     plant: (engines) => set(engines, Buffer.from(`a${OWNER.ownerUin}\0nothing-1250000000`), Buffer.alloc(0)),
     names: /^accountBucket row/,
   },
+  "key-unlisted": {
+    plant: (engines) => set(engines, principalKey("key", KEY.secretId), encodePrincipal(KEY)),
+    names: /^account row kAKIDplanted$/,
+  },
+  "key-row-unneeded": {
+    plant: (engines) => set(engines, principalKey("holding", KEY.uin, "AKIDgone"), Buffer.alloc(0)),
+    names: /^account row h100000000001 AKIDgone$/,
+  },
 };
 
 describe.each(DISKS)("a check of a store on %s", (_, make) => {
@@ -300,8 +332,8 @@ describe.each(DISKS)("a check of a store on %s", (_, make) => {
     const removed = await removeStrays({ rows: engines.metadata, blobs: engines.blobs, inUse: false });
     assert.equal(
       removed,
-      7,
-      "a reference, a small body, a manifest, an account's row, a configuration, a counted ACL, a history",
+      8,
+      "a reference, a small body, a manifest, an account's row, a configuration, a counted ACL, a history, a listed key",
     );
     // The rest is what every start does.
     const next = await openOn(await disk.open(), { inlineMax: 1_000 });
@@ -376,7 +408,7 @@ describe("a check of a store in memory", () => {
       { start: Buffer.from([0]), end: Buffer.from([0xff]), limit: 10_000 },
     ]);
     const total = (await check(engines)).rows;
-    for (const family of "fbaovhupmirg") {
+    for (const family of "fbaovhupmirgw") {
       const row = all.find(({ key }) => key[0] === family.charCodeAt(0));
       if (!row) continue;
       for (const windowRows of [1_000_000, 5]) {

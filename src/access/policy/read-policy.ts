@@ -16,6 +16,8 @@ export interface PolicyRules {
    * and in one that comes with temporary keys it says nothing, since the official helpers write it all the same.
    */
   readonly principal: "required" | "refused" | "ignored";
+  /** `refused` in what says who may take a role on: it speaks of that role alone. Statements name some otherwise. */
+  readonly resource?: "refused";
   /** Bytes of the document in UTF-8; one more is refused. */
   readonly bytesMax: number;
   /** Whether a resource of this form may stand in it; the fault to tell when it may not. */
@@ -51,16 +53,16 @@ function texts(value: unknown, place: string): readonly string[] {
   });
 }
 
-const IDENTITY = /^qcs::cam::uin\/(\d{1,20}):(?:uin\/(\d{1,20}|\*)|((?:roleName|role)\/[\w+=,.@-]{1,128}))$/;
+const IDENTITY = /^qcs::cam::uin\/(\d{1,20}):(?:(?:uin\/(\d{1,20}|\*)|(root))|((?:roleName|role)\/[\w+=,.@-]{1,128}))$/;
 const ANYONE = new Set(["*", "qcs::cam::anyone:anyone", "qcs::cam::anonymous:anonymous"]);
 
 function readPrincipal(text: string, place: string): Principal {
   if (ANYONE.has(text)) return { kind: "anyone" };
-  const [, uin, user, role] = IDENTITY.exec(text) ?? [];
+  const [, uin, user, root, role] = IDENTITY.exec(text) ?? [];
   if (uin === undefined) {
     throw fault(place, "expected qcs::cam::uin/<root>:uin/<user>, a role of one, qcs::cam::anyone:anyone or *");
   }
-  return { kind: "user", uin, user: user ?? (role as string) };
+  return { kind: "user", uin, user: user ?? (root === undefined ? (role as string) : uin) };
 }
 
 function readPrincipals(value: unknown, place: string): readonly Principal[] {
@@ -153,7 +155,10 @@ function readStatement(value: unknown, place: string, shared: unknown, rules: Po
   const principals = rules.principal === "required" ? readPrincipals(principal, `${place}.Principal`) : undefined;
 
   const actions = texts(needed("action", "Action"), `${place}.Action`);
-  const resources = texts(needed("resource", "Resource"), `${place}.Resource`);
+  if (rules.resource === "refused" && found.has("resource")) {
+    throw fault(`${place}.Resource`, "what says who may take a role on names no resource");
+  }
+  const resources = rules.resource === "refused" ? ["*"] : texts(needed("resource", "Resource"), `${place}.Resource`);
   const patterns = resources.map((text, at) => {
     const pattern = readResource(text);
     const why = typeof pattern === "string" ? pattern : rules.resourceFault?.(pattern);

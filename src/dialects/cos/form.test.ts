@@ -31,10 +31,10 @@ function view(): SignedRequestView {
   return { method: "POST", paths: ["/"], hosts: [], query, headers: readHeaders([], 10) };
 }
 
-function authenticate(fields: ReadonlyMap<string, string>, nowMs = START_MS) {
+async function authenticate(fields: ReadonlyMap<string, string>, nowMs = START_MS) {
   const encoded = fields.get("policy");
   const policy = encoded === undefined ? undefined : readFormPolicy(encoded, { bytesMax: 9999, conditionsMax: 99 });
-  return authenticateCosForm({ fields, policy }, view(), (id) => (id === ID ? CREDENTIAL : undefined), nowMs, {});
+  return await authenticateCosForm({ fields, policy }, view(), (id) => (id === ID ? CREDENTIAL : undefined), nowMs, {});
 }
 const changed = (name: string, value?: string): ReadonlyMap<string, string> => {
   const fields = new Map(FIELDS);
@@ -44,8 +44,8 @@ const changed = (name: string, value?: string): ReadonlyMap<string, string> => {
 };
 
 describe("a form of COS", () => {
-  it("is signed as the page has it", () => {
-    const evidence = authenticate(FIELDS);
+  it("is signed as the page has it", async () => {
+    const evidence = await authenticate(FIELDS);
     assert.ok(evidence.kind === "signed");
     assert.equal(evidence.stringToSign, "458b8569b3a432824f9bbe8b0999f9c6dc6d5ad9");
     assert.deepEqual([evidence.via, evidence.credential], ["form", CREDENTIAL]);
@@ -56,9 +56,9 @@ describe("a form of COS", () => {
     [START_MS + 3_601_000, "RequestHasExpired"],
     [START_MS - 900_000, undefined],
     [START_MS - 900_001, "RequestTimeTooSkewed"],
-  ])("at %i: %s", (nowMs, id) => {
-    if (id === undefined) authenticate(FIELDS, nowMs);
-    else assert.throws(() => authenticate(FIELDS, nowMs), { id });
+  ])("at %i: %s", async (nowMs, id) => {
+    if (id === undefined) await authenticate(FIELDS, nowMs);
+    else await assert.rejects(authenticate(FIELDS, nowMs), { id });
   });
 
   it.each([
@@ -75,12 +75,12 @@ describe("a form of COS", () => {
     ["policy", Buffer.from(`${POLICY} `).toString("base64"), "SignatureDoesNotMatch"],
     ["signature", "q-sign-algorithm=sha1", "InvalidRequest"],
     ["x-cos-security-token", "t", "NotImplemented"],
-  ])("with the field %s as %s: %s", (name, value, id) => {
-    assert.throws(() => authenticate(changed(name, value)), { id });
+  ])("with the field %s as %s: %s", async (name, value, id) => {
+    await assert.rejects(authenticate(changed(name, value)), { id });
   });
 
-  it("is anonymous without credentials, and known by them", () => {
-    assert.equal(authenticate(new Map([["key", "a"]])).kind, "anonymous");
+  it("is anonymous without credentials, and known by them", async () => {
+    assert.equal((await authenticate(new Map([["key", "a"]]))).kind, "anonymous");
     assert.deepEqual([isCosForm(FIELDS), isCosForm(new Map([["key", "a"]]))], [true, false]);
   });
 

@@ -11,6 +11,7 @@ import {
   carriesCredentials,
   checkTimes,
   type CosEvidence,
+  type FindsKeys,
   malformed,
   sameSignature,
   type SignatureOptions,
@@ -37,16 +38,16 @@ export function isCosForm(fields: ReadonlyMap<string, string>): boolean {
  * Throws CosError, in this order: InvalidRequest (credentials in more than one place), NotImplemented (temporary keys),
  * and what `authenticateCos` does; AccessDenied also for a signature without a policy.
  */
-export function authenticateCosForm(
+export async function authenticateCosForm(
   { fields, policy }: SignedForm,
   request: SignedRequestView,
-  keys: (accessKeyId: string) => Credential | undefined,
+  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
   nowMs: number,
   options: SignatureOptions,
-): CosEvidence<Credential> {
+): Promise<CosEvidence<Credential>> {
   const whole = fields.get(WHOLE);
   const apart = FIELDS.some((name) => fields.has(name));
-  if (whole === undefined && !apart) return authenticateCos(request, keys, nowMs, options);
+  if (whole === undefined && !apart) return await authenticateCos(request, keys, nowMs, options);
   if (carriesCredentials(request) || (whole !== undefined && apart)) {
     throw refuse("InvalidRequest", {
       message: "The request carries credentials in more than one place; sign the form, and nothing else.",
@@ -57,7 +58,7 @@ export function authenticateCosForm(
   }
   if (whole !== undefined) {
     const headers = headerFields(new Map([...request.headers.entries(), ["authorization", whole]]));
-    const evidence = authenticateCos({ ...request, headers }, keys, nowMs, options);
+    const evidence = await authenticateCos({ ...request, headers }, keys, nowMs, options);
     return evidence.kind === "signed" ? { ...evidence, via: "form" } : evidence;
   }
   const field = (name: Field): string => {
@@ -71,7 +72,7 @@ export function authenticateCosForm(
   const signature = field("q-signature");
   if (policy === undefined) throw malformed("The form is signed and has no policy.", nowMs);
   checkTimes(keyTime, keyTime, nowMs, options.skewMs);
-  const credential = keys(accessKeyId);
+  const credential = await keys(accessKeyId, undefined);
   if (credential === undefined) throw refuse("InvalidAccessKeyId");
   const stringToSign = hash("sha1", policy.text);
   if (!sameSignature(signatureOf(signKeyOf(credential.secretKey, keyTime), stringToSign), signature)) {

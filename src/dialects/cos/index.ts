@@ -9,12 +9,12 @@ import { type AddressingRules, type CosAddress, readAddress } from "../../addres
 import { readCopySource } from "../../addressing/copy-source.ts";
 import { errorAnswer, errorDocument } from "./error.ts";
 import { authenticateCosForm, cosFormHeaders, isCosForm } from "./form.ts";
-import { authenticateCos, signedRequestView } from "./signature.ts";
+import { authenticateCos, type CosEvidence, type FindsKeys, signedRequestView } from "./signature.ts";
 
 export interface CosDialectOptions {
   readonly rules: AddressingRules;
-  /** The credential of a SecretId, or undefined when there is none. */
-  readonly keys: (secretId: string) => Credential | undefined;
+  /** The credential of a SecretId with its token, or undefined when there is none. */
+  readonly keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>;
   readonly clock: Clock;
   readonly errors: ErrorsMode;
   /** How far the start of a signature may lie in the future, ms. */
@@ -64,17 +64,20 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
     },
     authenticate(request, address) {
       const view = signedRequestView(request, address.cos);
+      const authenticated = (evidence: CosEvidence<Credential>) => ({
+        caller: evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via),
+        body: request.body,
+      });
       const evidence = authenticateCos(view, keys, clock.now(), options);
-      const caller = evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via);
-      return { caller, body: request.body };
+      return evidence instanceof Promise ? evidence.then(authenticated) : authenticated(evidence);
     },
     claimsForm: isCosForm,
     formHeaders: cosFormHeaders,
     // The service takes fields that the policy does not speak of.
     mayBeUncovered: () => true,
-    authenticateForm(form, request, address) {
+    async authenticateForm(form, request, address) {
       const view = signedRequestView(request, address.cos);
-      const evidence = authenticateCosForm(form, view, keys, clock.now(), options);
+      const evidence = await authenticateCosForm(form, view, keys, clock.now(), options);
       return evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via);
     },
     locate: (source) => readCopySource(source, rules),

@@ -63,6 +63,8 @@ export interface CosCredentials {
   readonly headerList: readonly string[];
   readonly parameterList: readonly string[];
   readonly signature: string;
+  /** The token of a temporary pair, as it came along; undefined where none did. */
+  readonly token: string | undefined;
 }
 
 /** Who signed, and the two strings on which both sides agree. */
@@ -114,32 +116,45 @@ export function signedRequestView(
   };
 }
 
+/** Finds the credential of a SecretId with the token that came along; undefined for an unknown or disabled one. */
+export type FindsKeys<Found> = (accessKeyId: string, token: string | undefined) => Found;
+
 /**
- * Decides who asks. `keys` finds the credential of a SecretId, undefined for an unknown or disabled one.
+ * Decides who asks. A promise only where `keys` gives one. A token without a signature says nothing.
  *
- * Throws CosError, in this order: `InvalidRequest` (credentials in more than one place), `NotImplemented`
- * (temporary keys), `VerifyAlgorithmNotSupported`, `AccessDenied` (malformed), `RequestHasExpired`,
- * `RequestTimeTooSkewed`, `AccessDenied` (periods that do not fit each other), `InvalidAccessKeyId`,
+ * Throws CosError, in this order: `InvalidRequest` (credentials in more than one place, two tokens),
+ * `VerifyAlgorithmNotSupported`, `AccessDenied` (malformed), `RequestHasExpired`, `RequestTimeTooSkewed`, `AccessDenied`
+ * (periods that do not fit each other), what `keys` throws (`ExpiredToken`), `InvalidAccessKeyId`,
  * `SignatureDoesNotMatch`, and with `strictSigning` `AccessDenied` (something is not signed).
  */
 export function authenticateCos<Credential extends { readonly secretKey: string }>(
   request: SignedRequestView,
-  keys: (accessKeyId: string) => Credential | undefined,
+  keys: FindsKeys<Credential | undefined>,
+  nowMs: number,
+  options?: SignatureOptions,
+): CosEvidence<Credential>;
+export function authenticateCos<Credential extends { readonly secretKey: string }>(
+  request: SignedRequestView,
+  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
+  nowMs: number,
+  options?: SignatureOptions,
+): CosEvidence<Credential> | Promise<CosEvidence<Credential>>;
+export function authenticateCos<Credential extends { readonly secretKey: string }>(
+  request: SignedRequestView,
+  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
   nowMs: number,
   options: SignatureOptions = {},
-): CosEvidence<Credential> {
+): CosEvidence<Credential> | Promise<CosEvidence<Credential>> {
   const credentials = readCredentials(request, nowMs, options);
   if (credentials === undefined) return { kind: "anonymous" };
-  const credential = keys(credentials.accessKeyId);
-  if (credential === undefined) throw refuse("InvalidAccessKeyId");
-  const strings = verifySignature(request, credentials, credential.secretKey, options);
-  return {
-    kind: "signed",
-    accessKeyId: credentials.accessKeyId,
-    credential,
-    via: credentials.via,
-    ...strings,
+  const { accessKeyId, via, token } = credentials;
+  const verified = (credential: Credential | undefined): CosEvidence<Credential> => {
+    if (credential === undefined) throw refuse("InvalidAccessKeyId");
+    const strings = verifySignature(request, credentials, credential.secretKey, options);
+    return { kind: "signed", accessKeyId, credential, via, ...strings };
   };
+  const found = keys(accessKeyId, token);
+  return found instanceof Promise ? found.then(verified) : verified(found);
 }
 
 /** Whether a request carries credentials of any kind in its header or its query. */
@@ -168,10 +183,8 @@ export function readCredentials(
         "The request carries credentials in more than one place; send the Authorization header or a signed query, once.",
     });
   }
-  if (request.headers.get(TOKEN) !== undefined || (query.get(TOKEN) ?? "") !== "") {
-    throw refuse("NotImplemented", { message: `Temporary keys are not implemented yet: ${TOKEN}.` });
-  }
   if (places === 0) return undefined;
+  const token = readToken(request);
 
   const fields = apart ? fieldsOfQuery(query) : fieldsOfText(header ?? merged ?? "", nowMs);
   const algorithm = fields.get("q-sign-algorithm");
@@ -199,7 +212,19 @@ export function readCredentials(
     headerList,
     parameterList,
     signature,
+    token,
   };
+}
+
+/** The token may be in the header or in the query, wherever the signature is; SDKs put it beside that. */
+function readToken({ headers, query }: SignedRequestView): string | undefined {
+  const header = headers.get(TOKEN);
+  const parameter = query.entries.length === 0 ? undefined : query.get(TOKEN);
+  if (parameter === undefined || parameter === "") return header;
+  if (query.repeated(TOKEN) || (header !== undefined && header !== parameter)) {
+    throw refuse("InvalidRequest", { message: `The request carries more than one ${TOKEN}.` });
+  }
+  return parameter;
 }
 
 /** The part of `authenticateCos` that needs the key. Compares in constant time; gives the strings that agreed. */

@@ -10,6 +10,7 @@ import { sameSignatureV4, signatureV4, signingKeyOf } from "./canonical.ts";
 import {
   authenticateS3,
   carriesCredentials,
+  type FindsKeys,
   parseBasic,
   readCredentialScope,
   refuseOtherDay,
@@ -55,16 +56,16 @@ const malformed = (message: string): CosError => refuse("InvalidArgument", { mes
  * InvalidArgument (a field is missing or cannot be read), RequestTimeTooSkewed, InvalidAccessKeyId,
  * SignatureDoesNotMatch; and what `authenticateS3` does.
  */
-export function authenticateS3Form(
+export async function authenticateS3Form(
   { fields, policy }: SignedForm,
   request: SignedRequest,
-  keys: (accessKeyId: string) => Credential | undefined,
+  keys: Keys,
   nowMs: number,
   options: S3SignatureOptions,
-): S3Evidence<Credential> {
+): Promise<S3Evidence<Credential>> {
   const v4 = isVersion4(fields);
   const v2 = V2_FIELDS.some((name) => fields.has(name));
-  if (!v4 && !v2) return authenticateS3(request, keys, nowMs, options);
+  if (!v4 && !v2) return await authenticateS3(request, keys, nowMs, options);
   if (carriesCredentials(request) || (v4 && v2) || hasCosCredentials(fields)) {
     throw refuse("InvalidRequest", {
       message: "The request carries credentials in more than one place; sign the form, and nothing else.",
@@ -86,15 +87,21 @@ export function authenticateS3Form(
   const toSign = field("policy");
   if (policy === undefined) throw malformed("The form is signed and has no policy.");
   const credential = v4
-    ? verifyV4(field, toSign, keys, nowMs, options)
-    : verifyV2(field("awsaccesskeyid"), field("signature"), toSign, keys);
+    ? await verifyV4(field, toSign, keys, nowMs, options)
+    : await verifyV2(field("awsaccesskeyid"), field("signature"), toSign, keys);
   return { kind: "signed", credential, via: "form", seed: undefined };
 }
 
 type Field = (name: string) => string;
-type Keys = (accessKeyId: string) => Credential | undefined;
+type Keys = FindsKeys<Credential | undefined | Promise<Credential | undefined>>;
 
-function verifyV4(field: Field, toSign: string, keys: Keys, nowMs: number, { skewMs }: S3SignatureOptions): Credential {
+async function verifyV4(
+  field: Field,
+  toSign: string,
+  keys: Keys,
+  nowMs: number,
+  { skewMs }: S3SignatureOptions,
+): Promise<Credential> {
   if (field("x-amz-algorithm") !== "AWS4-HMAC-SHA256") {
     throw malformed("X-Amz-Algorithm only supports AWS4-HMAC-SHA256.");
   }
@@ -105,23 +112,23 @@ function verifyV4(field: Field, toSign: string, keys: Keys, nowMs: number, { ske
   refuseOtherDay(scope, dateTime, malformed);
   if (dateMs > nowMs + skewMs) throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, nowMs, skewMs) });
   const given = field("x-amz-signature");
-  const credential = known(keys, accessKeyId);
+  const credential = await known(keys, accessKeyId);
   if (!sameSignatureV4(signatureV4(signingKeyOf(credential.secretKey, scope), toSign), given)) {
     throw mismatch(accessKeyId, given, toSign);
   }
   return credential;
 }
 
-function verifyV2(accessKeyId: string, given: string, toSign: string, keys: Keys): Credential {
-  const credential = known(keys, accessKeyId);
+async function verifyV2(accessKeyId: string, given: string, toSign: string, keys: Keys): Promise<Credential> {
+  const credential = await known(keys, accessKeyId);
   if (!sameBytes(createHmac("sha1", credential.secretKey).update(toSign).digest(), given)) {
     throw mismatch(accessKeyId, given, toSign);
   }
   return credential;
 }
 
-function known(keys: Keys, accessKeyId: string): Credential {
-  const credential = keys(accessKeyId);
+async function known(keys: Keys, accessKeyId: string): Promise<Credential> {
+  const credential = await keys(accessKeyId, undefined);
   if (credential === undefined) throw refuse("InvalidAccessKeyId", { extras: [["AWSAccessKeyId", accessKeyId]] });
   return credential;
 }

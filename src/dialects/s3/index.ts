@@ -44,14 +44,21 @@ import { bareName, wholeName } from "./names.ts";
 import { policyFromS3, type PolicyNames, policyToS3 } from "./policy.ts";
 import { authenticateS3Form, isS3Form, mayBeUncovered, s3FormHeaders } from "./form.ts";
 import { payloadOf } from "./payload.ts";
-import { authenticateS3, hasAwsParameters, hasCosParameters, isAwsAuthorization } from "./signature.ts";
+import {
+  authenticateS3,
+  type FindsKeys,
+  hasAwsParameters,
+  hasCosParameters,
+  isAwsAuthorization,
+  type S3Evidence,
+} from "./signature.ts";
 import { ownClasses } from "./storage-classes.ts";
 import { isSecondListing, translated, translatedAnswer } from "./translate.ts";
 
 export interface S3DialectOptions {
   readonly rules: AddressingRules;
-  /** The credential of an access key id, or undefined when there is none. */
-  readonly keys: (secretId: string) => Credential | undefined;
+  /** The credential of an access key id with its token, or undefined when there is none. */
+  readonly keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>;
   readonly clock: Clock;
   /** How far the time of a signature may lie from ours, ms. */
   readonly signSkewMs: number;
@@ -140,26 +147,23 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     translate: (request, { kind }) => translated(request, { kind, strict }),
 
     authenticate(request, { hostBucket }) {
-      if (
-        request.headers.get("x-amz-security-token") !== undefined ||
-        request.target.query.has("x-amz-security-token")
-      ) {
-        throw refuse("NotImplemented", { message: "Temporary keys are not implemented yet: x-amz-security-token." });
-      }
-      const evidence = authenticateS3(request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
-      const signed = evidence.kind === "signed";
-      return {
-        caller: signed ? callerWith(evidence.credential, evidence.via) : ANONYMOUS,
-        body: payloadOf(request, signed ? evidence.seed : undefined, strict),
+      const authenticated = (evidence: S3Evidence<Credential>) => {
+        const signed = evidence.kind === "signed";
+        return {
+          caller: signed ? callerWith(evidence.credential, evidence.via) : ANONYMOUS,
+          body: payloadOf(request, signed ? evidence.seed : undefined, strict),
+        };
       };
+      const evidence = authenticateS3(request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
+      return evidence instanceof Promise ? evidence.then(authenticated) : authenticated(evidence);
     },
 
     claimsForm: isS3Form,
     formHeaders: s3FormHeaders,
     mayBeUncovered,
 
-    authenticateForm(form, request, { hostBucket }) {
-      const evidence = authenticateS3Form(form, request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
+    async authenticateForm(form, request, { hostBucket }) {
+      const evidence = await authenticateS3Form(form, request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
       return evidence.kind === "signed" ? callerWith(evidence.credential, evidence.via) : ANONYMOUS;
     },
 

@@ -116,23 +116,61 @@ export function hasCosParameters(query: Query): boolean {
   return query.entries.length > 0 && hasAny(query, COS_PARAMETERS);
 }
 
+/** Finds the credential of an access key id with the token that came along; undefined for an unknown or disabled one. */
+export type FindsKeys<Found> = (accessKeyId: string, token: string | undefined) => Found;
+
 /**
- * Decides who asks. `keys` finds the credential of an access key id.
+ * Decides who asks. A promise only where `keys` gives one.
  *
  * Throws CosError, in this order: InvalidRequest (credentials in more than one place, or twice), InvalidRequest with
  * S3's code for a malformed header or query, VerifyAlgorithmNotSupported, AccessDenied (no usable date),
- * RequestTimeTooSkewed, RequestHasExpired, InvalidAccessKeyId, SignatureDoesNotMatch, AccessDenied (something that
- * matters is not signed).
+ * RequestTimeTooSkewed, RequestHasExpired, InvalidRequest (two tokens), what `keys` throws (ExpiredToken),
+ * InvalidAccessKeyId, SignatureDoesNotMatch, AccessDenied (something that matters is not signed).
  */
 export function authenticateS3<Credential extends { readonly secretKey: string }>(
   request: SignedRequest,
-  keys: (accessKeyId: string) => Credential | undefined,
+  keys: FindsKeys<Credential | undefined>,
   nowMs: number,
   options: S3SignatureOptions,
-): S3Evidence<Credential> {
+): S3Evidence<Credential>;
+export function authenticateS3<Credential extends { readonly secretKey: string }>(
+  request: SignedRequest,
+  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
+  nowMs: number,
+  options: S3SignatureOptions,
+): S3Evidence<Credential> | Promise<S3Evidence<Credential>>;
+export function authenticateS3<Credential extends { readonly secretKey: string }>(
+  request: SignedRequest,
+  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
+  nowMs: number,
+  options: S3SignatureOptions,
+): S3Evidence<Credential> | Promise<S3Evidence<Credential>> {
   const credentials = readCredentials(request, nowMs, options);
   if (credentials === undefined) return { kind: "anonymous" };
-  const credential = keys(credentials.accessKeyId);
+  const found = keys(credentials.accessKeyId, readToken(request));
+  if (found instanceof Promise) return found.then((one) => verified(request, credentials, one, options));
+  return verified(request, credentials, found, options);
+}
+
+const TOKEN = "x-amz-security-token";
+
+/** The token of a temporary pair. Version 4 signs it like all of its kind, version 2 as a header wherever it is. */
+function readToken({ headers, target }: SignedRequest): string | undefined {
+  const header = headers.get(TOKEN);
+  const parameter = target.query.entries.length === 0 ? undefined : target.query.get(TOKEN);
+  if (parameter === undefined || parameter === "") return header;
+  if (target.query.repeated(TOKEN) || (header !== undefined && header !== parameter)) {
+    throw refuse("InvalidRequest", { message: `The request carries more than one ${TOKEN}.` });
+  }
+  return parameter;
+}
+
+function verified<Credential extends { readonly secretKey: string }>(
+  request: SignedRequest,
+  credentials: Credentials,
+  credential: Credential | undefined,
+  options: S3SignatureOptions,
+): S3Evidence<Credential> {
   if (credential === undefined) {
     throw refuse("InvalidAccessKeyId", { extras: [["AWSAccessKeyId", credentials.accessKeyId]] });
   }
@@ -549,7 +587,7 @@ function verifyV2(
 ): void {
   const { headers, target, method } = request;
   for (const name of target.query.names()) {
-    if (V2_SIGNED.has(name) || V2_HARMLESS.has(name)) continue;
+    if (V2_SIGNED.has(name) || V2_HARMLESS.has(name) || name === TOKEN) continue;
     throw refuse("AccessDenied", {
       message: `Signature version 2 does not sign the parameter ${name.slice(0, 64)}; use version 4.`,
     });
@@ -562,7 +600,9 @@ function verifyV2(
       });
     }
   }
-  const amz = [...headers.entries()]
+  // Clients sign it as the header it would have been.
+  const token = headers.get(TOKEN) === undefined ? target.query.get(TOKEN) : undefined;
+  const amz = [...headers.entries(), ...(token === undefined ? [] : [[TOKEN, token] as const])]
     .filter(([name]) => name.startsWith("x-amz-"))
     .map(([name, value]) => `${name}:${canonicalValue(value)}\n`)
     .toSorted()

@@ -1,0 +1,58 @@
+/**
+ * The token of a temporary key pair: everything that is known of the session, sealed, so that nothing of it has to be
+ * stored and it outlives a restart. The SecretKey is made from the SecretId and stands nowhere.
+ */
+
+import { inflateRawSync } from "node:zlib";
+import type { Seal } from "./seal.ts";
+
+/** What a token says. */
+export interface SessionContent {
+  /** The SecretId. */
+  readonly keyId: string;
+  /** Of the root account. */
+  readonly uin: string;
+  /** The SecretId that asked for it, whose permissions bound it as they are when it is used. */
+  readonly issuer: string | undefined;
+  /** The role that was taken on instead, of the account `uin`. */
+  readonly role: string | undefined;
+  /** JSON; undefined where the session has all that its issuer or role has. */
+  readonly policy: string | undefined;
+  /** The name that the caller gave it. */
+  readonly name: string;
+  /** Milliseconds since 1970. */
+  readonly expiresMs: number;
+}
+
+/** Characters of a token that is looked at at all; the service's own have up to 4,096 bytes. (STS page) */
+export const TOKEN_CHARS_MAX = 4096;
+/** Bytes of what one holds before it is packed. A policy has 6 KiB at most. */
+const CONTENT_BYTES_MAX = 64 * 1024;
+
+type Packed = readonly [
+  keyId: string,
+  uin: string,
+  issuer: string,
+  role: string,
+  policy: string,
+  name: string,
+  expiresMs: number,
+];
+
+const NAME = "session";
+
+/** What a token says; undefined for anything that was not made here. */
+export function openSession(seal: Seal, token: string): SessionContent | undefined {
+  if (token.length > TOKEN_CHARS_MAX || !/^[A-Za-z0-9_-]+$/.test(token)) return undefined;
+  const bytes = seal.open("token", NAME, Buffer.from(token, "base64url"));
+  if (bytes === undefined) return undefined;
+  const text = inflateRawSync(bytes, { maxOutputLength: CONTENT_BYTES_MAX }).toString("utf8");
+  const [keyId, uin, issuer, role, policy, name, expiresMs] = JSON.parse(text) as Packed;
+  const given = (one: string): string | undefined => (one === "" ? undefined : one);
+  return { keyId, uin, issuer: given(issuer), role: given(role), policy: given(policy), name, expiresMs };
+}
+
+/** The SecretKey of a temporary pair: 32 characters. */
+export function sessionKeyOf(seal: Seal, secretId: string): string {
+  return seal.mac("secret", secretId).toString("base64url").slice(0, 32);
+}
