@@ -6,14 +6,15 @@ import { directory } from "./accounts/directory.ts";
 import { sealing } from "./accounts/seal.ts";
 import { applySeed } from "./accounts/seed.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
-import { formatListen, reachableHost } from "./config/listen-address.ts";
-import { DEVELOPMENT_SECRET_KEY, type Settings } from "./config/settings.ts";
+import { formatListen, isLoopback, reachableHost } from "./config/listen-address.ts";
+import { DEVELOPMENT_SECRET_KEY, type Settings, SettingsError } from "./config/settings.ts";
 import { addressingRules } from "./addressing/address.ts";
 import { cosDialect } from "./dialects/cos/index.ts";
 import { s3Dialect } from "./dialects/s3/index.ts";
 import { localBlobs } from "./engines/blobs/local.ts";
 import { memoryBlobs } from "./engines/blobs/memory.ts";
 import { systemClock } from "./engines/clock/system.ts";
+import { virtualClock } from "./engines/clock/virtual.ts";
 import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder, markWorker } from "./engines/folder-lock.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
@@ -21,6 +22,8 @@ import { systemRandom } from "./engines/random/system.ts";
 import { keyFile } from "./engines/seal-key/key-file.ts";
 import { memoryKey } from "./engines/seal-key/memory.ts";
 import { passphraseKey } from "./engines/seal-key/passphrase.ts";
+import { startAdmin, type AdminListener } from "./admin/server.ts";
+import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
 import { type Dialect, dialectOf, pipeline } from "./http/pipeline.ts";
 import { startEdge } from "./http/server.ts";
@@ -42,8 +45,12 @@ export interface RunningServer {
   readonly endpoint: string;
   readonly host: string;
   readonly port: number;
-  /** What is kept of requests and refusals. */
+  /** What people may look at and change while it runs. */
+  readonly control: ServerControl;
+  /** What is kept of requests and refusals of this process. */
   readonly records: Recorder;
+  /** Where the admin listener is, such as `http://127.0.0.1:9001`; undefined where there is none. */
+  readonly admin: string | undefined;
   /**
    * Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. Connections that are idle
    * are closed after `idleMs`, by default at once.
@@ -146,6 +153,35 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
 }
 
 /**
+ * Opens the admin listener. Where nobody said which port it has, it is the one after the server's, and a server does
+ * without when somebody else is there.
+ */
+async function openAdmin(
+  settings: Settings,
+  port: number,
+  server: ServerControl,
+  log: Log,
+): Promise<AdminListener | undefined> {
+  const { admin, adminToken: token, profile } = settings;
+  if (admin === "off") return undefined;
+  const listen = admin === "auto" ? { host: "127.0.0.1", port: settings.listen.port === 0 ? 0 : port + 1 } : admin;
+  if (admin === "auto" && profile === "server" && token === "") return undefined;
+  if (token === "" && !isLoopback(listen.host)) {
+    throw new SettingsError(
+      `admin: ${formatListen(listen)} can be reached from other machines; set COSBOX_ADMIN_TOKEN`,
+    );
+  }
+  try {
+    return await startAdmin({ listen, token, context: { server, profile }, log });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    if (admin !== "auto") throw new SettingsError(`admin: port ${listen.port} is taken; choose another with --admin`);
+    log.warn(`port ${listen.port} is taken, so there is no admin listener; choose another with --admin host:port`);
+    return undefined;
+  }
+}
+
+/**
  * Starts a server with these settings and resolves when it listens.
  * @throws SettingsError, and the faults of the system (a busy port, a folder that cannot be used).
  */
@@ -153,9 +189,11 @@ export async function startServer(settings: Settings, options: ServerOptions = {
   const { log = SILENT, peers } = options;
   const closers = new Closers();
   try {
-    const clock = systemClock();
+    const clock = virtualClock(systemClock());
     const random = systemRandom();
     const { limits, region } = settings;
+    // Others may ask before there is anything to say, and read what is stored when they begin.
+    const here: { control?: Consulted } = {};
     const store = await openEngines(
       settings,
       {
@@ -163,6 +201,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
         random,
         inlineMax: limits.inlineBytesMax,
         ...(peers === undefined ? {} : { peers }),
+        consulted: async (topic, text) => (await here.control?.consulted(topic, text)) ?? "",
         // Within a process the writers of one row wait for each other; the processes race.
         transactions: { runsMax: RUNS_MAX * settings.workers },
         report: (error) => log.warn("work in the background failed and is tried again", { error }),
@@ -211,6 +250,8 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       refusalsPerSecond: limits.refusalRecordsPerSecond,
     });
     closers.add(() => records.flush());
+    const control = await serverControl({ clock, random, store, records, peers });
+    here.control = control;
     const handler = pipeline({
       dialects,
       table: TABLE,
@@ -219,6 +260,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       random,
       installation: { region, limits },
       publishedKeys,
+      faults: control.faults,
       onAnswer: (request, answer, outcome) => records.take(request, answer, outcome.refusal, outcome),
       onFault: (error, request) =>
         log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method }),
@@ -247,11 +289,15 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     closers.add(() => edge.stop(limits.stopGraceMs));
     const { port } = edge;
     const host = reachableHost(settings.listen.host);
+    const admin = await openAdmin(settings, port, control, log);
+    if (admin !== undefined) closers.add(() => admin.stop());
     return {
       endpoint: `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`,
       host,
       port,
+      control,
       records,
+      admin: admin?.endpoint,
       async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
         await edge.stop(graceMs, idleMs);
         await closers.run();

@@ -1,16 +1,22 @@
 /** cosbox inside a program, such as a test: `const cosbox = await startCosbox()`. */
 
-import { startServer } from "./assemble.ts";
+import { type RunningServer, startServer } from "./assemble.ts";
 import { formatListen, type ListenAddress } from "./config/listen-address.ts";
 import { loadSettings } from "./config/load-settings.ts";
 import { type Settings, SettingsError } from "./config/settings.ts";
+import type { ClockControl, ClockState } from "./control/clock-control.ts";
+import { durationMs } from "./control/duration.ts";
+import type { FaultControl } from "./control/fault-control.ts";
+import { systemClock } from "./engines/clock/system.ts";
 import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
+import type { CountedFault, FaultRequest } from "./faults/fault.ts";
 import type { Limits } from "./limits.ts";
 import { createLog, type Log, SILENT } from "./log.ts";
 
 export { SettingsError } from "./config/settings.ts";
 export type { DecisionRecord } from "./diagnose/record.ts";
+export type { CountedFault, FaultRequest } from "./faults/fault.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
 
@@ -50,9 +56,12 @@ export interface CosboxAccount {
 }
 
 /** Any setting of the command, as cosbox.yaml takes it. Neither that file nor the environment is read. */
-export interface CosboxOptions extends Partial<Omit<Settings, "listen" | "credentials" | "accounts" | "limits">> {
+export interface CosboxOptions
+  extends Partial<Omit<Settings, "listen" | "credentials" | "accounts" | "limits" | "admin">> {
   /** Default `127.0.0.1:0`: a free port of loopback. */
   readonly listen?: string | ListenAddress;
+  /** Default `off`; `127.0.0.1:0` for a free port, which `cosbox.admin` tells. */
+  readonly admin?: string | ListenAddress;
   readonly credentials?: readonly {
     readonly secretId: string;
     readonly secretKey: string;
@@ -94,6 +103,33 @@ export interface CosboxRequests {
   find(id: string): Promise<DecisionRecord | undefined>;
   /** What happened, why, and what to do about it, as text; undefined for an id that is not kept. */
   explain(id: string): Promise<string | undefined>;
+  /** Resolves to the next request that `wanted` takes, answered from now on; rejects after `timeoutMs`, 10 s unless told. */
+  next(wanted?: (record: DecisionRecord) => boolean, timeoutMs?: number): Promise<DecisionRecord>;
+}
+
+/** A time as a Date, as text that `Date` reads, or in ms since 1970. */
+export type Time = Date | string | number;
+
+/** The virtual time of a running cosbox: what signatures, dates and everything that waits goes by. */
+export interface CosboxClock {
+  now(): Date;
+  /** Moves on by ms, or by `90s`, `15m`, `12h`, `30d`, `1y`; what falls due on the way is done when this resolves. */
+  advance(by: number | string): Promise<Date>;
+  /** Stands still, now or at another time, until it is set or advanced. */
+  freeze(at?: Time): Promise<Date>;
+  /** Goes on from this time. */
+  set(to: Time): Promise<Date>;
+  /** Shows the machine's time again. */
+  reset(): Promise<Date>;
+}
+
+/** Errors, delays and cuts on demand. */
+export interface CosboxFaults {
+  /** Adds a fault, or replaces the one with its id; gives its id. Throws SettingsError for one that cannot stand. */
+  add(fault: FaultRequest): Promise<string>;
+  list(): Promise<readonly CountedFault[]>;
+  remove(id: string): Promise<boolean>;
+  clear(): Promise<void>;
 }
 
 export interface Cosbox {
@@ -105,6 +141,12 @@ export interface Cosbox {
   /** For the SDK: `new COS({ ...cosbox.options })`. */
   readonly options: SdkOptions;
   readonly requests: CosboxRequests;
+  readonly clock: CosboxClock;
+  readonly faults: CosboxFaults;
+  /** Where the admin listener is; undefined unless `admin` asks for one. */
+  readonly admin: string | undefined;
+  /** Removes every bucket and every fault, and sets the clock to the machine's time. */
+  reset(): Promise<void>;
   /** The full name of a bucket, which ends in the APPID: `demo` is `demo-1250000000`. */
   bucket(name: string): string;
   /** Finishes the requests under way, within `limits.stopGraceMs`, and forgets everything kept in memory. */
@@ -120,7 +162,7 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
   const { settings } = await loadSettings({
     cwd: process.cwd(),
     file: false,
-    defaults: { memory: true, listen: { host: "127.0.0.1", port: 0 } },
+    defaults: { memory: true, listen: { host: "127.0.0.1", port: 0 }, admin: "off" },
     options: given,
   });
   if (settings.workers > 1) {
@@ -142,15 +184,78 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     options: secure
       ? { ...sdk, Protocol: "https:", Ip: formatListen({ host, port }), ...trust }
       : { ...sdk, Protocol: "http:", Proxy: endpoint },
-    requests: {
-      recent: () => server.records.recent(),
-      find: (id) => server.records.find(id),
-      async explain(id) {
-        const record = await server.records.find(id);
-        return record === undefined ? undefined : explanation(record);
-      },
-    },
+    requests: requestsOf(server),
+    clock: clockOf(server.control.clock),
+    faults: faultsOf(server.control.faults),
+    admin: server.admin,
+    reset: () => server.control.reset(),
     bucket: (name) => `${name}-${appid}`,
     stop: () => server.stop(settings.limits.stopGraceMs),
+  };
+}
+
+const NEXT_MS = 10_000;
+
+function requestsOf({ records }: RunningServer): CosboxRequests {
+  return {
+    recent: () => records.recent(),
+    find: (id) => records.find(id),
+    async explain(id) {
+      const record = await records.find(id);
+      return record === undefined ? undefined : explanation(record);
+    },
+    next: (wanted = () => true, timeoutMs = NEXT_MS) =>
+      new Promise((resolve, reject) => {
+        const end = (): void => {
+          timer.cancel();
+          unwatch();
+        };
+        const unwatch = records.watch((record) => {
+          if (!wanted(record)) return;
+          end();
+          resolve(record);
+        });
+        const timer = systemClock().after(timeoutMs, () => {
+          end();
+          reject(new Error(`no such request was answered within ${timeoutMs} ms`));
+        });
+      }),
+  };
+}
+
+function timeOf(time: Time): number {
+  const ms = new Date(time).getTime();
+  if (Number.isNaN(ms)) throw new SettingsError(`clock: expected a time, found ${JSON.stringify(time)}`);
+  return ms;
+}
+
+function clockOf(clock: ClockControl): CosboxClock {
+  const shown = async (state: Promise<ClockState>): Promise<Date> => new Date((await state).nowMs);
+  return {
+    now: () => new Date(clock.state().nowMs),
+    async advance(by) {
+      const ms = typeof by === "number" ? by : durationMs(by);
+      if (ms === undefined) throw new SettingsError(`clock: expected ms, or text such as "30d", found ${String(by)}`);
+      return await shown(clock.advance(ms));
+    },
+    freeze: async (at) =>
+      await shown(clock.set({ mode: "frozen", atMs: at === undefined ? clock.state().nowMs : timeOf(at) })),
+    set: async (to) => await shown(clock.set({ mode: "offset", offsetMs: timeOf(to) - clock.state().realMs })),
+    reset: async () => await shown(clock.set({ mode: "real" })),
+  };
+}
+
+function faultsOf(faults: FaultControl): CosboxFaults {
+  return {
+    async add(fault) {
+      const { FAULT, withoutUndefined } = await import("./faults/shape.ts");
+      const checked = FAULT.safeParse(fault);
+      if (checked.success) return await faults.set(withoutUndefined(checked.data));
+      const told = checked.error.issues.map(({ path, message }) => [["fault", ...path].join("."), message].join(": "));
+      throw new SettingsError(told.join("; "));
+    },
+    list: () => faults.list(),
+    remove: (id) => faults.remove(id),
+    clear: () => faults.clear(),
   };
 }

@@ -107,14 +107,17 @@ const RULES: readonly Rule[] = [
     promise: "the time of day is read only in src/engines and src/cli",
     covers: (path) => isProduct(path) && !/^src\/(engines|cli)\//.test(path),
     offences: (_, code) =>
-      matches(withoutStrings(code), /\bnew Date\(\s*\)|(?<!new )(?<![\w.])Date\(\s*\)|\bDate\b(?=\s*[;,}\]=])/g),
+      matches(withoutStrings(code), /\bnew Date\(\s*\)|(?<!new )(?<![\w.])Date\(\s*\)|(?<!: )\bDate\b(?=\s*[;,}\]=])/g),
     planted: [
       src("http/a.ts", "const a = new Date();"),
       src("http/a.ts", "const a = Date();"),
       src("http/a.ts", "const { now } = Date;"),
     ],
     innocent: [
-      src("http/a.ts", 'const a = new Date(clock.now()); // not new Date()\nconst name = "Date"; f(a: Date) {}'),
+      src(
+        "http/a.ts",
+        'const a = new Date(clock.now()); // not new Date()\nconst name = "Date"; f(a: Date) {}; interface A { now(): Date; }',
+      ),
     ],
   },
   {

@@ -1,3 +1,4 @@
+import { adminPage, openApiPage } from "./admin-page.ts";
 import { differencesPage } from "./differences-page.ts";
 import { errorsPage } from "./errors-page.ts";
 import { operationsPage } from "./operations-page.ts";
@@ -8,4 +9,11 @@ import { s3Page } from "./s3-page.ts";
 export const ROOT = new URL("../../", import.meta.url);
 
 /** Every generated page. A page joins the documentation, and the freshness test, by standing in this list. */
-export const PAGES: readonly Page[] = [errorsPage(ROOT), operationsPage, differencesPage(ROOT), s3Page(ROOT)];
+export const PAGES: readonly Page[] = [
+  errorsPage(ROOT),
+  operationsPage,
+  differencesPage(ROOT),
+  s3Page(ROOT),
+  adminPage,
+  openApiPage,
+];

@@ -9,6 +9,8 @@ export interface BannerFacts {
   readonly host: string;
   readonly port: number;
   readonly version: string;
+  /** Where the admin listener is, if there is one. */
+  readonly admin?: string | undefined;
   /** The certificate to trust, with `--tls dev`. */
   readonly caPath?: string | undefined;
 }
@@ -83,7 +85,7 @@ function tlsSnippets({ secretId, secretKey, region, bucketHost, host, port, auth
 }
 
 /** The whole text, ending in a newline. Root keys of one's own are never in it: terminals are logged and shared. */
-export function banner({ settings, host, port, version, caPath }: BannerFacts): string {
+export function banner({ settings, host, port, version, admin, caPath }: BannerFacts): string {
   const { appid, data, memory, region, secretId } = settings;
   const secure = settings.tls === "dev" || settings.tlsCert !== "";
   const near = reachableHost(host);
@@ -97,6 +99,7 @@ export function banner({ settings, host, port, version, caPath }: BannerFacts): 
     ["APPID", `${appid}   (buckets are named like demo-${appid})`],
     ["Region", region],
     ["Data", memory ? "in memory, gone when this stops" : data],
+    ...(admin === undefined ? [] : [["Admin", admin]]),
     ...(caPath === undefined ? [] : [["CA", caPath]]),
   ].map(([name = "", value = ""]) => `  ${name.padEnd(10)} ${value}`);
 

@@ -20,6 +20,9 @@ function mask(secretKey: string): string {
 
 function shown(name: SettingName, settings: Settings): string {
   if (name === "listen") return scalar(formatListen(settings.listen));
+  if (name === "admin")
+    return scalar(typeof settings.admin === "string" ? settings.admin : formatListen(settings.admin));
+  if (name === "adminToken") return settings.adminToken === "" ? '""' : "********";
   if (name === "secretKey") return scalar(mask(settings.secretKey));
   if (name === "sealPassphrase") return settings.sealPassphrase === "" ? '""' : "********";
   // JSON is YAML as well, and fits on a line.

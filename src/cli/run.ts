@@ -121,6 +121,39 @@ function addMaintenance(program: Command, shell: Shell, done: Done): void {
   );
 }
 
+const REACHING: readonly SettingName[] = ["listen", "admin", "adminToken"];
+
+/** The commands that ask a running server, over its admin listener. */
+function addControl(program: Command, shell: Shell, done: Done): void {
+  type Flags = Record<string, unknown>;
+  withSettings(
+    program
+      .command("clock [verb] [value]")
+      .description("show the server's clock, or: advance <30d>, set <time>, freeze [time], real"),
+    REACHING,
+  ).action(async (verb: string | undefined, value: string | undefined, flags: Flags) =>
+    done(await (await import("./control.ts")).clock(await load(flags, shell), verb, value, shell)),
+  );
+  withSettings(
+    program
+      .command("faults [verb] [value]")
+      .description("list the faults of the server, or: add <json>, remove <id>, clear"),
+    REACHING,
+  ).action(async (verb: string | undefined, value: string | undefined, flags: Flags) =>
+    done(await (await import("./control.ts")).faults(await load(flags, shell), verb, value, shell)),
+  );
+  withSettings(
+    program
+      .command("requests")
+      .description("show the requests the server answered last")
+      .option("--follow", "and those to come, until Ctrl-C")
+      .option("--json", "print the records themselves"),
+    REACHING,
+  ).action(async (flags: Flags) =>
+    done(await (await import("./control.ts")).requests(await load(flags, shell), flags, shell)),
+  );
+}
+
 /**
  * Runs one command and resolves with the exit code: 0, 1 where something has to be mended, 2 for a wrong command line.
  * What a person can mend is one line on stderr; only a fault of our own shows a stack.
@@ -152,9 +185,11 @@ export async function run(argv: readonly string[], shell: Shell): Promise<number
       for (const warning of loaded.warnings) shell.stderr.write(`cosbox: warning: ${warning}\n`);
     },
   );
-  addMaintenance(program, shell, (code) => {
+  const done = (code: number): void => {
     exitCode = code;
-  });
+  };
+  addMaintenance(program, shell, done);
+  addControl(program, shell, done);
   program
     .command("version")
     .description("print the version")

@@ -45,6 +45,8 @@ function firstSignal(shell: Shell): Promise<void> {
 interface Serving {
   readonly host: string;
   readonly port: number;
+  /** Where the admin listener is, if there is one. */
+  readonly admin?: string | undefined;
   /** Resolves, with a line that says why, when it cannot go on. */
   readonly failed?: Promise<string>;
   /** Exchanges the processes one by one, so that no request fails. */
@@ -81,12 +83,15 @@ async function startProcesses(settings: Settings, log: Log, attempt = 1): Promis
   const { freePort } = await import("../engines/peers/free-port.ts");
   const { host, port } = settings.listen;
   const isFree = port === 0;
+  // The processes share one listener, so its port is known before they start.
+  const admin =
+    settings.admin === "auto" && isFree ? { host: "127.0.0.1", port: await freePort("127.0.0.1") } : settings.admin;
   try {
     return await startWorkerProcesses({
       count: settings.workers,
       // The same file in the sources and in what is built from them.
       script: path.join(import.meta.dirname, `worker${path.extname(import.meta.filename)}`),
-      start: { ...settings, listen: { host, port: isFree ? await freePort(host) : port } },
+      start: { ...settings, admin, listen: { host, port: isFree ? await freePort(host) : port } },
       clock: systemClock(),
       crashesMax: settings.limits.workerCrashesMax,
       onTrouble: (line) => log.error(line),
@@ -117,14 +122,14 @@ export async function serve({ settings, warnings }: LoadedSettings, shell: Shell
   const serving = await start(settings, log).catch((error: unknown) => {
     throw explainStartFault(error, settings);
   });
-  const { host, port } = serving;
+  const { host, port, admin } = serving;
   const { stopGraceMs } = settings.limits;
   shell.on("SIGUSR2", () => {
     if (serving.roll) void serving.roll(stopGraceMs);
     else shell.stderr.write("cosbox: SIGUSR2 exchanges server processes one by one, and here is only one\n");
   });
   const caPath = settings.tls === "dev" ? developmentCaPath(settings.data) : undefined;
-  shell.stdout.write(banner({ settings, host, port, caPath, version: packageVersion() }));
+  shell.stdout.write(banner({ settings, host, port, admin, caPath, version: packageVersion() }));
   loadAhead();
 
   const why = await Promise.race([signal, ...(serving.failed === undefined ? [] : [serving.failed])]);

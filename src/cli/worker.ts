@@ -35,7 +35,8 @@ async function serve(settings: Settings, stopped: Promise<{ graceMs: number; idl
     process.exit(70);
   });
   const server = await startServer(settings, { log, peers });
-  await say({ kind: "listening", host: server.host, port: server.port });
+  const { host, port, admin } = server;
+  await say({ kind: "listening", host, port, ...(admin === undefined ? {} : { admin }) });
   loadAhead();
   const { graceMs, idleMs } = await stopped;
   await server.stop(graceMs, idleMs);

@@ -103,6 +103,8 @@ describe("loadSettings", () => {
       tlsCert: "/etc/cert.pem",
       tlsKey: "/etc/key.pem",
       tls: "off",
+      admin: "127.0.0.1:9101",
+      adminToken: "a-token-of-my-own",
       logLevel: "debug",
       sealKey: "/etc/cosbox.key",
       limits: "partBytesMin=1024,partsMax=5",
@@ -123,7 +125,7 @@ describe("loadSettings", () => {
     assert.equal(fromFile.settings.limits.partBytesMin, 1024);
     assert.equal(fromFile.settings.limits.partsMax, 5);
     assert.equal(fromFile.settings.limits.keyBytesMax, LIMITS.keyBytesMax);
-    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:24");
+    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:26");
     assert.equal(fromEnvironment.sources.get("limits.partsMax"), "environment COSBOX_LIMITS");
   });
 

@@ -248,6 +248,12 @@ export const LAYER = z
       tlsKey: optionalPath,
       // YAML 1.1 editors write `off` as a boolean; no other use of a boolean makes sense here.
       tls: z.union([z.literal(false).transform(() => "off" as const), oneOf("off", "dev")], "off or dev"),
+      // YAML 1.1 reads `off` as a boolean.
+      admin: z.union(
+        [z.literal(false).transform(() => "off" as const), z.literal("auto"), z.literal("off"), listen],
+        "host:port such as 127.0.0.1:9001, auto or off",
+      ),
+      adminToken: text(/^([\x21-\x7e]{16,256})?$/, "16 to 256 printable ASCII characters without spaces"),
       logLevel: oneOf("debug", "info", "warn", "error", "silent"),
       limits,
     },

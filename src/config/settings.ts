@@ -96,6 +96,10 @@ export interface Settings {
   readonly tlsKey: string;
   /** `dev`: HTTPS with a certificate of a local authority, kept in `<data>/tls`. */
   readonly tls: "off" | "dev";
+  /** Where the admin listener is; `auto` is the port after `listen`'s, on loopback. */
+  readonly admin: ListenAddress | "auto" | "off";
+  /** What callers of the admin listener show; "" for nothing, on loopback alone. */
+  readonly adminToken: string;
   readonly logLevel: LogLevel;
   readonly limits: Limits;
 }
@@ -282,6 +286,19 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     flag: "--tls <kind>",
     env: "COSBOX_TLS",
     about: "dev: HTTPS with a certificate of a local authority; off",
+  },
+  admin: {
+    default: "auto",
+    form: "text",
+    flag: "--admin <host:port>",
+    env: "COSBOX_ADMIN",
+    about: "where the admin listener is; auto is 127.0.0.1 and the port after --listen's; off",
+  },
+  adminToken: {
+    default: "",
+    form: "text",
+    env: "COSBOX_ADMIN_TOKEN",
+    about: "what callers of the admin listener send as Authorization: Bearer; needed beyond loopback",
   },
   logLevel: {
     default: "info",

@@ -90,6 +90,18 @@ function ofEvidence(evidence: Evidence): Part {
         advice: [`Set the client's region to ${bucketRegion}.`],
       };
     }
+    case "fault": {
+      const { id, phase } = evidence;
+      const done = {
+        before: "Nothing of the request was done.",
+        during: "Its body was read half way, and nothing was stored.",
+        after: "Everything was done that it asked for; only the answer is another.",
+      };
+      return {
+        evidence: [`Somebody asked for this: the fault ${id}. ${done[phase]}`],
+        advice: ["Remove the fault when it is not wanted any more: it is in GET /v1/faults of the admin listener."],
+      };
+    }
   }
 }
 

@@ -52,6 +52,8 @@ export interface DecisionRecord {
   readonly errorId?: ErrorId;
   readonly message?: string;
   readonly steps: readonly RecordedStep[];
+  /** The fault that happened to it. */
+  readonly fault?: string;
   readonly access?: RecordedAccess;
   readonly evidence?: Evidence;
   /** What led to the refusal, in the words of whoever found it. */
@@ -135,12 +137,12 @@ export interface Kept {
   readonly request: Pick<WireRequest, "method" | "target" | "headers" | "remoteAddress" | "receivedAt">;
   readonly requestId: string;
   readonly status: number;
-  readonly outcome: Pick<Outcome, "dialect" | "operation" | "caller" | "address" | "times"> | undefined;
+  readonly outcome: Pick<Outcome, "dialect" | "operation" | "caller" | "address" | "times" | "fault"> | undefined;
 }
 
 /** The part of a record that every request has. */
 export function recordOf({ request, requestId, status, outcome }: Kept): DecisionRecord {
-  const { caller, address, operation, times = [] } = outcome ?? {};
+  const { caller, address, operation, fault, times = [] } = outcome ?? {};
   return {
     requestId,
     at: request.receivedAt,
@@ -160,6 +162,7 @@ export function recordOf({ request, requestId, status, outcome }: Kept): Decisio
     ...(address === undefined || address.kind === "service" ? {} : { bucket: address.bucket }),
     ...(address?.kind === "object" ? { key: address.key } : {}),
     status,
+    ...(fault === undefined ? {} : { fault: fault.id }),
     steps: times.slice(0, -1).map((began, at) => ({
       name: STEPS[at] ?? "",
       ms: Math.round(((times[at + 1] as number) - began) * 1000) / 1000,
@@ -232,6 +235,7 @@ export function keep(request: WireRequest, answer: Answer, outcome: Outcome | un
             caller: outcome.caller,
             address: outcome.address,
             times: outcome.times,
+            fault: outcome.fault,
           },
   };
 }

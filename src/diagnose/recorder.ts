@@ -28,6 +28,8 @@ export interface Recorder {
   recent(): readonly DecisionRecord[];
   /** The record of a RequestId or TraceId; undefined when it is not kept, or not any more. */
   find(id: string): Promise<DecisionRecord | undefined>;
+  /** Calls `listener` with each record from now on, until what is given back is called. A listener does not throw. */
+  watch(listener: (record: DecisionRecord) => void): () => void;
   /** Resolves when others can read what was kept. */
   flush(): Promise<void>;
 }
@@ -68,6 +70,7 @@ export function recordInLine(line: string, id: string): DecisionRecord | undefin
 export function recorder({ clock, log, recentMax, refusalsPerSecond }: RecorderOptions): Recorder {
   const requests = new Ring<Kept>(recentMax);
   const refusals = new Ring<DecisionRecord>(recentMax);
+  const listeners = new Set<(record: DecisionRecord) => void>();
   let second = Number.NaN;
   let inSecond = 0;
 
@@ -81,19 +84,30 @@ export function recorder({ clock, log, recentMax, refusalsPerSecond }: RecorderO
     return inSecond <= refusalsPerSecond;
   }
 
+  function tell(record: () => DecisionRecord): void {
+    if (listeners.size === 0) return;
+    const told = record();
+    for (const listener of listeners) listener(told);
+  }
+
   return {
     take(request, answer, refusal, outcome) {
       const kept = keep(request, answer, outcome);
       requests.add(kept);
       // A 304 says that nothing is wrong.
-      if (refusal === undefined || refusal.status === 304 || !mayKeep()) return;
+      if (refusal === undefined || refusal.status === 304 || !mayKeep()) return tell(() => recordOf(kept));
       try {
         const record = refusalRecord(kept, request, refusal, outcome);
         refusals.add(record);
         log?.append(JSON.stringify(record));
+        tell(() => record);
       } catch {
         // A record that cannot be made must not change an answer; the request itself is in the ring.
       }
+    },
+    watch(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
     recent() {
       const whole = new Map(refusals.newestFirst().map((record) => [record.requestId, record]));

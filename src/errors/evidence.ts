@@ -40,4 +40,11 @@ export interface RegionEvidence {
   readonly addressedRegion: string;
 }
 
-export type Evidence = SignatureEvidence | TimeEvidence | RegionEvidence;
+/** A fault that somebody asked for. */
+export interface FaultEvidence {
+  readonly kind: "fault";
+  readonly id: string;
+  readonly phase: "before" | "during" | "after";
+}
+
+export type Evidence = SignatureEvidence | TimeEvidence | RegionEvidence | FaultEvidence;

@@ -24,6 +24,8 @@ export interface Answer {
    * declaration at once and then blanks, which keep the connection alive; a declaration in the text is not repeated.
    */
   readonly later?: Promise<string>;
+  /** The connection is cut instead of answering. */
+  readonly cut?: true;
 }
 
 /** What the edge calls for each request. It never rejects. */

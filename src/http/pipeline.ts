@@ -16,7 +16,10 @@ import { BUCKET_CORS, corsFields, type CorsMatch, matchCors, varyFields } from "
 import { dependsOnKey, documentsFor } from "../access/documents.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
 import { checkFormLength, checkFormPolicy, type FormPolicy, readFormPolicy } from "../access/form-policy.ts";
+import { presentFor } from "../access/signing-time.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
+import type { Fault } from "../faults/fault.ts";
+import { breakingBody, type FaultFinder, faultyAnswer, refusalOf, sleep } from "../faults/inject.ts";
 import type { DocumentWriter } from "../operations/documents.ts";
 import type {
   AnswerDraft,
@@ -131,6 +134,8 @@ export interface PipelineParts {
   readonly installation: Installation;
   /** True when the published development keys are accepted, which every web page knows. Default false. */
   readonly publishedKeys?: boolean;
+  /** Faults that people asked for; by default there are none. */
+  readonly faults?: FaultFinder;
   /** Told of every fault of our own, with the request it happened in. */
   readonly onFault: (error: unknown, request: WireRequest) => void;
   /** Told of every answer; and again of one that began as a success and ends as a refusal. */
@@ -149,6 +154,8 @@ export interface Outcome {
   readonly refusal: CosError | undefined;
   /** What was decided on the request itself; undefined where it came to no decision. */
   readonly access: AccessOutcome | undefined;
+  /** What somebody has asked to happen to it. */
+  readonly fault: Fault | undefined;
   /** When each of `STEPS` began that was come to, and when the answer was there; monotonic ms. */
   readonly times: readonly number[];
 }
@@ -189,6 +196,7 @@ class Progress implements Outcome {
   address: Address | undefined;
   refusal: CosError | undefined;
   access: AccessOutcome | undefined;
+  fault: Fault | undefined;
   readonly #clock: Clock;
 
   constructor(dialect: Dialect, clock: Clock) {
@@ -310,7 +318,9 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const asking = takesForm(operation)
       ? askingForm(wire, progress)
       : askingRequest(dialect, wire, translated, progress);
-    const { caller, request } = asking instanceof Promise ? await asking : asking;
+    const asked = asking instanceof Promise ? await asking : asking;
+    const { caller } = asked;
+    let { request } = asked;
     address = progress.address as Address;
     dialect = progress.speaks;
     // Before anything changes: the answer to a request that takes the rules away is still the page's to read.
@@ -331,6 +341,15 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       }
     }
     const key = address.kind === "object" ? address.key : undefined;
+    if (parts.faults?.any === true) {
+      const subject = { operation: operation.name, bucket: bucketNameOf(address), key, callers: namesOf(caller) };
+      progress.fault = await parts.faults.find(subject);
+      if (progress.fault?.delayMs !== undefined) await sleep(clock, progress.fault.delayMs);
+      const refusal = refusalOf(progress.fault, "before");
+      if (refusal !== undefined) throw refusal;
+      const breaking = refusalOf(progress.fault, "during");
+      if (breaking !== undefined) request = withBody(request, breakingBody(request.body, breaking));
+    }
     let version: VersionRecord | undefined;
     if (operation.loads !== undefined && bucket !== undefined && key !== undefined) {
       const id = operation.loads === "version" ? await versionIdField.read({ request, limits }) : undefined;
@@ -359,7 +378,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     });
     const context = new Context(parts, dialect, request, address, caller, operation, bucket, version);
     progress.next();
-    const working = operation.handle(context, input as never);
+    const handled = operation.handle(context, input as never);
+    const working = progress.fault === undefined ? handled : handled.then((output) => refusedAfter(output, progress));
     const documents = dialect.documents(wire, caller);
     const answer =
       operation.keepAlive === true
@@ -420,7 +440,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       checkFormPolicy(policy, {
         fields,
         buckets: [bucket, named.bucket],
-        nowMs: clock.now(),
+        // A form tells until when it holds, and not when it was signed.
+        nowMs: presentFor(clock, policy.expiresMs, "undated link", limits.signSkewMs),
         mayBeUncovered: (field) => dialect.mayBeUncovered(field),
       });
     }
@@ -513,6 +534,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       progress.refusal = asRefusal(error, request);
       answer = progress.speaks.writeError(progress.refusal, request);
     }
+    if (progress.fault !== undefined) answer = faultyAnswer(answer, progress.fault, clock);
     if (!isNoBrowsers(progress)) answer = await forBrowsers(answer, request, progress);
     progress.next();
     parts.onAnswer?.(request, answer, progress);
@@ -521,6 +543,21 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
 }
 
 const NO_CORS: CorsOutcome = { match: undefined, fields: [] };
+
+function bucketNameOf(address: Address): string | undefined {
+  return address.kind === "service" ? undefined : address.bucket;
+}
+
+/** What a caller goes by where faults name one. */
+function namesOf(caller: Caller): readonly string[] {
+  return caller.kind === "anonymous" ? ["anonymous"] : [caller.secretId, caller.user, caller.uin];
+}
+
+function refusedAfter<T>(output: T, { fault }: Progress): T {
+  const refusal = refusalOf(fault, "after");
+  if (refusal !== undefined) throw refusal;
+  return output;
+}
 
 /** Where the bucket is in another region, its record says so; the answer does not. */
 function noSuchBucket({ address, foundIn }: Progress): CosError {

@@ -129,6 +129,11 @@ export class AnswerWriter {
       release(content);
       return;
     }
+    if (answer.cut === true) {
+      release(content);
+      connection.socket.destroy();
+      return;
+    }
     const stream = isStream(content) ? content : undefined;
     const { outstanding } = body;
     const close = this.stopping || outstanding > DRAIN_BYTES_MAX || cannotGoOn(exchange);

@@ -19,11 +19,16 @@ export interface Peers {
    * it is asked to write.
    */
   stopWriting(why: string): void;
+  /**
+   * Has every other process do something with `text`, and gives what each of them says. Undefined when somebody did not
+   * answer in time. Those that begin later are told nothing: they read what the store says.
+   */
+  consult(topic: string, text: string): Promise<readonly string[] | undefined>;
   /** Tells the process that collects that there may be something to release. May be called as often as one likes. */
   wake(): void;
 }
 
-/** What the others ask of this process, or tell it. Nothing here waits. */
+/** What the others ask of this process, or tell it. Nothing here waits, but for what is consulted. */
 export interface Here {
   isUnderWay(work: string): boolean;
   /** Which of these names are being read here; the others get no reader until `letGo`. */
@@ -37,6 +42,8 @@ export interface Here {
   tend(): void;
   /** A sync has failed in another process. */
   stopWriting(why: string): void;
+  /** What this process says to `consult` of another. May wait, and does not reject. */
+  consult(topic: string, text: string): Promise<string>;
   /** There may be something to release. Only for the process that collects. */
   wake(): void;
 }

@@ -22,6 +22,7 @@ import {
   bucketPrefix,
   canName,
   configurationKey,
+  familyRange,
   intentKey,
   prefixEnd,
   prefixRange,
@@ -85,6 +86,8 @@ export interface Buckets {
    * transaction that begins the deletion, and may refuse.
    */
   remove(name: string, check?: (bucket: BucketRecord) => void): Promise<BucketDeletion>;
+  /** The first buckets of all accounts in byte order of their names, at most `limit`. */
+  listAll(limit: number): Promise<readonly BucketRecord[]>;
   /** The account's buckets in byte order of their names, after `marker` (exclusive), at most `limit`. */
   list(uin: string, marker: string | undefined, limit: number): Promise<BucketPage>;
   /**
@@ -276,6 +279,11 @@ export function buckets(options: BucketsOptions): Buckets {
       const [rows] = await metadata.read([pointRange(bucketKey(name))]);
       const row = rows?.[0];
       return row && decoded(row.value);
+    },
+
+    async listAll(limit) {
+      const [rows = []] = await metadata.read([familyRange("bucket", limit)]);
+      return rows.map(({ value }) => decodeBucket(value));
     },
 
     async list(uin, marker, limit) {

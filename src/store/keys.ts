@@ -47,6 +47,8 @@ export const FAMILY = {
   incarnation: 0x6e, // n
   /** `w<kind><name>`: who there is: accounts, users, groups, roles, policies and keys, and what seals their secrets. */
   principal: 0x77, // w
+  /** `y<name>`: what a person has set on the running server, such as its clock; a document of whoever set it. */
+  control: 0x79, // y
 } as const;
 
 /** Names one family. */
@@ -110,6 +112,11 @@ export function bucketKey(name: string): Buffer {
 
 export function configurationKey(bucketId: string, name: string): Buffer {
   return withKey("configuration", bucketId, name);
+}
+
+/** The row of a control, or what begins the keys of those whose names begin so. */
+export function controlKey(name: string): Buffer {
+  return named("control", name);
 }
 
 export function accountKey(uin: string): Buffer {

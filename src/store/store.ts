@@ -12,6 +12,7 @@ import { bodyPins } from "./body-pins.ts";
 import { type Buckets, buckets } from "./buckets.ts";
 import { type Collector, collector } from "./collector.ts";
 import { type Configurations, configurations } from "./configurations.ts";
+import { type Controls, controls } from "./controls.ts";
 import { identities } from "./identities.ts";
 import { after, bucketKey, familyRange, formatKey, incarnationKey, incarnationOf, uploadKey } from "./keys.ts";
 import { type Objects, objects } from "./objects.ts";
@@ -53,6 +54,8 @@ export interface StoreOptions {
   readonly inlineMax?: number;
   /** The other processes that use the engines; by default there are none. */
   readonly peers?: Peers;
+  /** What this process says when another consults it (`Peers.consult`); by default nothing. */
+  readonly consulted?: (topic: string, text: string) => Promise<string>;
   /** Whether somebody copies the blobs just now, so that none may be removed; by default nobody does. */
   readonly isHeld?: () => Promise<boolean>;
   /** Told about trouble in the background, which is tried again later; by default nobody is. */
@@ -66,6 +69,7 @@ const ALONE: Peers = {
   isAlive: async () => false,
   isUnderWay: async () => false,
   hold: async () => [],
+  consult: async () => [],
   letGo() {},
   stopWriting() {},
   wake() {},
@@ -82,6 +86,7 @@ export interface Store {
   readonly objects: Objects;
   readonly uploads: Uploads;
   readonly bodies: Bodies;
+  readonly controls: Controls;
   readonly collector: Collector;
   /** Ends the background work. The engines are closed by whoever opened them, afterwards. */
   close(): Promise<void>;
@@ -153,6 +158,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     principals: principals(metadata, transact),
     objects: objects({ metadata, clock, bodies: noting }),
     uploads: uploads({ ...settling, bodies: noting }),
+    controls: controls({ metadata, transact }),
     collector: collecting,
     async close() {
       closing = true;
@@ -177,6 +183,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     hold: (names) => pins.hold(names),
     letGo: (names) => pins.letGo(names),
     stopWriting: (why) => engines.stop(why),
+    consult: async (topic, text) => (await options.consulted?.(topic, text)) ?? "",
     wake: () => collecting.nudge(),
     tend() {
       // What cannot be undone now is met by whoever needs it, and waits for the next time.

@@ -212,7 +212,13 @@ describe("versions of an object", () => {
   it("keep their order when the clock stands still or goes back", async () => {
     const engines = await memoryDisk().open();
     let now = 1_700_000_000_000;
-    const clock = { now: () => now, monotonic: () => 0, after: () => ({ cancel: () => {} }) };
+    const clock = {
+      now: () => now,
+      real: () => now,
+      at: (ms: number) => ms,
+      monotonic: () => 0,
+      after: () => ({ cancel: () => {} }),
+    };
     const store = await openOn(engines, { clock });
     await makeBucket(store, BUCKET);
     const first = await put(store, BUCKET, "k", pattern(1));

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../../src/config/settings.ts";
-import { type Received, type Sent, serverOf, type TestServer } from "../fixtures/server.ts";
+import { type Received, type Sent, serverOf, type TestServer, UNCONTROLLED } from "../fixtures/server.ts";
 
 const MAIN = path.resolve(import.meta.dirname, "../../src/cli/main.ts");
 const TSX = import.meta.resolve("tsx");
@@ -78,7 +78,7 @@ export class ServerProcess {
           Protocol: "http:",
           Proxy: endpoint,
         },
-        requests: { recent: () => [], find: async () => undefined, explain: async () => undefined },
+        ...UNCONTROLLED,
         bucket: (name) => `${name}-${APPID}`,
         stop: async () => {},
       },

@@ -71,7 +71,7 @@ export async function authenticateCosForm(
   const keyTime = field("q-key-time");
   const signature = field("q-signature");
   if (policy === undefined) throw malformed("The form is signed and has no policy.", nowMs);
-  checkTimes(keyTime, keyTime, nowMs, options.skewMs);
+  checkTimes(keyTime, keyTime, nowMs, options, "link");
   const credential = await keys(accessKeyId, undefined);
   if (credential === undefined) throw refuse("InvalidAccessKeyId");
   const stringToSign = hash("sha1", policy.text);

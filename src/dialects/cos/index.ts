@@ -1,6 +1,7 @@
 /** The dialect `cos`: the COS XML API v5 as its official clients speak it. It translates and decides nothing. */
 
 import { ANONYMOUS, callerWith, type Credential } from "../../access/caller.ts";
+import { presentFor } from "../../access/signing-time.ts";
 import { type ErrorsMode, refuse } from "../../errors/cos-error.ts";
 import type { Address, Dialect } from "../../http/pipeline.ts";
 import type { WireRequest } from "../../http/request.ts";
@@ -9,7 +10,13 @@ import { type AddressingRules, type CosAddress, readAddress } from "../../addres
 import { readCopySource } from "../../addressing/copy-source.ts";
 import { errorAnswer, errorDocument } from "./error.ts";
 import { authenticateCosForm, cosFormHeaders, isCosForm } from "./form.ts";
-import { authenticateCos, type CosEvidence, type FindsKeys, signedRequestView } from "./signature.ts";
+import {
+  authenticateCos,
+  type CosEvidence,
+  type FindsKeys,
+  type SignatureOptions,
+  signedRequestView,
+} from "./signature.ts";
 
 export interface CosDialectOptions {
   readonly rules: AddressingRules;
@@ -26,7 +33,10 @@ type CosPipelineAddress = Address & { readonly cos: CosAddress };
 
 /** Makes the dialect. */
 export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialectOptions): Dialect<CosPipelineAddress> {
-  const options = { skewMs: signSkewMs };
+  const options: SignatureOptions = {
+    skewMs: signSkewMs,
+    presentFor: (startMs, signedFor) => presentFor(clock, startMs, signedFor, signSkewMs),
+  };
 
   /** Whether the request's authority or path names a bucket, for `Resource`; a host that cannot be read names none. */
   function namesBucket(request: WireRequest): boolean {

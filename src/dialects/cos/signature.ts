@@ -11,6 +11,7 @@
  * and the leniencies of the path.
  */
 
+import type { SignedFor } from "../../access/signing-time.ts";
 import { isUtf8 } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import type { SignedVia } from "../../access/caller.ts";
@@ -49,6 +50,10 @@ export interface SignedRequestView {
 export interface SignatureOptions {
   /** How far the start of a signature may lie in the future, ms. Default 15 minutes. */
   readonly skewMs?: number;
+  /**
+   * The present, in the time of whoever signed at `startMs`. By default it is our own for everybody.
+   */
+  readonly presentFor?: (startMs: number, signedFor: SignedFor) => number;
   /** Refuses what the protocol leaves unsigned: host, `x-cos-*` headers and parameters. Default false. */
   readonly strictSigning?: boolean;
 }
@@ -203,7 +208,8 @@ export function readCredentials(
   const headerList = readList(value("q-header-list", true), "q-header-list", nowMs);
   const parameterList = readList(value("q-url-param-list", true), "q-url-param-list", nowMs);
   const signature = value("q-signature");
-  checkTimes(signTime, keyTime, nowMs, options.skewMs);
+  const signedFor = header === undefined ? "link" : "request";
+  checkTimes(signTime, keyTime, nowMs, options, signedFor);
   return {
     via: header === undefined ? "query" : "header",
     accessKeyId,
@@ -335,19 +341,26 @@ const PERIOD = /^(\d{1,12});(\d{1,12})$/;
  * Throws CosError AccessDenied for a period that is none, RequestHasExpired, RequestTimeTooSkewed, and AccessDenied for
  * a signature that reaches beyond its key.
  */
-export function checkTimes(signTime: string, keyTime: string, nowMs: number, skewMs = SKEW_MS): void {
+export function checkTimes(
+  signTime: string,
+  keyTime: string,
+  nowMs: number,
+  { skewMs = SKEW_MS, presentFor }: SignatureOptions,
+  signedFor: SignedFor,
+): void {
   const [signStart, signEnd] = readPeriod(signTime, "q-sign-time", nowMs);
   const [keyStart, keyEnd] = readPeriod(keyTime, "q-key-time", nowMs);
-  const now = Math.floor(nowMs / 1000);
+  const presentMs = presentFor?.(signStart * 1000, signedFor) ?? nowMs;
+  const now = Math.floor(presentMs / 1000);
   const evidence = (): Evidence => ({
     kind: "time",
-    now: nowMs,
+    now: presentMs,
     start: Math.max(signStart, keyStart) * 1000,
     end: Math.min(signEnd, keyEnd) * 1000,
     skewMs,
   });
   if (now > signEnd || now > keyEnd) throw refuse("RequestHasExpired", { extras: serverTime(nowMs), evidence });
-  if (Math.max(signStart, keyStart) * 1000 > nowMs + skewMs) {
+  if (Math.max(signStart, keyStart) * 1000 > presentMs + skewMs) {
     throw refuse("RequestTimeTooSkewed", { extras: serverTime(nowMs), evidence });
   }
   if (signStart < keyStart || signEnd > keyEnd) {

@@ -100,7 +100,7 @@ async function verifyV4(
   toSign: string,
   keys: Keys,
   nowMs: number,
-  { skewMs }: S3SignatureOptions,
+  { skewMs, presentFor = () => nowMs }: S3SignatureOptions,
 ): Promise<Credential> {
   if (field("x-amz-algorithm") !== "AWS4-HMAC-SHA256") {
     throw malformed("X-Amz-Algorithm only supports AWS4-HMAC-SHA256.");
@@ -110,7 +110,10 @@ async function verifyV4(
   const dateMs = parseBasic(dateTime);
   if (dateMs === undefined) throw malformed("X-Amz-Date must be of the form yyyyMMdd'T'HHmmss'Z'.");
   refuseOtherDay(scope, dateTime, malformed);
-  if (dateMs > nowMs + skewMs) throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, nowMs, skewMs) });
+  const presentMs = presentFor(dateMs, "link");
+  if (dateMs > presentMs + skewMs) {
+    throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, { nowMs, skewMs }) });
+  }
   const given = field("x-amz-signature");
   const credential = await known(keys, accessKeyId);
   if (!sameSignatureV4(signatureV4(signingKeyOf(credential.secretKey, scope), toSign), given)) {

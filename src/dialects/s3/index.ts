@@ -32,6 +32,7 @@
  */
 
 import { ANONYMOUS, type Caller, callerWith, type Credential } from "../../access/caller.ts";
+import { presentFor, type SignedFor } from "../../access/signing-time.ts";
 import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";
 import { readCopySource } from "../../addressing/copy-source.ts";
 import { refuse } from "../../errors/cos-error.ts";
@@ -78,6 +79,7 @@ const DOCUMENTS_WITH_CLASSES: ReadonlySet<string> = new Set(["LifecycleConfigura
 /** Makes the dialect. */
 export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
   const { rules, keys, clock, signSkewMs, bareNames, strict } = options;
+  const asSigned = (ms: number, signedFor: SignedFor): number => presentFor(clock, ms, signedFor, signSkewMs);
   const hosts = options.hosts.map((host) => host.toLowerCase());
   const everyHost = hosts.includes("*");
 
@@ -154,7 +156,11 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
           body: payloadOf(request, signed ? evidence.seed : undefined, strict),
         };
       };
-      const evidence = authenticateS3(request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
+      const evidence = authenticateS3(request, keys, clock.now(), {
+        skewMs: signSkewMs,
+        presentFor: asSigned,
+        hostBucket,
+      });
       return evidence instanceof Promise ? evidence.then(authenticated) : authenticated(evidence);
     },
 
@@ -163,7 +169,11 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     mayBeUncovered,
 
     async authenticateForm(form, request, { hostBucket }) {
-      const evidence = await authenticateS3Form(form, request, keys, clock.now(), { skewMs: signSkewMs, hostBucket });
+      const evidence = await authenticateS3Form(form, request, keys, clock.now(), {
+        skewMs: signSkewMs,
+        presentFor: asSigned,
+        hostBucket,
+      });
       return evidence.kind === "signed" ? callerWith(evidence.credential, evidence.via) : ANONYMOUS;
     },
 

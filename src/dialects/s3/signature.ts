@@ -9,6 +9,7 @@
  * only choose a page of a list.
  */
 
+import type { SignedFor } from "../../access/signing-time.ts";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { SignedVia } from "../../access/caller.ts";
 import { type CosError, refuse } from "../../errors/cos-error.ts";
@@ -51,6 +52,11 @@ export type SignedRequest = Pick<WireRequest, "method" | "target" | "headers">;
 export interface S3SignatureOptions {
   /** How far the time of a signature may lie from ours, ms. */
   readonly skewMs: number;
+  /**
+   * The present, in the time of whoever signed at `startMs`; of an undated link only its end is known. By default it is
+   * our own for everybody.
+   */
+  readonly presentFor?: (startMs: number, signedFor: SignedFor) => number;
   /** The bucket that the host names; undefined under path style. Version 2 signs it as part of the path. */
   readonly hostBucket: string | undefined;
 }
@@ -198,7 +204,7 @@ export function carriesCredentials({ headers, target: { query } }: SignedRequest
 export function readCredentials(
   request: SignedRequest,
   nowMs: number,
-  { skewMs }: Pick<S3SignatureOptions, "skewMs">,
+  { skewMs, presentFor }: Pick<S3SignatureOptions, "skewMs" | "presentFor">,
 ): Credentials | undefined {
   const { query } = request.target;
   const header = request.headers.get("authorization");
@@ -212,12 +218,13 @@ export function readCredentials(
         "The request carries credentials in more than one place; send the Authorization header or a signed query, once.",
     });
   }
-  if (v4) return v4OfQuery(query, nowMs, skewMs);
-  if (v2) return v2OfQuery(query, nowMs);
+  const times: Times = { nowMs, skewMs, presentFor: presentFor ?? (() => nowMs) };
+  if (v4) return v4OfQuery(query, times);
+  if (v2) return v2OfQuery(query, times);
   if (header === undefined) return undefined;
   if (header.length > AUTHORIZATION_CHARS_MAX) throw malformedHeader("The authorization header is too long.");
-  if (header.startsWith(ALGORITHM)) return v4OfHeader(request, header.slice(ALGORITHM.length), nowMs, skewMs);
-  if (/^AWS\s/.test(header)) return v2OfHeader(request, header.slice(4).trim(), nowMs, skewMs);
+  if (header.startsWith(ALGORITHM)) return v4OfHeader(request, header.slice(ALGORITHM.length), times);
+  if (/^AWS\s/.test(header)) return v2OfHeader(request, header.slice(4).trim(), times);
   throw refuse("VerifyAlgorithmNotSupported", {
     message: "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
   });
@@ -235,7 +242,7 @@ type Malformed = (message: string) => CosError;
 
 // Version 4
 
-function v4OfHeader(request: SignedRequest, text: string, nowMs: number, skewMs: number): CredentialsV4 {
+function v4OfHeader(request: SignedRequest, text: string, times: Times): CredentialsV4 {
   if (!/^[\s,]/.test(text)) {
     throw refuse("VerifyAlgorithmNotSupported", {
       message: "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
@@ -270,11 +277,11 @@ function v4OfHeader(request: SignedRequest, text: string, nowMs: number, skewMs:
   }
   const dateTime = formatBasic(dateMs);
   refuseOtherDay(scope, dateTime, malformedHeader);
-  refuseSkewed(dateMs, nowMs, skewMs);
+  refuseSkewed(dateMs, times);
   return { version: 4, via: "header", accessKeyId, scope, dateTime, signedHeaders, signature };
 }
 
-function v4OfQuery(query: Query, nowMs: number, skewMs: number): CredentialsV4 {
+function v4OfQuery(query: Query, times: Times): CredentialsV4 {
   const value = (name: string, shown: string): string => {
     const text = query.get(name);
     if (text === undefined || text === "") {
@@ -301,14 +308,15 @@ function v4OfQuery(query: Query, nowMs: number, skewMs: number): CredentialsV4 {
   const signedHeaders = readSignedHeaders(value("x-amz-signedheaders", "X-Amz-SignedHeaders"), malformedQuery);
   const signature = value("x-amz-signature", "X-Amz-Signature");
   refuseOtherDay(scope, dateTime, malformedQuery);
-  if (dateMs > nowMs + skewMs) throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, nowMs, skewMs) });
+  const presentMs = times.presentFor(dateMs, "link");
+  if (dateMs > presentMs + times.skewMs) throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, times) });
   const endMs = dateMs + Number(expires) * 1000;
-  if (nowMs > endMs) {
+  if (presentMs > endMs) {
     throw refuse("RequestHasExpired", {
       extras: [
         ["X-Amz-Expires", expires],
         ["Expires", formatIsoSeconds(endMs)],
-        ["ServerTime", formatIsoSeconds(nowMs)],
+        ["ServerTime", formatIsoSeconds(times.nowMs)],
       ],
     });
   }
@@ -348,13 +356,23 @@ export function refuseOtherDay({ date }: Scope, dateTime: string, malformed: Mal
   }
 }
 
-function refuseSkewed(dateMs: number, nowMs: number, skewMs: number): void {
-  if (Math.abs(nowMs - dateMs) > skewMs) {
-    throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, nowMs, skewMs) });
+/** What times of a signature are held against. */
+interface Times {
+  readonly nowMs: number;
+  readonly skewMs: number;
+  readonly presentFor: NonNullable<S3SignatureOptions["presentFor"]>;
+}
+
+function refuseSkewed(dateMs: number, times: Times): void {
+  if (Math.abs(times.presentFor(dateMs, "request") - dateMs) > times.skewMs) {
+    throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, times) });
   }
 }
 
-export function timesOf(dateMs: number, nowMs: number, skewMs: number): readonly (readonly [string, string])[] {
+export function timesOf(
+  dateMs: number,
+  { nowMs, skewMs }: Pick<Times, "nowMs" | "skewMs">,
+): readonly (readonly [string, string])[] {
   return [
     ["RequestTime", formatBasic(dateMs)],
     ["ServerTime", formatIsoSeconds(nowMs)],
@@ -532,7 +550,7 @@ const V2_HARMLESS: ReadonlySet<string> = new Set([
   "x-id",
 ]);
 
-function v2OfHeader(request: SignedRequest, text: string, nowMs: number, skewMs: number): CredentialsV2 {
+function v2OfHeader(request: SignedRequest, text: string, times: Times): CredentialsV2 {
   const colon = text.lastIndexOf(":");
   if (colon < 1 || colon === text.length - 1) {
     throw refuse("InvalidArgument", {
@@ -546,7 +564,7 @@ function v2OfHeader(request: SignedRequest, text: string, nowMs: number, skewMs:
   if (dateMs === undefined) {
     throw refuse("AccessDenied", { message: "AWS authentication requires a valid Date or x-amz-date header" });
   }
-  refuseSkewed(dateMs, nowMs, skewMs);
+  refuseSkewed(dateMs, times);
   return {
     version: 2,
     via: "header",
@@ -556,7 +574,7 @@ function v2OfHeader(request: SignedRequest, text: string, nowMs: number, skewMs:
   };
 }
 
-function v2OfQuery(query: Query, nowMs: number): CredentialsV2 {
+function v2OfQuery(query: Query, times: Times): CredentialsV2 {
   const accessKeyId = query.get("awsaccesskeyid") ?? "";
   const signature = query.get("signature") ?? "";
   const expires = query.get("expires") ?? "";
@@ -568,11 +586,12 @@ function v2OfQuery(query: Query, nowMs: number): CredentialsV2 {
   if (!/^\d{1,12}$/.test(expires)) {
     throw refuse("AccessDenied", { message: "Invalid date (should be seconds since epoch): Expires" });
   }
-  if (nowMs > Number(expires) * 1000) {
+  // When it was made is not told, only how long it holds: one that the machine's clock takes for valid is of now.
+  if (times.presentFor(Number(expires) * 1000, "undated link") > Number(expires) * 1000) {
     throw refuse("RequestHasExpired", {
       extras: [
         ["Expires", formatIsoSeconds(Number(expires) * 1000)],
-        ["ServerTime", formatIsoSeconds(nowMs)],
+        ["ServerTime", formatIsoSeconds(times.nowMs)],
       ],
     });
   }

@@ -36,6 +36,8 @@ export function manualClock(startMs: number): ManualClock {
 
   return {
     now: () => virtual,
+    real: () => virtual,
+    at: (realMs) => realMs,
     monotonic: () => monotonic,
     after(ms, task) {
       const timer: Due = { at: monotonic + Math.max(0, ms), task };

@@ -5,6 +5,8 @@ import type { Clock } from "../../ports/clock.ts";
 export function systemClock(): Clock {
   return {
     now: () => Date.now(),
+    real: () => Date.now(),
+    at: (realMs) => realMs,
     monotonic: () => performance.now(),
     after(ms, task) {
       const timeout = setTimeout(task, ms);

@@ -10,9 +10,11 @@ export type Question =
   /** Whether that process has this work under way: boolean. */
   | { readonly kind: "under-way"; readonly incarnation: string; readonly work: string }
   /** Which of the names are being read by others, who hold the rest: string[], or null when nobody knows. */
-  | { readonly kind: "hold"; readonly names: readonly string[] };
+  | { readonly kind: "hold"; readonly names: readonly string[] }
+  /** What each of the others says to this: string[], or null when somebody was late. One of them alone says a string. */
+  | { readonly kind: "consult"; readonly topic: string; readonly text: string };
 
-export type Answer = boolean | readonly string[] | null;
+export type Answer = boolean | string | readonly string[] | null;
 
 /** What a worker and the first process both may say. */
 export type Said =
@@ -31,7 +33,8 @@ export type FromWorker =
   | Said
   /** It hears; what is said to it before is lost. */
   | { readonly kind: "ready" }
-  | { readonly kind: "listening"; readonly host: string; readonly port: number }
+  /** `admin` is where its admin listener is, if it has one. */
+  | { readonly kind: "listening"; readonly host: string; readonly port: number; readonly admin?: string }
   | { readonly kind: "failed"; readonly fault: StartFault };
 
 export type ToWorker<Start> =

@@ -27,12 +27,14 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
     });
   }
 
-  function answerTo(question: Question): Answer {
+  function answerTo(question: Question): Answer | Promise<Answer> {
     switch (question.kind) {
       case "under-way":
         return here?.isUnderWay(question.work) ?? false;
       case "hold":
         return here?.hold(question.names) ?? [];
+      case "consult":
+        return here?.consult(question.topic, question.text) ?? "";
       case "alive":
       case "register":
         throw new Error(`a worker cannot tell who is alive`);
@@ -48,6 +50,10 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
     isUnderWay: async (incarnation, work) => (await ask({ kind: "under-way", incarnation, work })) === true,
     async hold(names) {
       const answer = await ask({ kind: "hold", names });
+      return Array.isArray(answer) ? (answer as readonly string[]) : undefined;
+    },
+    async consult(topic, text) {
+      const answer = await ask({ kind: "consult", topic, text });
       return Array.isArray(answer) ? (answer as readonly string[]) : undefined;
     },
     letGo(names) {
@@ -66,8 +72,12 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
     },
     hear(message) {
       switch (message.kind) {
-        case "ask":
-          return send({ kind: "answer", id: message.id, answer: answerTo(message.question) });
+        case "ask": {
+          const { id, question } = message;
+          const answer = answerTo(question);
+          if (!(answer instanceof Promise)) return send({ kind: "answer", id, answer });
+          return void answer.then((value) => send({ kind: "answer", id, answer: value }));
+        }
         case "answer": {
           const resolve = asked.get(message.id);
           asked.delete(message.id);

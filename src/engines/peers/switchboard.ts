@@ -111,6 +111,17 @@ export function switchboard(clock: Clock): Switchboard {
           (inTime) => answer(inTime ? isUnderWay : true),
         );
       }
+      case "consult": {
+        const said: string[] = [];
+        return pass(
+          question,
+          othersThan(asker),
+          (value) => {
+            if (typeof value === "string") said.push(value);
+          },
+          (inTime) => answer(inTime ? said : null),
+        );
+      }
       case "hold": {
         const others = othersThan(asker);
         const read = new Set<string>();

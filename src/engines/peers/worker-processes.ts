@@ -26,6 +26,8 @@ export interface WorkerProcessesOptions<Start> {
 export interface WorkerProcesses {
   readonly host: string;
   readonly port: number;
+  /** Where the admin listener is, if there is one. */
+  readonly admin?: string;
   /** Resolves, with one line that says why, when the processes keep ending. To be stopped then. */
   readonly failed: Promise<string>;
   /**
@@ -115,7 +117,7 @@ export async function startWorkerProcesses<Start>(options: WorkerProcessesOption
   let restartMs = RESTART_MS_MIN;
   let stopped: Promise<void> | undefined;
   let rolling: Promise<void> | undefined;
-  let address: { readonly host: string; readonly port: number } | undefined;
+  let address: { readonly host: string; readonly port: number; readonly admin?: string } | undefined;
   let giveUp: (why: string) => void = () => {};
   const failed = new Promise<string>((resolve) => {
     giveUp = resolve;
@@ -145,7 +147,8 @@ export async function startWorkerProcesses<Start>(options: WorkerProcessesOption
           one.started = true;
           tell(one, { kind: "start", start });
         } else if (message.kind === "listening") {
-          address ??= { host: message.host, port: message.port };
+          const { host, port, admin } = message;
+          address ??= { host, port, ...(admin === undefined ? {} : { admin }) };
           resolve();
         } else if (message.kind === "failed") {
           fault = message.fault;

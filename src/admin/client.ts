@@ -1,0 +1,141 @@
+/**
+ * A client of the admin listener, for the command and for programs: `adminClient({ endpoint: "http://127.0.0.1:9001" })`.
+ * Every method throws AdminCallRefused for a refusal, and Error where nobody answers.
+ */
+
+import { request as httpRequest } from "node:http";
+import type { ClockState } from "../control/clock-control.ts";
+import type { DecisionRecord } from "../diagnose/record.ts";
+import type { CountedFault, FaultRequest } from "../faults/fault.ts";
+
+export interface AdminClientOptions {
+  /** Such as `http://127.0.0.1:9001`. */
+  readonly endpoint: string;
+  readonly token?: string;
+}
+
+/** The clock as the listener tells it; times are ISO 8601. */
+export interface ClockTold {
+  readonly mode: ClockState["mode"];
+  readonly now: string;
+  readonly real: string;
+  readonly offsetMs: number;
+}
+
+/** Which requests are listed. */
+export interface RequestFilter {
+  /** 100 unless told, 1,000 at most. */
+  readonly limit?: number;
+  readonly status?: number;
+  readonly error?: string;
+  readonly bucket?: string;
+  readonly operation?: string;
+  /** ISO 8601. */
+  readonly since?: string;
+}
+
+/** What `PUT /v1/clock` takes. */
+export type ClockWanted =
+  | { readonly mode: "real" }
+  | { readonly mode: "offset"; readonly offsetMs: number }
+  | { readonly mode: "offset"; readonly at: string }
+  | { readonly mode: "frozen"; readonly at?: string };
+
+export interface AdminClient {
+  clock(): Promise<ClockTold>;
+  setClock(wanted: ClockWanted): Promise<ClockTold>;
+  /** `by` is a duration such as `30d`. */
+  advanceClock(by: string): Promise<ClockTold>;
+  faults(): Promise<readonly CountedFault[]>;
+  /** Gives the fault's id. */
+  setFault(fault: FaultRequest): Promise<string>;
+  removeFault(id: string): Promise<void>;
+  clearFaults(): Promise<void>;
+  /** The newest first. */
+  requests(filter?: RequestFilter): Promise<readonly DecisionRecord[]>;
+  request(id: string): Promise<{ readonly record: DecisionRecord; readonly explanation: string }>;
+  /** Requests as they are answered, until `signal` is aborted or the server ends. */
+  follow(signal?: AbortSignal): AsyncIterable<DecisionRecord>;
+  reset(): Promise<void>;
+  ready(): Promise<{ readonly ready: boolean; readonly troubles: readonly string[] }>;
+}
+
+/** A refusal of the listener. */
+export class AdminCallRefused extends Error {
+  override readonly name = "AdminCallRefused";
+  readonly status: number;
+  readonly code: string;
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+type Answered = { readonly status: number; readonly chunks: AsyncIterable<Buffer> };
+
+export function adminClient({ endpoint, token = "" }: AdminClientOptions): AdminClient {
+  const base = endpoint.replace(/\/$/, "");
+  const authorization: Record<string, string> = token === "" ? {} : { Authorization: `Bearer ${token}` };
+
+  function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answered> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const type: Record<string, string> = text === undefined ? {} : { "Content-Type": "application/json" };
+    return new Promise((resolve, reject) => {
+      const options = { method, headers: { ...authorization, ...type }, ...(signal && { signal }) };
+      const request = httpRequest(`${base}${path}`, options, (response) => {
+        resolve({ status: response.statusCode ?? 0, chunks: response });
+      });
+      request.on("error", reject);
+      request.end(text);
+    });
+  }
+
+  async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const { status, chunks } = await send(method, path, body);
+    const parts: Buffer[] = [];
+    for await (const chunk of chunks) parts.push(chunk);
+    const told = JSON.parse(Buffer.concat(parts).toString("utf8")) as T & {
+      readonly error?: { readonly code: string; readonly message: string };
+    };
+    if (told.error !== undefined) throw new AdminCallRefused(status, told.error.code, told.error.message);
+    return told;
+  }
+
+  async function* follow(signal?: AbortSignal): AsyncGenerator<DecisionRecord> {
+    const { chunks } = await send("GET", "/v1/requests/stream", undefined, signal);
+    let text = "";
+    for await (const chunk of chunks) {
+      text += chunk.toString("utf8");
+      const events = text.split("\n\n");
+      text = events.pop() ?? "";
+      for (const event of events) if (event.startsWith("data: ")) yield JSON.parse(event.slice(6)) as DecisionRecord;
+    }
+  }
+
+  return {
+    clock: () => call("GET", "/v1/clock"),
+    setClock: (wanted) => call("PUT", "/v1/clock", wanted),
+    advanceClock: (by) => call("POST", "/v1/clock/advance", { by }),
+    faults: async () => (await call<{ faults: CountedFault[] }>("GET", "/v1/faults")).faults,
+    setFault: async (fault) => (await call<{ id: string }>("POST", "/v1/faults", fault)).id,
+    async removeFault(id) {
+      await call("DELETE", `/v1/faults/${encodeURIComponent(id)}`);
+    },
+    async clearFaults() {
+      await call("DELETE", "/v1/faults");
+    },
+    async requests(filter = {}) {
+      const query = new URLSearchParams(
+        Object.entries(filter).map(([name, value]): [string, string] => [name, String(value)]),
+      );
+      return (await call<{ requests: DecisionRecord[] }>("GET", `/v1/requests?${query.toString()}`)).requests;
+    },
+    request: (id) => call("GET", `/v1/requests/${encodeURIComponent(id)}`),
+    follow,
+    async reset() {
+      await call("POST", "/v1/reset", {});
+    },
+    ready: () => call("GET", "/readyz"),
+  };
+}

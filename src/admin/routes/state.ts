@@ -1,0 +1,21 @@
+/** What the server holds. */
+
+import { z } from "zod";
+import { adminRoute } from "../route.ts";
+
+export const STATE_ROUTES = [
+  adminRoute({
+    method: "POST",
+    path: "/v1/reset",
+    name: "reset",
+    about: "Removes every bucket with all that is in it, and every fault, and sets the clock to the machine's time.",
+    area: "state",
+    developmentOnly: true,
+    body: z.strictObject({}),
+    answer: z.object({}),
+    async handle({ server }) {
+      await server.reset();
+      return {};
+    },
+  }),
+];

@@ -1,0 +1,28 @@
+/** Every route of the admin listener, in the order of its document. */
+
+import { openApiDocument } from "./openapi.ts";
+import { type AdminRoute, adminRoute } from "./route.ts";
+import { CLOCK_ROUTES } from "./routes/clock.ts";
+import { ERROR_ROUTES } from "./routes/errors.ts";
+import { FAULT_ROUTES } from "./routes/faults.ts";
+import { HEALTH_ROUTES } from "./routes/health.ts";
+import { REQUEST_ROUTES } from "./routes/requests.ts";
+import { STATE_ROUTES } from "./routes/state.ts";
+
+export const ADMIN_ROUTES: readonly AdminRoute[] = [
+  ...HEALTH_ROUTES,
+  ...REQUEST_ROUTES,
+  ...ERROR_ROUTES,
+  ...FAULT_ROUTES,
+  ...CLOCK_ROUTES,
+  ...STATE_ROUTES,
+  adminRoute({
+    method: "GET",
+    path: "/v1/openapi.json",
+    name: "getOpenApi",
+    about: "This document.",
+    area: "health",
+    answer: "application/json",
+    handle: async () => ({ contentType: "application/json", text: JSON.stringify(openApiDocument(ADMIN_ROUTES)) }),
+  }),
+];

@@ -1,0 +1,124 @@
+/** The commands that speak to a running server over its admin listener: `clock`, `faults`, `requests`. */
+
+import { AdminCallRefused, type AdminClient, adminClient, type ClockTold } from "../admin/client.ts";
+import { formatListen } from "../config/listen-address.ts";
+import type { LoadedSettings } from "../config/load-settings.ts";
+import { SettingsError, type Settings } from "../config/settings.ts";
+import type { DecisionRecord } from "../diagnose/record.ts";
+import type { FaultRequest } from "../faults/fault.ts";
+import type { Shell } from "./run.ts";
+
+type Flags = Readonly<Record<string, unknown>>;
+
+function endpointOf({ admin, listen }: Settings): string {
+  if (admin === "off") throw new SettingsError("admin: it is off, and this command asks a running server; see --admin");
+  return `http://${formatListen(admin === "auto" ? { host: "127.0.0.1", port: listen.port + 1 } : admin)}`;
+}
+
+/** Calls the server; what is refused, and that nobody is there, is told in a line. */
+async function calling(settings: Settings, work: (client: AdminClient) => Promise<void>): Promise<number> {
+  const endpoint = endpointOf(settings);
+  try {
+    await work(adminClient({ endpoint, token: settings.adminToken }));
+    return 0;
+  } catch (error) {
+    if (error instanceof AdminCallRefused) throw new SettingsError(error.message);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ECONNREFUSED") throw error;
+    throw new SettingsError(`nobody answers at ${endpoint}; start the server, or say --admin host:port`);
+  }
+}
+
+function clockLine({ mode, now, real, offsetMs }: ClockTold): string {
+  if (mode === "real") return `${now}  the machine's time\n`;
+  const ahead = Math.round(offsetMs / 1000);
+  const apart = ahead >= 0 ? `${ahead} s ahead of` : `${-ahead} s behind`;
+  return `${now}  ${mode === "frozen" ? "standing still, " : ""}${apart} the machine's ${real}\n`;
+}
+
+/** `cosbox clock [real|advance <by>|set <time>|freeze [time]]` */
+export function clock(
+  { settings }: LoadedSettings,
+  verb: string | undefined,
+  value: string | undefined,
+  shell: Shell,
+): Promise<number> {
+  const needed = (what: string): string => {
+    if (value !== undefined) return value;
+    throw new SettingsError(`clock ${verb}: say ${what}`);
+  };
+  return calling(settings, async (client) => {
+    const told = await (() => {
+      switch (verb) {
+        case undefined:
+          return client.clock();
+        case "real":
+          return client.setClock({ mode: "real" });
+        case "advance":
+          return client.advanceClock(needed("by how much, such as 30d"));
+        case "set":
+          return client.setClock({ mode: "offset", at: needed("a time, such as 2030-01-01T00:00:00Z") });
+        case "freeze":
+          return client.setClock({ mode: "frozen", ...(value === undefined ? {} : { at: value }) });
+        default:
+          throw new SettingsError(`clock: expected advance, set, freeze or real, found ${JSON.stringify(verb)}`);
+      }
+    })();
+    shell.stdout.write(clockLine(told));
+  });
+}
+
+function faultOf(text: string): FaultRequest {
+  try {
+    return JSON.parse(text) as FaultRequest;
+  } catch {
+    throw new SettingsError(`faults add: expected JSON such as '{"error":"SlowDown","times":{"first":3}}'`);
+  }
+}
+
+/** `cosbox faults [add <json>|remove <id>|clear]` */
+export function faults(
+  { settings }: LoadedSettings,
+  verb: string | undefined,
+  value: string | undefined,
+  shell: Shell,
+): Promise<number> {
+  return calling(settings, async (client) => {
+    switch (verb) {
+      case undefined:
+        for (const fault of await client.faults()) shell.stdout.write(`${JSON.stringify(fault)}\n`);
+        return;
+      case "add":
+        shell.stdout.write(`${await client.setFault(faultOf(value ?? ""))}\n`);
+        return;
+      case "remove":
+        return await client.removeFault(value ?? "");
+      case "clear":
+        return await client.clearFaults();
+      default:
+        throw new SettingsError(`faults: expected add, remove or clear, found ${JSON.stringify(verb)}`);
+    }
+  });
+}
+
+function requestLine(record: DecisionRecord): string {
+  const { at, status, errorId, operation, method, bucket, key, target, requestId } = record;
+  const what = bucket === undefined ? target : `${bucket}/${key ?? ""}`;
+  const line = [new Date(at).toISOString(), status, operation ?? method, what, errorId ?? "", requestId];
+  // A key may hold what moves a terminal's cursor.
+  return `${line
+    .filter((part) => part !== "")
+    .join("  ")
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")}\n`;
+}
+
+/** `cosbox requests [--follow] [--json]` */
+export function requests({ settings }: LoadedSettings, flags: Flags, shell: Shell): Promise<number> {
+  const write = (record: DecisionRecord) =>
+    shell.stdout.write(flags["json"] === true ? `${JSON.stringify(record)}\n` : requestLine(record));
+  return calling(settings, async (client) => {
+    for (const record of (await client.requests()).toReversed()) write(record);
+    if (flags["follow"] !== true) return;
+    for await (const record of client.follow()) write(record);
+  });
+}

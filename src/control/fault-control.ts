@@ -1,0 +1,94 @@
+/** The faults of a server: kept in its store, the same in every process, counted once over all of them. */
+
+import { type CountedFault, type FaultRequest, happens, meets } from "../faults/fault.ts";
+import type { FaultFinder } from "../faults/inject.ts";
+import type { Random } from "../ports/random.ts";
+import type { Controls } from "../store/controls.ts";
+
+export interface FaultControl extends FaultFinder {
+  list(): Promise<readonly CountedFault[]>;
+  /** Puts a fault in place and gives its id; one with the same id is replaced, and counts anew. */
+  set(fault: FaultRequest): Promise<string>;
+  /** False where there is none with this id. */
+  remove(id: string): Promise<boolean>;
+  clear(): Promise<void>;
+  /** Reads anew what another process has stored. */
+  refresh(): Promise<void>;
+}
+
+export interface FaultControlOptions {
+  readonly controls: Controls;
+  readonly random: Random;
+  /** Has every other process refresh; resolves when they have. */
+  readonly announce: () => Promise<void>;
+}
+
+const PREFIX = "fault/";
+const ID_BYTES = 8;
+
+const decode = (document: Buffer): CountedFault => JSON.parse(document.toString("utf8")) as CountedFault;
+const encode = (fault: CountedFault): Buffer => Buffer.from(JSON.stringify(fault));
+
+export function faultControl({ controls, random, announce }: FaultControlOptions): FaultControl {
+  /** In order of their ids, which is the order in which they are tried. */
+  let faults: readonly CountedFault[] = [];
+
+  async function read(): Promise<readonly CountedFault[]> {
+    return (await controls.list(PREFIX)).map(({ document }) => decode(document));
+  }
+
+  async function refresh(): Promise<void> {
+    faults = await read();
+  }
+
+  async function changed(): Promise<void> {
+    await refresh();
+    await announce();
+  }
+
+  /** Counts one more that was met; undefined where the fault has been removed meanwhile. */
+  async function count(id: string): Promise<CountedFault | undefined> {
+    const stored = await controls.change(PREFIX + id, (previous) => {
+      if (previous === undefined) return undefined;
+      const fault = decode(previous);
+      return encode({ ...fault, met: fault.met + 1 });
+    });
+    return stored && decode(stored);
+  }
+
+  return {
+    get any() {
+      return faults.length > 0;
+    },
+    async find(subject) {
+      for (const fault of faults) {
+        if (!meets(fault.match, subject)) continue;
+        if (fault.times === undefined) return fault;
+        const counted = await count(fault.id);
+        if (counted !== undefined && happens(counted.times, counted.met)) return counted;
+      }
+      return undefined;
+    },
+    list: read,
+    async set(fault) {
+      const id = fault.id ?? random.bytes(ID_BYTES).toString("hex");
+      await controls.change(PREFIX + id, () => encode({ ...fault, id, match: fault.match ?? {}, met: 0 }));
+      await changed();
+      return id;
+    },
+    async remove(id) {
+      let was = false;
+      await controls.change(PREFIX + id, (previous) => {
+        was = previous !== undefined;
+        return undefined;
+      });
+      await changed();
+      return was;
+    },
+    async clear() {
+      for (const { id } of await read()) await controls.change(PREFIX + id, () => undefined);
+      await changed();
+    },
+    refresh,
+  };
+}

@@ -1,0 +1,162 @@
+/** Everything that people may look at and change of a running server, for the admin listener and the library. */
+
+import type { DecisionRecord } from "../diagnose/record.ts";
+import type { Recorder } from "../diagnose/recorder.ts";
+import type { Peers } from "../ports/peers.ts";
+import type { Random } from "../ports/random.ts";
+import type { Store } from "../store/store.ts";
+import type { VirtualClock } from "../ports/clock.ts";
+import { type ClockControl, clockControl, type DueWork } from "./clock-control.ts";
+import { removeEverything } from "./reset.ts";
+import { type FaultControl, faultControl } from "./fault-control.ts";
+
+/** The records of every process of the server. */
+export interface Requests {
+  /** The requests answered last by any process, the newest first, at most `most`. */
+  recent(most: number): Promise<readonly DecisionRecord[]>;
+  /** The record of a RequestId, or of the TraceId of a refusal, whichever process answered. */
+  find(id: string): Promise<DecisionRecord | undefined>;
+  /**
+   * Calls `listener` for each request that is answered from now on, until what is given back is called. Those of other
+   * processes come a moment later, and not all of them where there are very many.
+   */
+  watch(listener: (record: DecisionRecord) => void): () => void;
+}
+
+/** Whether the server can do its work. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is wrong, a sentence each. */
+  readonly troubles: readonly string[];
+}
+
+export interface ServerControl {
+  readonly clock: ClockControl;
+  readonly faults: FaultControl;
+  readonly requests: Requests;
+  /** Removes every bucket and every fault, and sets the clock to the machine's time. */
+  reset(): Promise<void>;
+  /** Finds out whether something can be stored, by storing something. */
+  readiness(): Promise<Readiness>;
+}
+
+export interface ServerControlOptions {
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly store: Store;
+  readonly records: Recorder;
+  readonly peers: Pick<Peers, "consult"> | undefined;
+  readonly work?: readonly DueWork[];
+}
+
+/** What this process says to others of its server, and does for them. */
+export interface Consulted {
+  consulted(topic: string, text: string): Promise<string>;
+}
+
+/** Raised when another process did not answer in time, so that nobody knows whether it goes by what was set. */
+export class ProcessSilent extends Error {
+  constructor() {
+    super("one of the server's processes did not answer in time; ask again");
+    this.name = "ProcessSilent";
+  }
+}
+
+const LOOK_MS = 300;
+/** Records of another process that are looked at each time. */
+const LOOKED_AT = 500;
+
+/** Looks again and again at what other processes have answered. */
+function watchOthers(
+  peers: Pick<Peers, "consult">,
+  clock: VirtualClock,
+  listener: (record: DecisionRecord) => void,
+): () => void {
+  let ended = false;
+  let seen: ReadonlySet<string> | undefined;
+  async function look(): Promise<void> {
+    const said = (await peers.consult("recent", String(LOOKED_AT))) ?? [];
+    const records = said.flatMap((text) => JSON.parse(text) as DecisionRecord[]).toSorted((a, b) => a.at - b.at);
+    // What had been answered before the first look is nothing new.
+    for (const record of seen === undefined ? [] : records) {
+      if (!ended && seen?.has(record.requestId) === false) listener(record);
+    }
+    seen = new Set(records.map(({ requestId }) => requestId));
+    if (!ended) clock.after(LOOK_MS, () => void look());
+  }
+  void look();
+  return () => {
+    ended = true;
+  };
+}
+
+export async function serverControl(options: ServerControlOptions): Promise<ServerControl & Consulted> {
+  const { clock, random, store, records, peers } = options;
+  const { controls } = store;
+  const tell = async (topic: string): Promise<void> => {
+    if ((await peers?.consult(topic, "")) === undefined && peers !== undefined) throw new ProcessSilent();
+  };
+  const clocks = clockControl({ clock, controls, announce: () => tell("clock"), work: options.work ?? [] });
+  const faults = faultControl({ controls, random, announce: () => tell("faults") });
+  await clocks.refresh();
+  await faults.refresh();
+
+  return {
+    clock: clocks,
+    faults,
+    requests: {
+      async recent(most) {
+        const others = (await peers?.consult("recent", String(most))) ?? [];
+        const all = [records.recent().slice(0, most), ...others.map((text) => JSON.parse(text) as DecisionRecord[])];
+        return all
+          .flat()
+          .toSorted((a, b) => b.at - a.at)
+          .slice(0, most);
+      },
+      async find(id) {
+        const found = await records.find(id);
+        if (found !== undefined) return found;
+        const others = (await peers?.consult("find", id)) ?? [];
+        const text = others.find((one) => one !== "");
+        return text === undefined ? undefined : (JSON.parse(text) as DecisionRecord);
+      },
+      watch(listener) {
+        const endOwn = records.watch(listener);
+        const endOthers = peers === undefined ? () => {} : watchOthers(peers, clock, listener);
+        return () => {
+          endOwn();
+          endOthers();
+        };
+      },
+    },
+    async reset() {
+      await faults.clear();
+      await removeEverything(store);
+      if (clocks.state().mode !== "real") await clocks.set({ mode: "real" });
+    },
+    async readiness() {
+      try {
+        await controls.change("ready", () => Buffer.from(String(clock.real())));
+        return { ready: true, troubles: [] };
+      } catch (error) {
+        return { ready: false, troubles: [(error as Error).message] };
+      }
+    },
+    async consulted(topic, text) {
+      switch (topic) {
+        case "clock":
+          await clocks.refresh();
+          return "";
+        case "faults":
+          await faults.refresh();
+          return "";
+        case "recent":
+          return JSON.stringify(records.recent().slice(0, Number(text)));
+        case "find":
+          return JSON.stringify(await records.find(text)) ?? "";
+        default:
+          return "";
+      }
+    },
+  };
+}

@@ -1,0 +1,187 @@
+/** The admin listener over HTTP. */
+
+import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
+import { afterAll, afterEach, beforeAll, describe, it } from "vitest";
+import { assertRefused } from "../fixtures/refusal.ts";
+import { type TestServer, testServer } from "../fixtures/server.ts";
+
+interface Told {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
+function ask(
+  endpoint: string,
+  method: string,
+  path: string,
+  { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Told> {
+  return new Promise((resolve, reject) => {
+    const sent = typeof body === "string" ? body : JSON.stringify(body);
+    const type: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
+    const request = httpRequest(new URL(path, endpoint), { method, headers: { ...type, ...headers } }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) as Told["body"] }));
+    });
+    request.on("error", reject);
+    request.end(sent);
+  });
+}
+
+describe("the admin listener", () => {
+  let server: TestServer;
+  let endpoint: string;
+  beforeAll(async () => {
+    server = await testServer({ admin: "127.0.0.1:0" });
+    endpoint = server.cosbox.admin as string;
+  });
+  afterAll(() => server.stop());
+  afterEach(() => server.cosbox.faults.clear());
+  const call = (method: string, path: string, more: Parameters<typeof ask>[3] = {}) =>
+    ask(endpoint, method, path, more);
+
+  it("tells that the server lives and can store", async () => {
+    assert.deepEqual(await call("GET", "/healthz"), { status: 200, body: { alive: true } });
+    assert.deepEqual(await call("GET", "/readyz"), { status: 200, body: { ready: true, troubles: [] } });
+  });
+
+  it("describes itself in OpenAPI 3.1, each call with what it takes and gives", async () => {
+    const { body } = await call("GET", "/v1/openapi.json");
+    const { openapi, paths } = body as unknown as { openapi: string; paths: Record<string, Record<string, object>> };
+    assert.equal(openapi, "3.1.0");
+    assert.ok(Object.keys(paths).length >= 10);
+    for (const [path, calls] of Object.entries(paths)) {
+      for (const [method, one] of Object.entries(calls)) {
+        assert.ok("operationId" in one && "summary" in one && "responses" in one, `${method} ${path}`);
+      }
+    }
+    const by = JSON.stringify(paths["/v1/clock/advance"]);
+    assert.match(by, /"by"/);
+  });
+
+  it("sets and advances the clock", async () => {
+    try {
+      const set = await call("PUT", "/v1/clock", { body: { mode: "frozen", at: "2030-01-01T00:00:00Z" } });
+      assert.equal(set.body["now"], "2030-01-01T00:00:00.000Z");
+      const moved = await call("POST", "/v1/clock/advance", { body: { by: "36h" } });
+      assert.equal(moved.body["now"], "2030-01-02T12:00:00.000Z");
+      assert.equal((await call("GET", "/v1/clock")).body["mode"], "frozen");
+      assert.equal((await call("POST", "/v1/clock/advance", { body: { by: "later" } })).status, 400);
+    } finally {
+      await call("PUT", "/v1/clock", { body: { mode: "real" } });
+    }
+  });
+
+  it("sets, lists and removes faults", async () => {
+    const fault = { id: "one", error: "SlowDown", match: { operation: "HeadBucket" } };
+    assert.deepEqual((await call("POST", "/v1/faults", { body: fault })).body, { id: "one" });
+    assert.equal((await server.send({ method: "HEAD" })).status, 503);
+    assert.deepEqual((await call("GET", "/v1/faults")).body["faults"], [{ ...fault, met: 0 }]);
+    assert.equal((await call("DELETE", "/v1/faults/one")).status, 200);
+    assert.equal((await call("DELETE", "/v1/faults/one")).status, 404);
+    assert.equal((await server.send({ method: "HEAD" })).status, 200);
+  });
+
+  it("lists requests and explains one by its id", async () => {
+    const refused = await server.send({ path: "/not-there" });
+    assertRefused(refused, "NoSuchKey");
+    const id = String(refused.headers["x-cos-request-id"]);
+    const listed = await call("GET", `/v1/requests?error=NoSuchKey&bucket=${server.bucket}&limit=1`);
+    assert.deepEqual(
+      (listed.body["requests"] as { requestId: string }[]).map(({ requestId }) => requestId),
+      [id],
+    );
+    const found = await call("GET", `/v1/requests/${encodeURIComponent(id)}`);
+    assert.match(String(found.body["explanation"]), /Refused with 404 NoSuchKey/);
+    assert.equal((await call("GET", "/v1/requests/none")).status, 404);
+  });
+
+  it("streams requests as they are answered", async () => {
+    const ended = new AbortController();
+    const stream = await fetch(new URL("/v1/requests/stream", endpoint), { signal: ended.signal });
+    assert.equal(stream.headers.get("content-type"), "text/event-stream");
+    const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
+    let text = "";
+    const until = async (wanted: RegExp) => {
+      while (!wanted.test(text)) text += Buffer.from((await reader.read()).value ?? []).toString();
+    };
+    await until(/from here on/);
+    await server.send({ method: "PUT", path: "/streamed", body: "x" });
+    await until(/"key":"streamed"/);
+    ended.abort();
+  });
+
+  it("lists the catalogue of errors", async () => {
+    const { errors } = (await call("GET", "/v1/errors")).body as unknown as { errors: { id: string }[] };
+    assert.ok(errors.length >= 130);
+  });
+
+  it("does not listen to web pages, foreign names, and bodies that a page could send", async () => {
+    const body = { mode: "real" };
+    for (const headers of [
+      { Origin: "http://evil.example" },
+      { Origin: "null" },
+      { Origin: endpoint },
+      { "Sec-Fetch-Site": "cross-site" },
+      { Host: "evil.example" },
+      { Host: `127.0.0.1.evil.example:${new URL(endpoint).port}` },
+    ]) {
+      assert.equal((await call("PUT", "/v1/clock", { body, headers })).status, 403, JSON.stringify(headers));
+    }
+    const form = { "Content-Type": "text/plain" };
+    assert.equal((await call("PUT", "/v1/clock", { body, headers: form })).status, 415);
+    const dns = await call("GET", "/healthz", { headers: { Host: `localhost:${new URL(endpoint).port}` } });
+    assert.equal(dns.status, 200);
+  });
+
+  it("refuses what is malformed, unknown, and too long, and goes on", async () => {
+    assert.equal((await call("GET", "/v2")).status, 404);
+    assert.equal((await call("PATCH", "/v1/clock")).status, 405);
+    assert.equal((await call("GET", "/v1/requests/%E0%A4%A")).status, 404);
+    assert.equal((await call("PUT", "/v1/clock", { body: "{" })).status, 400);
+    assert.equal((await call("PUT", "/v1/clock", { body: { mode: "real", more: 1 } })).status, 400);
+    assert.equal((await call("POST", "/v1/faults", { body: "x".repeat(1_100_000) })).status, 413);
+    assert.equal((await call("GET", "/v1/requests?limit=-1")).status, 400);
+    assert.equal((await call("GET", "/healthz")).status, 200);
+  });
+});
+
+describe("an admin listener with a token, on a server", () => {
+  it("asks for the token, and has neither clock nor faults nor reset", async () => {
+    const token = "a-token-that-nobody-guesses";
+    const server = await testServer({
+      admin: "127.0.0.1:0",
+      adminToken: token,
+      profile: "server",
+      secretId: "AKIDownserver0000000000000000000000",
+      secretKey: "my-own-secret-key-of-the-server",
+    });
+    try {
+      const endpoint = server.cosbox.admin as string;
+      assert.equal((await ask(endpoint, "GET", "/healthz")).status, 401);
+      const wrong = { Authorization: `Bearer ${token}x` };
+      assert.equal((await ask(endpoint, "GET", "/v1/clock", { headers: wrong })).status, 401);
+      const headers = { Authorization: `Bearer ${token}` };
+      assert.equal((await ask(endpoint, "GET", "/v1/clock", { headers })).status, 200);
+      for (const [method, path, body] of [
+        ["PUT", "/v1/clock", { mode: "real" }],
+        ["POST", "/v1/clock/advance", { by: "1s" }],
+        ["POST", "/v1/faults", { error: "SlowDown" }],
+        ["DELETE", "/v1/faults", undefined],
+        ["POST", "/v1/reset", {}],
+      ] as const) {
+        const refused = await ask(endpoint, method, path, { body, headers });
+        assert.equal(refused.status, 403, `${method} ${path}`);
+        assert.equal((refused.body["error"] as { code: string }).code, "NotOnServers");
+      }
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it("does not open beyond loopback without a token", async () => {
+    await assert.rejects(testServer({ admin: "0.0.0.0:0" }), /admin: .* set COSBOX_ADMIN_TOKEN/);
+  });
+});

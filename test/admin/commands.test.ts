@@ -1,0 +1,148 @@
+/** The commands that speak to a running server, and the server of several processes that they speak to. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { adminClient } from "../../src/admin/client.ts";
+import { run } from "../../src/cli/run.ts";
+import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../../src/config/settings.ts";
+import { signCos } from "../../src/dialects/cos/sign.ts";
+
+const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
+const BUCKET_HOST = "demo-1250000000.cos.ap-guangzhou.myqcloud.com";
+
+async function told(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const [stdout, stderr]: [string[], string[]] = [[], []];
+  const code = await run(argv, {
+    env: {},
+    stdout: { write: (text) => stdout.push(text) },
+    stderr: { write: (text) => stderr.push(text) },
+    cwd: () => tmpdir(),
+    on: () => undefined,
+    exit: (status) => {
+      throw new Error(`it ended with ${status}`);
+    },
+  });
+  return { code, stdout: stdout.join(""), stderr: stderr.join("") };
+}
+
+describe("commands for a server of two processes", () => {
+  const data = mkdtempSync(join(tmpdir(), "cosbox-control-"));
+  let server: ChildProcess;
+  let endpoint = "";
+  let admin = "";
+  beforeAll(async () => {
+    const flags = ["--data", data, "--listen", "127.0.0.1:0", "--workers", "2"];
+    server = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), MAIN, ...flags], {
+      cwd: data,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let text = "";
+    while (!/Stop with/.test(text)) text += String((await once(server.stdout as NodeJS.ReadableStream, "data"))[0]);
+    endpoint = /listens on (\S+)/.exec(text)?.[1] ?? "";
+    admin = /Admin +http:\/\/(\S+)/.exec(text)?.[1] ?? "";
+  });
+  afterAll(async () => {
+    server.kill("SIGTERM");
+    await once(server, "exit");
+    rmSync(data, { recursive: true, force: true });
+  });
+
+  /** Each request over a connection of its own, so that both processes get some. */
+  async function send(method: string, path: string, body = ""): Promise<Response> {
+    const now = Math.floor(Date.now() / 1000);
+    const { authorization } = signCos({
+      method,
+      path,
+      headers: [["host", BUCKET_HOST]],
+      secretId: DEVELOPMENT_SECRET_ID,
+      secretKey: DEVELOPMENT_SECRET_KEY,
+      signTime: `${now - 10};${now + 600}`,
+    });
+    return new Promise((resolve, reject) => {
+      const headers = { Host: BUCKET_HOST, Authorization: authorization, "Content-Length": body.length };
+      const sent = request(`${endpoint}${path}`, { method, headers, agent: false }, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+        answer.on("end", () => {
+          const fields = Object.entries(answer.headers).map(([name, value]): [string, string] => [name, String(value)]);
+          const { statusCode = 0 } = answer;
+          const bodiless = statusCode === 204 || statusCode === 304;
+          resolve(new Response(bodiless ? null : Buffer.concat(chunks), { status: statusCode, headers: fields }));
+        });
+      });
+      sent.on("error", reject);
+      sent.end(body);
+    });
+  }
+
+  it("counts a fault once over both processes", async () => {
+    assert.equal((await send("PUT", "/")).status, 200);
+    const fault = '{"id":"three","error":"SlowDown","times":{"first":3},"match":{"operation":"PutObject"}}';
+    assert.equal((await told("faults", "add", fault, "--admin", admin)).stdout, "three\n");
+    const statuses: number[] = [];
+    for (let at = 0; at < 12; at++) statuses.push((await send("PUT", `/${at}`, "x")).status);
+    assert.deepEqual(statuses, [503, 503, 503, ...Array<number>(9).fill(200)]);
+    assert.match((await told("faults", "--admin", admin)).stdout, /"met":12/);
+    assert.equal((await told("faults", "clear", "--admin", admin)).code, 0);
+  });
+
+  it("moves the clock in both processes before it answers", async () => {
+    const advanced = await told("clock", "advance", "30d", "--admin", admin);
+    assert.match(advanced.stdout, /2592000 s ahead of the machine's/);
+    for (let at = 0; at < 12; at++) {
+      const head = await send("HEAD", "/5");
+      assert.equal(head.status, 200);
+      assert.ok(Date.parse(head.headers.get("date") ?? "") > Date.now() + 29 * 86_400_000);
+    }
+    assert.match((await told("clock", "real", "--admin", admin)).stdout, /the machine's time/);
+  });
+
+  it("shows and finds the requests of both, whichever is asked", async () => {
+    const client = adminClient({ endpoint: `http://${admin}` });
+    const ended = new AbortController();
+    const followed = new Set<string>();
+    const following = (async () => {
+      for await (const { key } of client.follow(ended.signal)) followed.add(key ?? "");
+    })().catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const ids: string[] = [];
+    for (let at = 0; at < 8; at++) ids.push((await send("GET", `/seen-${at}`)).headers.get("x-cos-request-id") ?? "");
+    for (const id of ids) assert.match((await client.request(id)).explanation, /404 NoSuchKey/);
+    const listed = (await client.requests({ error: "NoSuchKey" })).map(({ requestId }) => requestId);
+    assert.deepEqual(
+      ids.filter((id) => !listed.includes(id)),
+      [],
+    );
+    while (followed.size < 8) await new Promise((resolve) => setTimeout(resolve, 20));
+    ended.abort();
+    await following;
+    assert.match(
+      (await told("requests", "--admin", admin)).stdout,
+      /404 {2}GetObject {2}demo-1250000000\/seen-7 {2}NoSuchKey/,
+    );
+  });
+
+  it("says in a line what is wrong", async () => {
+    for (const [argv, line] of [
+      [["clock", "advance"], /clock advance: say by how much/],
+      [["clock", "wind"], /expected advance, set, freeze or real/],
+      [["clock", "advance", "soon"], /expected a duration/],
+      [["faults", "add", "{"], /expected JSON such as/],
+      [["faults", "add", '{"error":"Nothing"}'], /the id of a row of the catalogue/],
+      [["faults", "remove", "none"], /there is no fault with this id/],
+    ] as const) {
+      const { code, stderr } = await told(...argv, "--admin", admin);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, line);
+      assert.equal(stderr.trim().split("\n").length, 1);
+    }
+    assert.match((await told("clock", "--admin", "127.0.0.1:1")).stderr, /nobody answers at http:\/\/127.0.0.1:1/);
+    assert.match((await told("clock", "--admin", "off")).stderr, /admin: it is off/);
+  });
+});
