@@ -19,9 +19,7 @@ import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder, markWorker } from "./engines/folder-lock.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { systemRandom } from "./engines/random/system.ts";
-import { keyFile } from "./engines/seal-key/key-file.ts";
-import { memoryKey } from "./engines/seal-key/memory.ts";
-import { passphraseKey } from "./engines/seal-key/passphrase.ts";
+import { sealKeyOf } from "./engines/seal-key/seal-key-of.ts";
 import { startAdmin, type AdminListener } from "./admin/server.ts";
 import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
@@ -32,11 +30,10 @@ import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
 import type { Peers } from "./ports/peers.ts";
-import type { Random } from "./ports/random.ts";
-import type { SealKey } from "./ports/seal-key.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
 import { refusalFolder } from "./engines/record-log/folder.ts";
 import { recordFiles } from "./engines/record-log/files.ts";
+import type { KeyRing } from "./store/key-ring.ts";
 import { openStore, type Store, type StoreOptions } from "./store/store.ts";
 
 /** A server that answers. */
@@ -51,6 +48,8 @@ export interface RunningServer {
   readonly records: Recorder;
   /** Where the admin listener is, such as `http://127.0.0.1:9001`; undefined where there is none. */
   readonly admin: string | undefined;
+  /** The keys of the local key management service. */
+  readonly keyRing: KeyRing;
   /**
    * Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. Connections that are idle
    * are closed after `idleMs`, by default at once.
@@ -91,13 +90,6 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
   return new Map(
     all.map((one) => [one.secretId, rootCredential(one, one.secretKey === DEVELOPMENT_SECRET_KEY)] as const),
   );
-}
-
-/** Where the key is that seals what is stored: in memory for a store that is gone with it. */
-function sealKeyOf({ memory, data, sealKey, sealPassphrase }: Settings, random: Random): SealKey {
-  if (sealPassphrase !== "") return passphraseKey(sealPassphrase);
-  if (memory && sealKey === "") return memoryKey(random);
-  return keyFile(sealKey === "" ? `${data}.key` : sealKey, random);
 }
 
 async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
@@ -194,12 +186,15 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const { limits, region } = settings;
     // Others may ask before there is anything to say, and read what is stored when they begin.
     const here: { control?: Consulted } = {};
+    const sealKey = sealKeyOf(settings, random);
     const store = await openEngines(
       settings,
       {
         clock,
         random,
         inlineMax: limits.inlineBytesMax,
+        sealKey,
+        kmsCallsPerSecond: limits.kmsCallsPerSecond,
         ...(peers === undefined ? {} : { peers }),
         consulted: async (topic, text) => (await here.control?.consulted(topic, text)) ?? "",
         // Within a process the writers of one row wait for each other; the processes race.
@@ -211,7 +206,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const fixed = credentialsOf(settings);
     const publishedKeys = [...fixed.values()].some(({ published }) => published);
     const rows = store.principals;
-    const seals = sealing({ rows, key: sealKeyOf(settings, random), random });
+    const seals = sealing({ rows, key: sealKey, random });
     // A key that is missing is told now, and not to whoever asks first.
     await seals.existing();
     await applySeed({ rows, sealing: seals, clock }, settings.accounts);
@@ -298,6 +293,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       control,
       records,
       admin: admin?.endpoint,
+      keyRing: store.keyRing,
       async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
         await edge.stop(graceMs, idleMs);
         await closers.run();

@@ -12,6 +12,7 @@ import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
 import type { CountedFault, FaultRequest } from "./faults/fault.ts";
 import type { Limits } from "./limits.ts";
+import type { KeyRing } from "./store/key-ring.ts";
 import { createLog, type Log, SILENT } from "./log.ts";
 
 export { SettingsError } from "./config/settings.ts";
@@ -19,6 +20,7 @@ export type { DecisionRecord } from "./diagnose/record.ts";
 export type { CountedFault, FaultRequest } from "./faults/fault.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
+export type { KeyDescription } from "./store/key-ring.ts";
 
 /** A policy in CAM's grammar, or its JSON. */
 export type CosboxPolicy = string | Readonly<Record<string, unknown>>;
@@ -132,6 +134,12 @@ export interface CosboxFaults {
   clear(): Promise<void>;
 }
 
+/**
+ * The keys of the local key management service. A key that is not there, or a change that its state does not allow, is an
+ * error whose `fault` says so.
+ */
+export type CosboxKeys = KeyRing;
+
 export interface Cosbox {
   /** `http://127.0.0.1:54321`. */
   readonly endpoint: string;
@@ -147,6 +155,8 @@ export interface Cosbox {
   readonly admin: string | undefined;
   /** Removes every bucket and every fault, and sets the clock to the machine's time. */
   reset(): Promise<void>;
+  /** The keys of the key management service, for objects that are encrypted with `cos/kms`. */
+  readonly keys: CosboxKeys;
   /** The full name of a bucket, which ends in the APPID: `demo` is `demo-1250000000`. */
   bucket(name: string): string;
   /** Finishes the requests under way, within `limits.stopGraceMs`, and forgets everything kept in memory. */
@@ -187,6 +197,7 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     requests: requestsOf(server),
     clock: clockOf(server.control.clock),
     faults: faultsOf(server.control.faults),
+    keys: server.keyRing,
     admin: server.admin,
     reset: () => server.control.reset(),
     bucket: (name) => `${name}-${appid}`,

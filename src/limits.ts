@@ -126,6 +126,8 @@ export const LIMITS = {
   segmentBytesMax: 512 * 1024,
   /** Bytes per second that may be read and written to give back the space of removed bodies that shared files. */
   packingBytesPerSecond: 32 * 1024 ** 2,
+  /** Calls that the local key management service answers in one second, for each process: `KmsFreqControl`. */
+  kmsCallsPerSecond: 10_000,
   /** Requests, and refusals besides, whose decision records are kept in memory. */
   recordsInMemory: 1000,
   /** Decision records of refusals that are kept in the data folder; the oldest give way. */

@@ -3,15 +3,21 @@
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { LoadedSettings } from "../config/load-settings.ts";
-import { SettingsError } from "../config/settings.ts";
+import { type Settings, SettingsError } from "../config/settings.ts";
 import { syncFolder } from "../engines/blobs/disk.ts";
+import { systemClock } from "../engines/clock/system.ts";
+import { systemRandom } from "../engines/random/system.ts";
+import { sealKeyOf } from "../engines/seal-key/seal-key-of.ts";
+import { CosError } from "../errors/cos-error.ts";
 import { BlobDamaged } from "../ports/blobs.ts";
-import { pointRange, RowDamaged } from "../ports/metadata.ts";
+import { type MetadataEngine, pointRange, type Range, RowDamaged } from "../ports/metadata.ts";
 import { encodeGrants } from "../access/acl.ts";
 import { BUCKET_GRANTS } from "../access/documents.ts";
 import { BodyVanished } from "../store/bodies.ts";
 import { RecordDamaged } from "../store/bytes.ts";
 import { crc64Continue } from "../store/crc64.ts";
+import { type Encryption, encryption } from "../store/encryption.ts";
+import { keyRing } from "../store/key-ring.ts";
 import {
   after,
   BUCKET_FAMILY_BYTES,
@@ -24,6 +30,7 @@ import {
 import { readRows } from "../store/read-rows.ts";
 import { decodeBucket, decodeConfiguration, decodeObject, type ObjectRecord } from "../store/records.ts";
 import { bodyReader } from "../store/scrub.ts";
+import { SealBroken } from "../store/sealing.ts";
 import { EXPORT_FOLDER, exportNames, SIDECAR } from "./export-names.ts";
 import { eachAtOnce, makeEmptyFolder, openNew, writeAll } from "./files.ts";
 import { openData } from "./open-data.ts";
@@ -38,6 +45,31 @@ const EXPORTS_AT_ONCE = 16;
 const FOLDERS_KNOWN_MAX = 10_000;
 /** Times that an object which is replaced while it is read is begun again. */
 const ATTEMPTS_MAX = 10;
+
+/** The keys of a data folder, for reading what is encrypted beside a server. */
+function keysBeside(metadata: Pick<MetadataEngine, "read">, settings: Settings): Encryption {
+  const never = async (): Promise<never> => {
+    throw new Error("an export only reads");
+  };
+  const random = systemRandom();
+  const reading = { read: (ranges: readonly Range[]) => metadata.read(ranges), commit: never, close: async () => {} };
+  const { kms, serviceKeys } = keyRing({
+    metadata: reading,
+    transact: never,
+    clock: systemClock(),
+    random,
+    sealKey: sealKeyOf(settings, random),
+    callsPerSecond: Number.POSITIVE_INFINITY,
+  });
+  return encryption({ kms, serviceKeys, random });
+}
+
+/** Why there is no key: what the key ring said, and what that was caused by. */
+function reasonOf(error: CosError): string {
+  const causes: string[] = [];
+  for (let at: unknown = error; at instanceof Error; at = at.cause) causes.push(at.message);
+  return causes.join(" ");
+}
 
 /**
  * Each object is whole, as it was at one moment; a server may go on meanwhile. Exit code 1 when an object could not be
@@ -75,12 +107,16 @@ export async function exportBucket(
       return known;
     }
 
-    async function write(record: ObjectRecord, file: string): Promise<void> {
+    const keys = keysBeside(current, settings);
+
+    async function write(record: ObjectRecord, key: string, file: string): Promise<void> {
+      const { sections, sequence } = record;
+      const dataKey = await keys.open(sections, { bucketId: bucket.id, key, sequence }, undefined);
       await made(path.dirname(file));
       const handle = await openNew(file);
       try {
         let crc = 0n;
-        for await (const chunk of reader.read(record.body, 0, record.size)) {
+        for await (const chunk of reader.read(record.body, 0, record.size, dataKey?.bytes)) {
           crc = crc64Continue(crc, chunk);
           await writeAll(handle, chunk);
         }
@@ -92,12 +128,17 @@ export async function exportBucket(
     }
 
     /** The object as it was written, or undefined when it was deleted before it could be. */
-    async function exportObject(rowKey: Buffer, first: Buffer, file: string): Promise<ObjectRecord | undefined> {
+    async function exportObject(
+      rowKey: Buffer,
+      first: Buffer,
+      key: string,
+      file: string,
+    ): Promise<ObjectRecord | undefined> {
       let value = first;
       for (let attempt = 1; ; attempt++) {
         try {
           const record = decodeObject(value);
-          await write(record, file);
+          await write(record, key, file);
           return record;
         } catch (error) {
           if (!(error instanceof BodyVanished || error instanceof BlobDamaged)) {
@@ -117,7 +158,7 @@ export async function exportBucket(
     async function lineOf(rowKey: Buffer, value: Buffer, key: string, name: string): Promise<string | undefined> {
       const file = path.join(folder, name);
       try {
-        const record = await exportObject(rowKey, value, file);
+        const record = await exportObject(rowKey, value, key, file);
         if (!record) return undefined;
         totals.objects += 1;
         totals.bytes += record.size;
@@ -125,10 +166,17 @@ export async function exportBucket(
         bar.update(totals.bytes);
         return objectLine(key, name, record);
       } catch (error) {
-        const damaged = [BlobDamaged, RecordDamaged, RowDamaged, BodyVanished].some((kind) => error instanceof kind);
-        if (!damaged) throw error;
+        const damaged = [BlobDamaged, RecordDamaged, RowDamaged, BodyVanished, SealBroken].some(
+          (kind) => error instanceof kind,
+        );
+        if (!damaged && !(error instanceof CosError)) throw error;
         totals.failed += 1;
         await rm(file, { force: true });
+        if (error instanceof CosError) {
+          const name = printable(`${bucketName}/${key}`);
+          bar.line(`left out: object ${name} is encrypted, and its key is not at hand: ${printable(reasonOf(error))}`);
+          return undefined;
+        }
         const why = printable((error as Error).message);
         bar.line(`damage: object ${printable(`${bucketName}/${key}`)}: ${why}; it is left out`);
         return undefined;

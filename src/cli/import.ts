@@ -13,9 +13,12 @@ import { isDataHeld } from "../engines/data-hold.ts";
 import { lockFolder } from "../engines/folder-lock.ts";
 import { lmdbMetadata } from "../engines/metadata/lmdb.ts";
 import { systemRandom } from "../engines/random/system.ts";
+import { sealKeyOf } from "../engines/seal-key/seal-key-of.ts";
+import { methodFor } from "../features/encryption/model.ts";
 import { storedHeaders } from "../features/object/model.ts";
 import { bucketNameFault, keyFault } from "../operations/name-rules.ts";
 import { type BodySource, type IngestedBody, keeping } from "../store/bodies.ts";
+import type { EncryptionMethod } from "../store/encryption.ts";
 import { objectKey } from "../store/keys.ts";
 import type { NewObject } from "../store/objects.ts";
 import type { BucketRecord } from "../store/records.ts";
@@ -108,6 +111,7 @@ async function openWritable(settings: Settings, closers: (() => Promise<void>)[]
     clock: systemClock(),
     random,
     inlineMax: limits.inlineBytesMax,
+    sealKey: sealKeyOf(settings, random),
     isHeld: () => isDataHeld(data),
   });
   closers.push(() => store.close());
@@ -178,9 +182,12 @@ async function importOne(
   const { handle, size, modifiedMs } = await openSource(file);
   try {
     if (listed && size !== listed.size) throw new Refused(changed(`${size} bytes`, `${listed.size}`));
+    const method = listed ? methodOf(listed) : await methodFor({ bucket, store }, undefined);
+    const dataKey = method && (await store.encryption.create(method));
     const ingested = await store.bodies.ingest(sourceOf(handle, size), {
       bytesMax: limits.objectBytesMax,
       over: "EntityTooLarge",
+      dataKey: dataKey?.bytes,
     });
     const record = listed ? recordOf(ingested, listed, bucket) : plainRecord(ingested, key, modifiedMs, bucket);
     if (record === undefined) {
@@ -192,7 +199,7 @@ async function importOne(
         const present = await store.buckets.require(tx, bucket.name);
         if (present?.id !== bucket.id) throw new Error(`bucket ${bucket.name} is gone`);
         await ingested.addTo(tx);
-        const stored = await store.objects.put(tx, present, key, record);
+        const stored = await store.objects.put(tx, present, key, { ...record, dataKey });
         await placeObjectAcl({ tx, configurations: store.configurations, limits }, present, key, stored);
       }),
     );
@@ -200,6 +207,14 @@ async function importOne(
   } finally {
     await handle.close();
   }
+}
+
+/** As it was encrypted before, under the keys of this store. */
+function methodOf({ encryption }: SidecarObject): EncryptionMethod | undefined {
+  if (encryption === undefined) return undefined;
+  return encryption === "service"
+    ? { kind: "service" }
+    : { kind: "kms", keyId: undefined, context: undefined, parsed: {} };
 }
 
 function changed(found: string, listed: string): string {

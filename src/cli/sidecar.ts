@@ -4,6 +4,7 @@ import type { StoredGrant } from "../access/acl.ts";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { SettingsError } from "../config/settings.ts";
+import { shownEncryption, withoutEncryption } from "../store/encryption.ts";
 import {
   CANNED_ACLS,
   type CannedAcl,
@@ -39,6 +40,8 @@ export interface SidecarObject {
   readonly storageClass: string;
   readonly headers: ContentHeaders;
   readonly metadata: ObjectRecord["metadata"];
+  /** How it was encrypted, and will be again; absent where it was not. */
+  readonly encryption?: "service" | "kms" | undefined;
   /** Tags and Base64 of what later features have stored. */
   readonly sections: readonly (readonly [tag: number, bytes: string])[];
 }
@@ -54,6 +57,7 @@ export function bucketLine(bucket: Omit<SidecarBucket, "cosboxExport">): string 
 }
 
 export function objectLine(key: string, file: string, record: ObjectRecord): string {
+  const encryption = shownEncryption(record.sections)?.kind;
   const { size, etag, crc64, modifiedMs, type, storageClass, headers, metadata, sections } = record;
   return line({
     key,
@@ -66,7 +70,8 @@ export function objectLine(key: string, file: string, record: ObjectRecord): str
     storageClass,
     headers,
     metadata,
-    sections: sections.map(({ tag, bytes }) => [tag, bytes.toString("base64")] as const),
+    ...(encryption !== undefined && encryption !== "customer" && { encryption }),
+    sections: withoutEncryption(sections).map(({ tag, bytes }) => [tag, bytes.toString("base64")] as const),
   } satisfies SidecarObject);
 }
 
@@ -134,7 +139,7 @@ export async function readSidecar(file: string): Promise<Sidecar> {
 }
 
 function isObject(found: object): found is SidecarObject {
-  const { key, file, size, etag, crc64, modifiedMs, type, storageClass, headers, metadata, sections } =
+  const { key, file, size, etag, crc64, modifiedMs, type, storageClass, headers, metadata, encryption, sections } =
     found as Partial<SidecarObject>;
   return (
     typeof key === "string" &&
@@ -154,6 +159,7 @@ function isObject(found: object): found is SidecarObject {
     metadata.every(
       (pair) => Array.isArray(pair) && pair.length === 2 && pair.every((one) => typeof one === "string"),
     ) &&
+    (encryption === undefined || encryption === "service" || encryption === "kms") &&
     Array.isArray(sections) &&
     sections.every((one) => Array.isArray(one) && Number.isInteger(one[0]) && typeof one[1] === "string")
   );

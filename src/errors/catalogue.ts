@@ -357,21 +357,18 @@ export const CATALOGUE = codes({
     feature: "encryption",
     raisedWhen:
       "the key management service refuses for another reason than the key's absence or state, such as an encryption context that is not base64-encoded JSON",
-    notYet: true,
   },
   KmsKeyDisabled: {
     status: 400,
     message: "The provided key is disabled.",
     feature: "encryption",
     raisedWhen: "the key named for encryption exists but is disabled or awaits deletion",
-    notYet: true,
   },
   KmsKeyNotExist: {
     status: 400,
     message: "The provided key does not exist.",
     feature: "encryption",
     raisedWhen: "the key named for encryption is unknown to the key management service",
-    notYet: true,
   },
   ListPartUploadIdIsEmpty: {
     status: 400,
@@ -506,21 +503,18 @@ export const CATALOGUE = codes({
     message: "The source object is encrypted with a key of your own; please provide the same key.",
     feature: "encryption",
     raisedWhen: "an object encrypted with the client's own key is read or copied without that key or with another",
-    notYet: true,
   },
   SSEContentNotSupported: {
     status: 400,
     message: "The encryption method is not supported.",
     feature: "encryption",
     raisedWhen: "an encryption header names an unknown algorithm, or two methods are asked for at once",
-    notYet: true,
   },
   SSEHeaderNotAllowed: {
     status: 400,
     message: "The operation does not support the specified SSE header.",
     feature: "encryption",
     raisedWhen: "an encryption header is sent with an operation that takes none, such as GET Object",
-    notYet: true,
   },
   TargetBucketNameInvalid: {
     status: 400,
@@ -710,7 +704,6 @@ export const CATALOGUE = codes({
     message: "The bucket encryption configuration does not exist.",
     feature: "encryption",
     raisedWhen: "the default encryption of a bucket that has none is read",
-    notYet: true,
   },
   NoSuchJob: {
     status: 404,
@@ -992,7 +985,6 @@ export const CATALOGUE = codes({
     message: "The key management service met an internal error.",
     feature: "encryption",
     raisedWhen: "the key management service fails or cannot be reached",
-    notYet: true,
   },
   NotImplemented: {
     status: 501,
@@ -1005,7 +997,6 @@ export const CATALOGUE = codes({
     message: "The key management service is called too often.",
     feature: "encryption",
     raisedWhen: "requests to the key management service exceed its rate",
-    notYet: true,
   },
   ServiceUnavailable: {
     status: 503,

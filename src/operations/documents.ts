@@ -176,6 +176,13 @@ export interface AttributesDocument {
   readonly size: number | undefined;
 }
 
+/** How a bucket encrypts what is stored without a word about it. */
+export interface DefaultEncryptionDocument {
+  readonly algorithm: "AES256" | "KMS";
+  /** The default key of the key management service where it is undefined. */
+  readonly keyId: string | undefined;
+}
+
 /** The documents that dialects write in forms of their own, by the name of their root. */
 export interface Documents {
   readonly ListAllMyBucketsResult: BucketsDocument;
@@ -190,6 +197,7 @@ export interface Documents {
   readonly ListMultipartUploadsResult: UploadsDocument;
   readonly DeleteResult: DeletionDocument;
   readonly ListVersionsResult: VersionsDocument;
+  readonly ServerSideEncryptionConfiguration: DefaultEncryptionDocument;
 }
 
 /** Writes the document `root` from the data it was made of; `standard` writes the service's own form. */

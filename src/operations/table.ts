@@ -4,6 +4,7 @@ import { operations as acl } from "../features/acl/index.ts";
 import { operations as append } from "../features/append/index.ts";
 import { operations as bucket } from "../features/bucket/index.ts";
 import { operations as cors } from "../features/cors/index.ts";
+import { operations as encryption } from "../features/encryption/index.ts";
 import { operations as copy } from "../features/copy/index.ts";
 import { operations as listing } from "../features/listing/index.ts";
 import { operations as multipart } from "../features/multipart/index.ts";
@@ -52,9 +53,6 @@ const UNBUILT: readonly Row[] = [
   ["GetBucketNotification", "GET", "bucket", "notification"],
   ["PutBucketObjectLockConfiguration", "PUT", "bucket", "object-lock"],
   ["GetBucketObjectLockConfiguration", "GET", "bucket", "object-lock"],
-  ["PutBucketEncryption", "PUT", "bucket", "encryption"],
-  ["GetBucketEncryption", "GET", "bucket", "encryption"],
-  ["DeleteBucketEncryption", "DELETE", "bucket", "encryption"],
   ["ListBucketIntelligentTiering", "GET", "bucket", "intelligent-tiering"],
   ["PutBucketStrictSignature", "PUT", "bucket", "strict-signature"],
   ["GetBucketStrictSignature", "GET", "bucket", "strict-signature"],
@@ -121,6 +119,7 @@ export const TABLE: readonly Operation[] = [
   ...versioning,
   ...tagging,
   ...storageClass,
+  ...encryption,
   ...acl,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
   ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),

@@ -22,21 +22,18 @@ const HEADERS: readonly string[] = [
   "x-amz-optional-object-attributes",
   "x-amz-source-expected-bucket-owner",
   "x-amz-write-offset-bytes",
+  // A key that many objects of a bucket share for a while: it would change what nobody sees.
+  "x-cos-server-side-encryption-bucket-key-enabled",
 ];
 
 /** Values that ask for nothing but what is so anyway. */
 const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
   ["x-amz-bucket-object-lock-enabled", "false"],
   ["x-amz-object-ownership", "objectwriter"],
+  ["x-cos-server-side-encryption-bucket-key-enabled", "false"],
 ]);
 
-const HEADER_PREFIXES: readonly string[] = [
-  "x-cos-copy-source-server-side-encryption",
-  "x-cos-object-lock",
-  "x-cos-object-retention",
-  "x-cos-server-side-encryption",
-  "x-amz-if-match-",
-];
+const HEADER_PREFIXES: readonly string[] = ["x-cos-object-lock", "x-cos-object-retention", "x-amz-if-match-"];
 
 const PARAMETERS: readonly string[] = ["ci-process", "recursive", "x-cos-traffic-limit"];
 
@@ -60,6 +57,20 @@ const PARAMETER_SET: ReadonlySet<string> = new Set(PARAMETERS);
 export function refuseVersion({ target: { query } }: Pick<WireRequest, "target">, declared: ReadonlySet<string>): void {
   if (declared.has("versionid") || query.all("versionid").every((value) => value === "")) return;
   throw refuse("InvalidArgument", { message: "The operation takes no versionId." });
+}
+
+const ENCRYPTION = /^x-cos-(copy-source-)?server-side-encryption/;
+
+/**
+ * Raises SSEHeaderNotAllowed for a header about encryption that the operation does not declare: what is taken for
+ * encrypted, or for read with a key, would be neither.
+ */
+export function refuseEncryption({ headers }: Pick<WireRequest, "headers">, declared: ReadonlySet<string>): void {
+  for (const [name, value] of headers.entries()) {
+    if (value === "" || !ENCRYPTION.test(name) || declared.has(name)) continue;
+    if (HEADER_SET.has(name)) continue;
+    throw refuse("SSEHeaderNotAllowed", { message: `The operation does not take the header ${name}.` });
+  }
 }
 
 /** Raises NotImplemented, naming the first header or parameter of an unbuilt feature that `declared` does not name. */

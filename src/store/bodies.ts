@@ -40,6 +40,7 @@ import {
   PIECES_IN_CHUNK_MAX,
   PIECES_IN_RECORD_MAX,
 } from "./records.ts";
+import { openedChunks, sealBytes, sealedChunks, sealedLength } from "./sealing.ts";
 import { type Transact, type Transaction, TransactionContended } from "./transact.ts";
 
 /** Raised when the bytes of a body were released since its row was read: look the row up again, once. */
@@ -86,6 +87,8 @@ export interface IngestOptions {
   readonly over: ErrorId;
   /** Whether the SHA-1 is wanted too. */
   readonly sha1?: boolean;
+  /** The data key to seal the bytes with; without one they are stored as they are. */
+  readonly dataKey?: Buffer | undefined;
 }
 
 /** The row that keeps a body in existence, as it was read: its key and its exact bytes. */
@@ -104,12 +107,15 @@ export interface Bodies {
   /**
    * The bytes from `start` up to, not including, `end` (0 <= start <= end <= size). The first chunk is at hand when
    * this resolves, and bytes that lie in one row come as one buffer; what is not a buffer must be iterated, or its
-   * iterator's `return` called. A chunk is valid until the next one is asked for.
-   * @throws BodyVanished, BlobDamaged, RecordDamaged: here, or while iterating.
+   * iterator's `return` called. A chunk is valid until the next one is asked for. `dataKey` is what the bytes were
+   * sealed with, if they were.
+   * @throws BodyVanished, BlobDamaged, RecordDamaged, SealBroken: here, or while iterating.
    */
-  open(body: Body, start: number, end: number): Promise<Buffer | AsyncIterable<Buffer>>;
+  open(body: Body, start: number, end: number, dataKey?: Buffer): Promise<Buffer | AsyncIterable<Buffer>>;
   /** The same without waiting: everything is thrown while iterating. */
-  read(body: Body, start: number, end: number): AsyncIterable<Buffer>;
+  read(body: Body, start: number, end: number, dataKey?: Buffer): AsyncIterable<Buffer>;
+  /** Every byte that is stored of the body, sealed where it is sealed: for whoever looks for damage. */
+  readStored(body: Body): AsyncIterable<Buffer>;
   /**
    * The bytes from `start` to `end` of a stored body as a body of its own. Blobs are shared, small rows are copied.
    * `source` is the row that names the body (or, for a piece of an object, the object's row).
@@ -129,7 +135,7 @@ export interface Bodies {
   /**
    * `body` (of a row that `tx` has read) with the new bytes at its end. Small bytes join the small row they follow, so
    * that ten-byte appends do not make a piece each; the row keeps its name, and whoever reads the shorter body still
-   * finds its bytes there.
+   * finds its bytes there. Sealed bytes stay as they are: no seal is used twice.
    */
   extend(tx: Transaction, body: Body | undefined, added: IngestedBody): Promise<Body>;
   /** Releases the body of a row that the same transaction replaces or removes. Adds one write at most. */
@@ -179,9 +185,9 @@ export function bodies(options: BodiesOptions): Bodies {
     return value.subarray(offset, offset + length);
   }
 
-  async function* blobBytes({ id, holder, offset, length }: BlobPiece): AsyncGenerator<Buffer> {
+  async function* blobBytes({ id, holder }: BlobPiece, start: number, end: number): AsyncGenerator<Buffer> {
     try {
-      yield* blobs.read(id, offset, offset + length);
+      yield* blobs.read(id, start, end);
     } catch (error) {
       // The collector deletes the reference first. A blob that is gone while it is referred to is a damage.
       if (error instanceof BlobDamaged) {
@@ -222,28 +228,63 @@ export function bodies(options: BodiesOptions): Bodies {
     }
   }
 
-  async function* read(body: Body, start: number, end: number): AsyncGenerator<Buffer> {
+  /** Stored bytes of a piece, from one place in its row or blob up to another. */
+  async function* storedBytes(piece: Piece, from: number, to: number): AsyncGenerator<Buffer> {
+    if (piece.kind === "blob") yield* blobBytes(piece, from, to);
+    else yield await inlineBytes({ ...piece, offset: from, length: to - from });
+  }
+
+  async function* pieceBytes(piece: Piece, dataKey: Buffer | undefined): AsyncGenerator<Buffer> {
+    const { offset, length, seal } = piece;
+    if (seal === undefined) {
+      yield* storedBytes(piece, offset, offset + length);
+      return;
+    }
+    if (dataKey === undefined) throw new Error("sealed bytes are read without their data key");
+    yield* openedChunks(dataKey, seal, offset, offset + length, (from, to) => storedBytes(piece, from, to));
+  }
+
+  async function* read(body: Body, start: number, end: number, dataKey?: Buffer): AsyncGenerator<Buffer> {
     if (start >= end) return;
     if (!pins.pin(body)) throw new BodyVanished();
     try {
       for await (const piece of pieces(body, start, end)) {
-        if (piece.kind === "inline") yield await inlineBytes(piece);
-        else yield* blobBytes(piece);
+        if (piece.kind === "inline" && piece.seal === undefined) yield await inlineBytes(piece);
+        else yield* pieceBytes(piece, dataKey);
       }
     } finally {
       pins.unpin(body);
     }
   }
 
-  function inlineBody(bytes: Buffer): { body: Body; writes: readonly Write[] } {
-    if (bytes.length === 0) return { body: EMPTY_BODY, writes: [] };
-    const id = identities.next();
-    const piece: Piece = { kind: "inline", id, offset: 0, length: bytes.length };
-    return { body: bodyOf(undefined, [piece]), writes: [{ key: inlineKey(id), value: bytes }] };
+  async function* readStored(body: Body): AsyncGenerator<Buffer> {
+    if (!pins.pin(body)) throw new BodyVanished();
+    try {
+      for await (const piece of pieces(body, 0, body.size)) {
+        const { offset, length, seal } = piece;
+        if (seal === undefined) yield* storedBytes(piece, offset, offset + length);
+        else yield* storedBytes(piece, 0, sealedLength(seal.size));
+      }
+    } finally {
+      pins.unpin(body);
+    }
   }
 
-  function ingestedRow(bytes: Buffer, digests: Digests): IngestedBody {
-    const { body, writes } = inlineBody(bytes);
+  function inlineBody(bytes: Buffer, dataKey: Buffer | undefined): { body: Body; writes: readonly Write[] } {
+    if (bytes.length === 0) return { body: EMPTY_BODY, writes: [] };
+    const id = identities.next();
+    const plain: Piece = { kind: "inline", id, offset: 0, length: bytes.length };
+    if (dataKey === undefined)
+      return { body: bodyOf(undefined, [plain]), writes: [{ key: inlineKey(id), value: bytes }] };
+    // The row may be copied under another id later, and its bytes then keep their seal.
+    const seal = { id: identities.next(), size: bytes.length };
+    const value = sealBytes(dataKey, seal.id, bytes);
+    return { body: bodyOf(undefined, [{ ...plain, seal }]), writes: [{ key: inlineKey(id), value }] };
+  }
+
+  function ingestedRow(plain: Buffer, digests: Digests, dataKey: Buffer | undefined): IngestedBody {
+    const { body, writes } = inlineBody(plain, dataKey);
+    const bytes = dataKey === undefined ? plain : undefined;
     const addTo = async (tx: Transaction): Promise<void> => add(tx, writes);
     const discard = nothingToDiscard;
     const { crc64, md5, sha1, size } = digests;
@@ -257,7 +298,7 @@ export function bodies(options: BodiesOptions): Bodies {
     first: readonly Buffer[],
     rest: AsyncIterator<Buffer>,
     declaredLength: number | undefined,
-    { bytesMax, over, sha1 = false }: IngestOptions,
+    { bytesMax, over, sha1 = false, dataKey }: IngestOptions,
   ): Promise<IngestedBody> {
     const hash = bodyDigests({ sha1 });
     let size = 0;
@@ -279,11 +320,17 @@ export function bodies(options: BodiesOptions): Bodies {
         await rest.return?.();
       }
     }
-    const blob = await blobs.put(measured(), declaredLength);
+    const sealId = dataKey && identities.next();
+    const stored = dataKey && sealId ? sealedChunks(dataKey, sealId, measured()) : measured();
+    const hint = dataKey && declaredLength !== undefined ? sealedLength(declaredLength) : declaredLength;
+    const blob = await blobs.put(stored, hint);
     const digests = hash.finish();
-    if (blob.size !== digests.size) throw new Error(`the blob store kept ${blob.size} of ${digests.size} bytes`);
+    const length = digests.size;
+    const wanted = sealId ? sealedLength(length) : length;
+    if (blob.size !== wanted) throw new Error(`the blob store kept ${blob.size} of ${wanted} bytes`);
     const holder = identities.next();
-    const piece: Piece = { kind: "blob", id: blob.id, holder, offset: 0, length: blob.size };
+    const whole: Piece = { kind: "blob", id: blob.id, holder, offset: 0, length };
+    const piece: Piece = sealId ? { ...whole, seal: { id: sealId, size: length } } : whole;
     return {
       ...digests,
       bytes: undefined,
@@ -335,6 +382,11 @@ export function bodies(options: BodiesOptions): Bodies {
       return { piece: { ...piece, holder }, write: { key: referenceKey(piece.id, holder), value: NOTHING } };
     }
     const id = identities.next();
+    const { seal } = piece;
+    if (seal !== undefined) {
+      const value = Buffer.from(await inlineBytes({ ...piece, offset: 0, length: sealedLength(seal.size) }));
+      return { piece: { ...piece, id }, write: { key: inlineKey(id), value } };
+    }
     const bytes = Buffer.from(await inlineBytes(piece));
     return {
       piece: { kind: "inline", id, offset: 0, length: bytes.length },
@@ -405,17 +457,18 @@ export function bodies(options: BodiesOptions): Bodies {
 
   return {
     read,
+    readStored,
     pieces,
     release,
     leave,
 
     async ingest(source, ingestOptions) {
-      const { bytesMax, over, sha1 = false } = ingestOptions;
+      const { bytesMax, over, sha1 = false, dataKey } = ingestOptions;
       const { declaredLength } = source;
       if (declaredLength !== undefined && declaredLength > bytesMax) throw refuse(over);
       if (declaredLength !== undefined && declaredLength <= inlineMax) {
         const bytes = await source.collect(Math.min(inlineMax, bytesMax), over);
-        return ingestedRow(bytes, digestsOf(bytes, { sha1 }));
+        return ingestedRow(bytes, digestsOf(bytes, { sha1 }), dataKey);
       }
       const chunks = source.stream()[Symbol.asyncIterator]();
       if (declaredLength !== undefined) return ingestedBlob([], chunks, declaredLength, ingestOptions);
@@ -429,16 +482,17 @@ export function bodies(options: BodiesOptions): Bodies {
         if (size > inlineMax || size > bytesMax) return ingestedBlob(first, chunks, undefined, ingestOptions);
       }
       const bytes = Buffer.concat(first, size);
-      return ingestedRow(bytes, digestsOf(bytes, { sha1 }));
+      return ingestedRow(bytes, digestsOf(bytes, { sha1 }), dataKey);
     },
 
-    async open(body, start, end) {
+    async open(body, start, end, dataKey) {
       if (start >= end) return NOTHING;
       const [only, ...others] = body.pieces;
       if (body.manifest === undefined && only?.kind === "inline" && others.length === 0) {
-        return inlineBytes({ ...only, offset: only.offset + start, length: end - start });
+        const piece = { ...only, offset: only.offset + start, length: end - start };
+        return only.seal === undefined ? inlineBytes(piece) : collected(pieceBytes(piece, dataKey));
       }
-      return begun(read(body, start, end));
+      return begun(read(body, start, end, dataKey));
     },
 
     async share(body, start, end, source) {
@@ -494,6 +548,7 @@ export function bodies(options: BodiesOptions): Bodies {
       if (
         body &&
         last?.kind === "inline" &&
+        last.seal === undefined &&
         last.offset === 0 &&
         added.bytes !== undefined &&
         last.length + added.bytes.length <= inlineMax
@@ -519,6 +574,12 @@ export function bodies(options: BodiesOptions): Bodies {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+async function collected(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = [];
+  for await (const chunk of chunks) all.push(Buffer.from(chunk));
+  return all.length === 1 ? (all[0] as Buffer) : Buffer.concat(all);
+}
 
 const nothingToDiscard = async (): Promise<void> => {};
 

@@ -24,6 +24,7 @@ import {
   historyKey,
   incarnationOf,
   inlineKey,
+  keyRingNameOf,
   manifestOffsetOf,
   manifestPrefix,
   objectKey,
@@ -38,6 +39,7 @@ import {
   splitVersionKey,
   versionsPrefix,
 } from "./keys.ts";
+import { checkKeyRow } from "./key-ring.ts";
 import { readPrincipalRow } from "./principals.ts";
 import { eachRowIn, readRows } from "./read-rows.ts";
 import {
@@ -61,6 +63,7 @@ import {
   type VersionRecord,
 } from "./records.ts";
 import { DATA_FORMAT, DataFromNewerVersion } from "./store.ts";
+import { sealedLength } from "./sealing.ts";
 import { isUploadId } from "./uploads.ts";
 import { versionIdOf } from "./version-id.ts";
 
@@ -305,7 +308,8 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
   }
 
   function namePiece(by: Owner, piece: Piece): void {
-    const end = piece.offset + piece.length;
+    const { seal } = piece;
+    const end = seal === undefined ? piece.offset + piece.length : sealedLength(seal.size);
     if (piece.kind === "inline") {
       if (!covers(inlines, piece.id)) return;
       const table = inlines.table as IdTable;
@@ -684,6 +688,15 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
     });
   }
 
+  async function checkKeyRing(): Promise<void> {
+    await eachRow("keyRing", ({ key, value }) => {
+      decoded(
+        () => checkKeyRow(keyRingNameOf(key), value),
+        () => nameOf(key),
+      );
+    });
+  }
+
   /** Rows whose family nothing here knows, from one known family to the next. */
   async function checkUnknown(): Promise<void> {
     const known = Object.values(FAMILY).toSorted((a, b) => a - b);
@@ -803,6 +816,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
   await checkBuckets();
   await checkPrincipals();
   await checkUploads();
+  await checkKeyRing();
   await checkHistories();
   do {
     for (const window of windows) await load(window);

@@ -49,6 +49,8 @@ export const FAMILY = {
   principal: 0x77, // w
   /** `y<name>`: what a person has set on the running server, such as its clock; a document of whoever set it. */
   control: 0x79, // y
+  /** `k<name>`: a key of the key ring, sealed under the master key; or what tells that key from another. */
+  keyRing: 0x6b, // k
 } as const;
 
 /** Names one family. */
@@ -281,6 +283,15 @@ export function intentKey(incarnation: string, number: number): Buffer {
 export function incarnationOf(key: Buffer): string {
   if (key.length < 9) throw new RecordDamaged("a row names no incarnation");
   return key.toString("hex", 1, 9);
+}
+
+export function keyRingKey(name: string): Buffer {
+  return named("keyRing", name);
+}
+
+/** The name of a key in its row. */
+export function keyRingNameOf(key: Buffer): string {
+  return key.toString("utf8", 1);
 }
 
 export function incarnationKey(incarnation: string): Buffer {

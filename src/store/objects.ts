@@ -2,6 +2,7 @@
 import type { Clock } from "../ports/clock.ts";
 import { type MetadataEngine, pointRange } from "../ports/metadata.ts";
 import type { Bodies, SourceRow } from "./bodies.ts";
+import { type DataKey, withoutEncryption } from "./encryption.ts";
 import { forgetAttachment, isVersion, KeyVersions } from "./key-versions.ts";
 import {
   BUCKET_FAMILY_BYTES,
@@ -41,7 +42,10 @@ export interface FoundObject extends FoundVersion {
 }
 
 /** An object that has no place among the versions of its key yet. */
-export type NewObject = Omit<ObjectRecord, "sequence" | "versioned" | "supersededMs">;
+export type NewObject = Omit<ObjectRecord, "sequence" | "versioned" | "supersededMs"> & {
+  /** What its bytes are sealed with; it is kept bound to the version that the object becomes. */
+  readonly dataKey?: DataKey | undefined;
+};
 
 /** What is to be removed under one key. */
 export interface Removal {
@@ -243,7 +247,7 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       const sequence = versions.nextSequence();
       if (!enabled) await versions.removeNull();
       versions.supersede();
-      const stored = placed(record, sequence, enabled);
+      const stored = placed(bound(record, bucket.id, key, sequence), sequence, enabled);
       versions.setCurrent(stored);
       versions.save();
       return stored;
@@ -252,8 +256,8 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
     async append(tx, bucket, key, record, present) {
       if (present) {
         const { versioned, sequence, supersededMs } = present;
-        const next = Math.max(Math.floor(clock.now() * 1_000), sequence + 1);
-        const stored = { ...record, versioned, supersededMs, sequence: versioned ? sequence : next };
+        const next = versioned ? sequence : Math.max(Math.floor(clock.now() * 1_000), sequence + 1);
+        const stored = { ...bound(record, bucket.id, key, next), versioned, supersededMs, sequence: next };
         if (!versioned) forgetAttachment(tx, bucket.id, key, present);
         tx.set(objectKey(bucket.id, key), encodeObject(stored));
         return stored;
@@ -261,7 +265,13 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       const versions = await KeyVersions.load(tx, tools, { bucketId: bucket.id, key, removals: 1 });
       const hidden = await versions.nullVersion();
       if (hidden && hidden.type !== "delete-marker") return undefined;
-      const stored = { ...record, sequence: versions.nextSequence(), versioned: false, supersededMs: undefined };
+      const sequence = versions.nextSequence();
+      const stored = {
+        ...bound(record, bucket.id, key, sequence),
+        sequence,
+        versioned: false,
+        supersededMs: undefined,
+      };
       await versions.removeNull();
       versions.setCurrent(stored);
       versions.save();
@@ -328,8 +338,18 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
   };
 }
 
+/** The object with its data key, if it has one, kept for the version that it becomes. */
+function bound(object: NewObject, bucketId: string, key: string, sequence: number): Placeable {
+  if (object.dataKey === undefined) return object;
+  const { dataKey, ...record } = object;
+  const kept = dataKey.sectionFor({ bucketId, key, sequence });
+  return { ...record, sections: [...withoutEncryption(record.sections), kept] };
+}
+
+type Placeable = Omit<NewObject, "dataKey">;
+
 /** Field by field: a spread of so many costs more than writing the row's bytes. */
-function placed(record: NewObject, sequence: number, versioned: boolean): ObjectRecord {
+function placed(record: Placeable, sequence: number, versioned: boolean): ObjectRecord {
   const { size, modifiedMs, etag, crc64, type, storageClass, ownerUin, headers, metadata, body, sections } = record;
   return {
     size,

@@ -7,6 +7,7 @@
  * the rest means (encryption, a lock), so the record is refused instead of being misread.
  */
 import { ByteReader, ByteWriter, RecordDamaged, sharedText } from "./bytes.ts";
+import type { Seal } from "./sealing.ts";
 
 /** Raised when a later version of the product wrote the record. */
 export class RecordFromNewerVersion extends Error {
@@ -31,6 +32,8 @@ export interface InlinePiece {
   readonly id: string;
   readonly offset: number;
   readonly length: number;
+  /** Present where the row's bytes are sealed; `offset` and `length` count what was sealed. */
+  readonly seal?: Seal;
 }
 
 /** Bytes of a blob, which other bodies may use too; the row `r<blob><holder>` keeps it for this one. */
@@ -40,6 +43,8 @@ export interface BlobPiece {
   readonly holder: string;
   readonly offset: number;
   readonly length: number;
+  /** Present where the blob's bytes are sealed; `offset` and `length` count what was sealed. */
+  readonly seal?: Seal;
 }
 
 /** The beginning of a body with many pieces: they are in rows `m<id><offset>`. */
@@ -261,7 +266,9 @@ const OBJECT_SUPERSEDED_TAG = 1;
 export const OBJECT_TAGS_TAG = 130;
 /** The ACL of an object, or of what an upload will make. Stays among the sections. */
 export const OBJECT_ACL_TAG = 129;
-const OBJECT_TAGS: readonly number[] = [OBJECT_ACL_TAG, OBJECT_TAGS_TAG];
+/** The wrapped data key of an object, or of what an upload will make. Stays among the sections. */
+export const OBJECT_ENCRYPTION_TAG = 140;
+const OBJECT_TAGS: readonly number[] = [OBJECT_ACL_TAG, OBJECT_TAGS_TAG, OBJECT_ENCRYPTION_TAG];
 
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
   writer.varint(sections.length);
@@ -282,12 +289,18 @@ function readSections(reader: ByteReader, what: string, known: readonly number[]
   return sections;
 }
 
+// The bits of a piece's kind.
+const PIECE_BLOB = 1;
+const PIECE_SEALED = 2;
+
 function writePieces(writer: ByteWriter, pieces: readonly Piece[]): void {
   writer.varint(pieces.length);
   for (const piece of pieces) {
-    if (piece.kind === "inline") writer.u8(0).hex(piece.id);
-    else writer.u8(1).hex(piece.id).hex(piece.holder);
+    const { seal } = piece;
+    writer.u8((piece.kind === "blob" ? PIECE_BLOB : 0) | (seal === undefined ? 0 : PIECE_SEALED)).hex(piece.id);
+    if (piece.kind === "blob") writer.hex(piece.holder);
     writer.varint(piece.offset).varint(piece.length);
+    if (seal !== undefined) writer.hex(seal.id).varint(seal.size);
   }
 }
 
@@ -297,16 +310,22 @@ function readPieces(reader: ByteReader, max: number): readonly Piece[] {
   const pieces: Piece[] = [];
   for (let at = 0; at < count; at++) {
     const kind = reader.u8();
-    if (kind > 1) throw new RecordFromNewerVersion("a body");
+    if (kind > (PIECE_BLOB | PIECE_SEALED)) throw new RecordFromNewerVersion("a body");
     const id = reader.hex(16);
-    const holder = kind === 1 ? reader.hex(16) : undefined;
+    const holder = kind & PIECE_BLOB ? reader.hex(16) : undefined;
     const offset = reader.varint();
     const length = reader.varint();
-    pieces.push(
-      holder === undefined ? { kind: "inline", id, offset, length } : { kind: "blob", id, holder, offset, length },
-    );
+    const piece: Piece =
+      holder === undefined ? { kind: "inline", id, offset, length } : { kind: "blob", id, holder, offset, length };
+    pieces.push(kind & PIECE_SEALED ? { ...piece, seal: readSeal(reader, offset + length) } : piece);
   }
   return pieces;
+}
+
+function readSeal(reader: ByteReader, end: number): Seal {
+  const seal = { id: reader.hex(16), size: reader.varint() };
+  if (end > seal.size) throw new RecordDamaged(`a piece ends at ${end} of ${seal.size} sealed bytes`);
+  return seal;
 }
 
 function writeBody(writer: ByteWriter, { manifest, pieces }: Body): void {

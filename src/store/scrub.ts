@@ -9,6 +9,7 @@ import { bodies, BodyVanished } from "./bodies.ts";
 import { bodyPins } from "./body-pins.ts";
 import { RecordDamaged } from "./bytes.ts";
 import { crc64Continue } from "./crc64.ts";
+import { shownEncryption } from "./encryption.ts";
 import { IdTable, uploadTableId } from "./id-table.ts";
 import { BUCKET_FAMILY_BYTES, familyRange, partNumberOf, splitUploadKey, splitVersionKey } from "./keys.ts";
 import { eachRowIn, readRows } from "./read-rows.ts";
@@ -20,6 +21,7 @@ import {
   decodePart,
   isDeleteMarker,
   RecordFromNewerVersion,
+  type Section,
 } from "./records.ts";
 import { isUploadId } from "./uploads.ts";
 import { versionIdOf } from "./version-id.ts";
@@ -92,11 +94,13 @@ export async function scrubStore(sources: ScrubSources, options: ScrubOptions = 
   });
 
   /** Undefined when every byte is as it was stored. */
-  async function faultOf({ body, crc64 }: Sealed): Promise<Omit<ScrubDamage, "where"> | undefined> {
+  async function faultOf({ body, crc64, sections }: Told): Promise<Omit<ScrubDamage, "where"> | undefined> {
+    // What is sealed is held against the checksums of its blocks and rows alone: the keys are not at hand.
+    const isSealed = shownEncryption(sections) !== undefined || body.pieces.some(({ seal }) => seal !== undefined);
     let crc = 0n;
     try {
-      for await (const chunk of reader.read(body, 0, body.size)) {
-        crc = crc64Continue(crc, chunk);
+      for await (const chunk of reader.readStored(body)) {
+        if (!isSealed) crc = crc64Continue(crc, chunk);
         totals.bytes += chunk.length;
         const waited = pace?.(chunk.length);
         if (waited) await waited;
@@ -108,11 +112,11 @@ export async function scrubStore(sources: ScrubSources, options: ScrubOptions = 
       if (isUnreadable(error)) return { why: error.message, blob: undefined };
       throw error;
     }
-    if (crc === crc64) return undefined;
+    if (isSealed || crc === crc64) return undefined;
     return { why: `its bytes do not match its checksum (CRC-64 ${crc}, not ${crc64})`, blob: undefined };
   }
 
-  async function scrub(first: Row, read: (value: Buffer) => Sealed, where: () => string): Promise<void> {
+  async function scrub(first: Row, read: (value: Buffer) => Told, where: () => string): Promise<void> {
     totals.bodies += 1;
     let { value } = first;
     let suspected = false;
@@ -185,13 +189,14 @@ export async function scrubStore(sources: ScrubSources, options: ScrubOptions = 
 }
 
 /** A body and the checksum of all of it. */
-interface Sealed {
+interface Told {
   readonly body: Body;
   readonly crc64: bigint;
+  readonly sections: readonly Section[];
 }
 
 /** Reads bodies beside a store that somebody else may have open: nothing is pinned, and nothing can be written. */
-export function bodyReader({ metadata, blobs }: ScrubSources): Pick<ReturnType<typeof bodies>, "read"> {
+export function bodyReader({ metadata, blobs }: ScrubSources): Pick<ReturnType<typeof bodies>, "read" | "readStored"> {
   const never = async (): Promise<never> => {
     throw new Error("this only reads");
   };

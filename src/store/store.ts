@@ -4,16 +4,20 @@
  */
 import type { BlobEngine } from "../ports/blobs.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Kms } from "../ports/kms.ts";
 import { type MetadataEngine, pointRange, type Row } from "../ports/metadata.ts";
 import type { Here, Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
+import type { SealKey } from "../ports/seal-key.ts";
 import { type Bodies, bodies } from "./bodies.ts";
 import { bodyPins } from "./body-pins.ts";
 import { type Buckets, buckets } from "./buckets.ts";
 import { type Collector, collector } from "./collector.ts";
 import { type Configurations, configurations } from "./configurations.ts";
 import { type Controls, controls } from "./controls.ts";
+import { type Encryption, encryption } from "./encryption.ts";
 import { identities } from "./identities.ts";
+import { type KeyRing, keyRing } from "./key-ring.ts";
 import { after, bucketKey, familyRange, formatKey, incarnationKey, incarnationOf, uploadKey } from "./keys.ts";
 import { type Objects, objects } from "./objects.ts";
 import { type Principals, principals } from "./principals.ts";
@@ -58,6 +62,12 @@ export interface StoreOptions {
   readonly consulted?: (topic: string, text: string) => Promise<string>;
   /** Whether somebody copies the blobs just now, so that none may be removed; by default nobody does. */
   readonly isHeld?: () => Promise<boolean>;
+  /** What seals the keys of the store; without it nothing can be encrypted. */
+  readonly sealKey?: SealKey;
+  /** The key management service; the store's own key ring unless told. */
+  readonly kms?: Kms;
+  /** Calls that the key ring answers in one second; 10,000 unless told. */
+  readonly kmsCallsPerSecond?: number;
   /** Told about trouble in the background, which is tried again later; by default nobody is. */
   readonly report?: (error: unknown) => void;
   readonly transactions?: TransactOptions;
@@ -75,6 +85,16 @@ const ALONE: Peers = {
   wake() {},
 };
 
+/** No keys: for stores in which nothing is encrypted. */
+const NO_KEY: SealKey = {
+  kind: "file",
+  place: "no file",
+  find: async () => undefined,
+  async make() {
+    throw new Error("this store was opened without a key to seal with");
+  },
+};
+
 export interface Store {
   /** 16 hex digits, new for each start. */
   readonly incarnation: string;
@@ -87,12 +107,16 @@ export interface Store {
   readonly uploads: Uploads;
   readonly bodies: Bodies;
   readonly controls: Controls;
+  readonly encryption: Encryption;
+  /** The keys of the local key management service. */
+  readonly keyRing: KeyRing;
   readonly collector: Collector;
   /** Ends the background work. The engines are closed by whoever opened them, afterwards. */
   close(): Promise<void>;
 }
 
 const INLINE_BYTES_MAX = 16 * 1024;
+const KMS_CALLS_PER_SECOND = 10_000;
 
 /**
  * Opens the store on two engines: makes it when they are empty, undoes what a crash left half done, and begins to
@@ -149,6 +173,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const others = elsewhere({ metadata, clock, peers });
   const settling = { metadata, transact, identities: ids, underWay: work, elsewhere: others };
   const named = buckets({ ...settling, clock, random });
+  const { sealKey = NO_KEY, kmsCallsPerSecond: callsPerSecond = KMS_CALLS_PER_SECOND } = options;
+  const { ring, kms, serviceKeys } = keyRing({ metadata, transact, clock, random, sealKey, callsPerSecond });
   const store: Store = {
     incarnation: ids.incarnation,
     transact,
@@ -159,6 +185,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     objects: objects({ metadata, clock, bodies: noting }),
     uploads: uploads({ ...settling, bodies: noting }),
     controls: controls({ metadata, transact }),
+    encryption: encryption({ kms: options.kms ?? kms, serviceKeys, random }),
+    keyRing: ring,
     collector: collecting,
     async close() {
       closing = true;

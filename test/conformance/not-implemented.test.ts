@@ -9,18 +9,11 @@ const HEADERS = [
   "x-ci-security-token",
   "x-cos-callback",
   "x-cos-callback-var",
-  "x-cos-copy-source-server-side-encryption-customer-algorithm",
   "x-cos-forbid-overwrite",
   "x-cos-object-lock-mode",
   "x-cos-object-lock-retain-until-date",
   "x-cos-object-retention",
   "x-cos-return-body",
-  "x-cos-server-side-encryption",
-  "x-cos-server-side-encryption-context",
-  "x-cos-server-side-encryption-cos-kms-key-id",
-  "x-cos-server-side-encryption-customer-algorithm",
-  "x-cos-server-side-encryption-customer-key",
-  "x-cos-server-side-encryption-customer-key-MD5",
   "x-cos-symlink-target",
   "x-cos-traffic-limit",
   "x-cos-website-redirect-location",
@@ -60,7 +53,7 @@ describe("what is not built yet", () => {
 
   it("NotImplemented: every recognised operation, by its name", async () => {
     const unbuilt = TABLE.filter(({ handle, only }) => handle === undefined && only !== "s3");
-    assert.ok(unbuilt.length > 50);
+    assert.ok(unbuilt.length > 20);
     for (const { name, route } of unbuilt) {
       const query = Object.fromEntries(
         [...(route.query ?? []), ...(route.anyQuery ?? []).slice(0, 1)].map((flag) => [flag, ""]),
@@ -98,9 +91,9 @@ describe("what is not built yet", () => {
     const answer = await server.send({
       method: "PUT",
       path: "/new",
-      headers: { "X-Cos-Server-Side-Encryption": "AES256" },
+      headers: { "X-Cos-Traffic-Limit": "1" },
     });
-    assertRefused(answer, "NotImplemented", named("header", "x-cos-server-side-encryption"));
+    assertRefused(answer, "NotImplemented", named("header", "x-cos-traffic-limit"));
   });
 
   it("an empty header of such a feature is absent", async () => {

@@ -14,6 +14,8 @@ const BUILT = TABLE.filter(
   ({ authentication, handle, only, preflight }) =>
     handle !== undefined && only !== "s3" && preflight !== true && !authentication.includes("form"),
 );
+const ENCRYPTION =
+  "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 const CORS =
   "<CORSConfiguration><CORSRule><AllowedOrigin>https://a.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
 const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
@@ -57,6 +59,15 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
     },
   ],
   ["DeleteBucketCORS", async () => ({ method: "DELETE", query: { cors: "" } })],
+  ["PutBucketEncryption", async () => ({ method: "PUT", query: { encryption: "" }, body: ENCRYPTION })],
+  [
+    "GetBucketEncryption",
+    async (server) => {
+      await server.send({ method: "PUT", query: { encryption: "" }, body: ENCRYPTION });
+      return { query: { encryption: "" } };
+    },
+  ],
+  ["DeleteBucketEncryption", async () => ({ method: "DELETE", query: { encryption: "" } })],
   ["GetService", async () => ({ bucket: "" })],
   ["PutBucket", async (_, serial) => ({ method: "PUT", bucket: `made${serial}-1250000000` })],
   ["HeadBucket", async () => ({ method: "HEAD" })],

@@ -10,7 +10,7 @@ const WRONG: Signing = { secretKey: "wrong" };
 const EXPIRED: Signing = { signTime: "1;2" };
 const AHEAD: Signing = { signTime: "99999999990;99999999999" };
 const UNKNOWN: Signing = { secretId: "AKIDnobody" };
-const SSE = { "x-cos-server-side-encryption": "AES256" };
+const UNBUILT = { "x-cos-traffic-limit": "1" };
 const LONG = `/${"k".repeat(851)}`;
 const DELETE = { method: "POST", query: { delete: undefined } } as const;
 
@@ -72,7 +72,7 @@ const TABLE: readonly (readonly [faults: string, request: Sent, winner: ErrorId]
   ["a wrong signature before a missing bucket", { bucket: NOBODY, sign: WRONG }, "SignatureDoesNotMatch"],
   [
     "a wrong signature before a header that is not built",
-    { path: "/k", sign: WRONG, headers: SSE },
+    { path: "/k", sign: WRONG, headers: UNBUILT },
     "SignatureDoesNotMatch",
   ],
   [
@@ -103,13 +103,13 @@ const TABLE: readonly (readonly [faults: string, request: Sent, winner: ErrorId]
   ["a missing bucket before a stranger", { bucket: NOBODY, sign: STRANGER }, "NoSuchBucket"],
   [
     "a missing bucket before a header that is not built",
-    { method: "PUT", path: "/k", bucket: NOBODY, headers: SSE },
+    { method: "PUT", path: "/k", bucket: NOBODY, headers: UNBUILT },
     "NoSuchBucket",
   ],
   ["a missing bucket before a bad argument", { bucket: NOBODY, query: { "max-keys": "x" } }, "NoSuchBucket"],
   [
     "a stranger before a header that is not built",
-    { method: "PUT", path: "/k", sign: STRANGER, headers: SSE },
+    { method: "PUT", path: "/k", sign: STRANGER, headers: UNBUILT },
     "AccessDenied",
   ],
   ["a stranger before a bad argument", { query: { "max-keys": "x" }, sign: STRANGER }, "AccessDenied"],
@@ -134,12 +134,12 @@ const TABLE: readonly (readonly [faults: string, request: Sent, winner: ErrorId]
   // Then headers and parameters.
   [
     "a header that is not built before a body that may not be",
-    { path: "/k", headers: SSE, body: "x" },
+    { path: "/k", headers: UNBUILT, body: "x" },
     "NotImplemented",
   ],
   [
     "a header that is not built before a digest that is none",
-    { method: "PUT", path: "/k", headers: { ...SSE, "content-md5": "x" } },
+    { method: "PUT", path: "/k", headers: { ...UNBUILT, "content-md5": "x" } },
     "NotImplemented",
   ],
   ["a body that may not be before a bad argument", { query: { "max-keys": "x" }, body: "x" }, "UnexpectedContent"],

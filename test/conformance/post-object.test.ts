@@ -452,7 +452,13 @@ describe("PostObject", () => {
       assertRefused(await post([["Content-MD5", "x"]]), "InvalidDigest");
     });
 
-    it.each(["x-cos-traffic-limit", "x-cos-server-side-encryption", "x-cos-callback", "Pic-Operations"])(
+    it("SSEContentNotSupported: an encryption that is none; one that is seals the file", async () => {
+      assertRefused(await post([["x-cos-server-side-encryption", "AES128"]]), "SSEContentNotSupported");
+      const stored = await post([["x-cos-server-side-encryption", "AES256"]]);
+      assert.equal(stored.headers["x-cos-server-side-encryption"], "AES256", stored.text);
+    });
+
+    it.each(["x-cos-traffic-limit", "x-cos-callback", "Pic-Operations"])(
       "NotImplemented: the field %s, by name",
       async (name) => {
         const answer = await post([[name, "1000000"]]);

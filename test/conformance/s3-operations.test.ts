@@ -57,8 +57,7 @@ describe("the operations of S3", () => {
   );
 
   it.each([
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-bucket-key-enabled",
     "x-amz-website-redirect-location",
     "x-amz-object-lock-mode",
     "x-amz-object-lock-legal-hold",

@@ -25,6 +25,8 @@ const bucketOf = (acl: Acl): string => `${acl}-1250000000`;
 const DELETION = "<Delete><Object><Key>kept</Key></Object></Delete>";
 
 const VERSIONING = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+const ENCRYPTION =
+  "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 const CORS =
   "<CORSConfiguration><CORSRule><AllowedOrigin>https://a.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
 const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
@@ -150,6 +152,12 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
     "owner",
     (bucket) => ({ method: "PUT", bucket, query: { versioning: undefined }, body: VERSIONING }),
   ],
+  GetBucketEncryption: ["owner", (bucket) => ({ bucket, query: { encryption: undefined } })],
+  PutBucketEncryption: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, query: { encryption: undefined }, body: ENCRYPTION }),
+  ],
+  DeleteBucketEncryption: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { encryption: undefined } })],
   GetBucketCORS: ["owner", (bucket) => ({ bucket, query: { cors: undefined } })],
   PutBucketCORS: ["owner", (bucket) => ({ method: "PUT", bucket, query: { cors: undefined }, body: CORS })],
   DeleteBucketCORS: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { cors: undefined } })],

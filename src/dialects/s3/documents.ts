@@ -243,6 +243,20 @@ const WRITERS: Writers = {
     );
   },
 
+  ServerSideEncryptionConfiguration: ({ algorithm, keyId }) =>
+    root(
+      "ServerSideEncryptionConfiguration",
+      el(
+        "Rule",
+        el(
+          "ApplyServerSideEncryptionByDefault",
+          leaf("SSEAlgorithm", algorithm === "KMS" ? "aws:kms" : algorithm),
+          optional("KMSMasterKeyID", keyId),
+        ),
+        leaf("BucketKeyEnabled", false),
+      ),
+    ),
+
   DeleteResult: ({ deleted, faults }) =>
     root(
       "DeleteResult",

@@ -44,8 +44,20 @@ const KEPT: ReadonlySet<string> = new Set([
 ]);
 const KEPT_PREFIXES = ["x-amz-checksum-", "x-amz-if-match-"];
 
+const ENCRYPTION = "server-side-encryption";
+/** S3's names of what COS calls otherwise, without what begins them all. */
+const NAMES: readonly (readonly [s3: string, cos: string])[] = [
+  [`${ENCRYPTION}-aws-kms-key-id`, `${ENCRYPTION}-cos-kms-key-id`],
+];
+const OWN_NAMES: ReadonlyMap<string, string> = new Map(NAMES.map(([s3, cos]) => [AMZ + s3, COS + cos]));
+const S3_NAMES: ReadonlyMap<string, string> = new Map(NAMES.map(([s3, cos]) => [COS + cos, AMZ + s3]));
+/** An ARN of a key names it behind its last `/`. */
+const KEY_ARN = /^arn:aws:kms:[^:]*:[^:]*:key\/(?=[^/]+$)/;
+
 /** The name under which declarations read a header. */
 export function ownName(name: string): string {
+  const other = OWN_NAMES.get(name);
+  if (other !== undefined) return other;
   if (!name.startsWith(AMZ) || KEPT.has(name) || KEPT_PREFIXES.some((prefix) => name.startsWith(prefix))) return name;
   return COS + name.slice(AMZ.length);
 }
@@ -75,6 +87,8 @@ function translatedValue(own: string, value: string): string {
   if (own === "x-cos-storage-class") return ownClass(value);
   // S3 clients may leave out the quotes of a grantee's id.
   if (own.startsWith("x-cos-grant-")) return value.replace(/(^|,)(\s*\w+\s*=\s*)([^",\s]+)(?=\s*(?:,|$))/g, '$1$2"$3"');
+  if (own === COS + ENCRYPTION && value.trim().toLowerCase() === "aws:kms") return "cos/kms";
+  if (own === `${COS}${ENCRYPTION}-cos-kms-key-id`) return value.trim().replace(KEY_ARN, "");
   return value;
 }
 
@@ -178,12 +192,19 @@ export function translated(request: WireRequest, { kind, strict }: TranslationOp
   return new ReadRequest(request, { headers });
 }
 
+function s3Value(name: string, value: string): string {
+  if (name === "x-cos-storage-class") return s3Class(value);
+  return name === COS + ENCRYPTION && value === "cos/kms" ? "aws:kms" : value;
+}
+
 /** The fields of an answer under S3's names. */
 export function translatedAnswer(answer: Answer, ids: readonly (readonly [string, string])[]): Answer {
   const headers: (readonly [string, string])[] = [];
   for (const [name, value] of answer.headers) {
-    if (name === "x-cos-storage-class") headers.push(["x-amz-storage-class", s3Class(value)]);
-    else headers.push(name.startsWith(COS) ? [AMZ + name.slice(COS.length), value] : [name, value]);
+    headers.push([
+      S3_NAMES.get(name) ?? (name.startsWith(COS) ? AMZ + name.slice(COS.length) : name),
+      s3Value(name, value),
+    ]);
   }
   headers.push(...ids);
   return { ...answer, headers };

@@ -7,9 +7,20 @@ import { operation } from "../../operations/operation.ts";
 import { refuse } from "../../errors/cos-error.ts";
 import { keeping } from "../../store/bodies.ts";
 import { crc64Combine } from "../../store/digests.ts";
+import { type DataKey, isSealedWith } from "../../store/encryption.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { ObjectRecord } from "../../store/records.ts";
 import { ACL_PLACE_ERRORS, aclField, givenSections, placeObjectAcl } from "../acl/model.ts";
+import {
+  customerKeyIn,
+  DECRYPT_ERRORS,
+  ENCRYPT_ERRORS,
+  encryptionField,
+  encryptionHeaders,
+  encryptionOutput,
+  keyToRead,
+  keyToStore,
+} from "../encryption/model.ts";
 import { metadataField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import type { StorageClass } from "../../store/storage-class.ts";
@@ -46,9 +57,10 @@ function refuseAppendClass(present: ObjectRecord | undefined, asked: StorageClas
  * The MD5 of the first bytes, and after each further append one of the ETag before and of the bytes that came: an MD5
  * of the whole would mean to read it again each time. The service's own is opaque too.
  */
-function nextEtag(present: ObjectRecord | undefined, appendedMd5: Buffer): string {
-  if (present === undefined) return appendedMd5.toString("hex");
-  return createHash("md5").update(present.etag, "hex").update(appendedMd5).digest("hex");
+function nextEtag(present: ObjectRecord | undefined, appendedMd5: Buffer, dataKey: DataKey | undefined): string {
+  const md5 =
+    present === undefined ? appendedMd5 : createHash("md5").update(present.etag, "hex").update(appendedMd5).digest();
+  return dataKey?.etagOf(md5) ?? md5.toString("hex");
 }
 
 export const appendObject = operation(
@@ -67,6 +79,7 @@ export const appendObject = operation(
       acl: aclField("object"),
       storageClass: storageClassField,
       tags: objectTagsField,
+      encryption: encryptionField,
       ...bodyFields,
       body: bodyStream({ lengthNeeded: true }),
     },
@@ -75,16 +88,20 @@ export const appendObject = operation(
       crc64: out.integer("x-cos-hash-crc64ecma"),
       nextPosition: out.integer("x-cos-next-append-position"),
       // The reference page shows a SHA-1 here, but the Go SDK compares it with the MD5 of what it sent.
+      encryption: encryptionOutput,
       appendedMd5: out.text("x-cos-content-sha1", "MD5 of the appended bytes, 32 hex digits"),
     },
     status: 200,
     errors: [
       ...ACL_PLACE_ERRORS,
       ...BODY_ERRORS,
+      ...DECRYPT_ERRORS,
+      ...ENCRYPT_ERRORS,
       "AppendPositionErr",
       "InvalidObjectState403",
       "NoSuchBucket",
       "ObjectNotAppendable",
+      "PathConflict",
     ],
   },
   async (context, input) => {
@@ -93,7 +110,12 @@ export const appendObject = operation(
     const bytesMax = limits.singleUploadBytesMax;
     refuseAppendClass(object, input.storageClass, clock.now());
     checkAppend(object, position, input.body.declaredLength ?? 0, bytesMax);
-    const bytes = await takeBody(context, input);
+    const customerKey = customerKeyIn(input.encryption);
+    const dataKey =
+      object === undefined
+        ? await keyToStore(context, input.encryption)
+        : await keyToRead(context, object, customerKey);
+    const bytes = await takeBody(context, input, { dataKey: dataKey?.bytes });
 
     const stored = await keeping(bytes, () =>
       store.transact([objectKey(bucket.id, key)], async (tx) => {
@@ -101,13 +123,16 @@ export const appendObject = operation(
         const present = await store.objects.findIn(tx, bucket.id, key);
         refuseAppendClass(present, input.storageClass, clock.now());
         checkAppend(present, position, bytes.size, bytesMax);
+        // Another object has come to be there, whose bytes are sealed otherwise.
+        if (present !== undefined && !isSealedWith(present.sections, dataKey)) throw refuse("PathConflict");
         const body = await store.bodies.extend(tx, present?.body, bytes);
         const grown = {
-          etag: nextEtag(present, bytes.md5),
+          etag: nextEtag(present, bytes.md5, dataKey),
           crc64: present === undefined ? bytes.crc64 : crc64Combine(present.crc64, bytes.crc64, bytes.size),
           modifiedMs: clock.now(),
           size: body.size,
           body,
+          dataKey,
         };
         // What the first append said about the object stays: a later one only adds bytes.
         const facts = present ?? {
@@ -129,6 +154,7 @@ export const appendObject = operation(
       etag: stored.etag,
       crc64: stored.crc64,
       nextPosition: stored.size,
+      encryption: encryptionHeaders(dataKey?.shown, customerKey),
       appendedMd5: bytes.md5.toString("hex"),
     };
   },

@@ -4,13 +4,15 @@ import { refuse } from "../../errors/cos-error.ts";
 import type { ErrorId } from "../../errors/catalogue.ts";
 import { header, required } from "../../operations/input-fields.ts";
 import type { OperationContext } from "../../operations/operation.ts";
-import { BodyVanished, type SourceRow } from "../../store/bodies.ts";
+import { BodyVanished, type PendingBody, type SourceRow } from "../../store/bodies.ts";
 import { type ChecksumAlgorithm, type KeptChecksum, keptChecksum, runningChecksum } from "../../store/checksums.ts";
-import { bodyDigests } from "../../store/digests.ts";
-import type { BucketRecord, ObjectRecord, PartRecord } from "../../store/records.ts";
+import { bodyDigests, type Digests } from "../../store/digests.ts";
+import type { DataKey } from "../../store/encryption.ts";
+import type { BucketRecord, ObjectRecord } from "../../store/records.ts";
 import { parseVersionId } from "../../store/version-id.ts";
 import type { Store } from "../../store/store.ts";
 import { isReadable, restoreOf } from "../../store/storage-class.ts";
+import { DECRYPT_ERRORS, keyToRead, sourceKeyField } from "../encryption/model.ts";
 import { type ByteRange, evaluateConditions } from "../object/model.ts";
 import { refuseFrozen } from "../storage-class/model.ts";
 
@@ -24,6 +26,7 @@ export const copySourceFields = {
   sourceIfNoneMatch: header.text("x-cos-copy-source-If-None-Match"),
   sourceIfModifiedSince: header.date("x-cos-copy-source-If-Modified-Since"),
   sourceIfUnmodifiedSince: header.date("x-cos-copy-source-If-Unmodified-Since"),
+  sourceKey: sourceKeyField,
 };
 
 interface CopySourceInput {
@@ -32,11 +35,12 @@ interface CopySourceInput {
   readonly sourceIfNoneMatch: string | undefined;
   readonly sourceIfModifiedSince: number | undefined;
   readonly sourceIfUnmodifiedSince: number | undefined;
+  readonly sourceKey: Buffer | undefined;
 }
 
 /** The refusals of `withSource`, for the declarations of its callers. */
 export const COPY_SOURCE_ERRORS = [
-  "AccessDenied",
+  ...DECRYPT_ERRORS,
   "InvalidCopySource",
   "InvalidObjectState403",
   "InvalidObjectState409",
@@ -51,11 +55,13 @@ interface ResolvedSource {
   readonly object: ObjectRecord;
   /** Whether the source names a version, which is then no copy of the object onto itself. */
   readonly isNamedVersion: boolean;
+  /** What the object's bytes are sealed with, if they are. */
+  readonly dataKey: DataKey | undefined;
   /** The row as it was read, which `bodies.share` holds its transaction against. */
   readonly row: SourceRow;
 }
 
-type SourceContext = Pick<OperationContext, "bucket" | "clock" | "key" | "locate" | "may" | "store">;
+type SourceContext = Pick<OperationContext, "bucket" | "caller" | "clock" | "key" | "locate" | "may" | "store">;
 
 /**
  * Finds the object a copy takes and makes the copy with `use`; from the start again whenever the source was replaced or
@@ -124,7 +130,49 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   }
   refuseFrozen(object, nowMs);
   const isNamedVersion = versionId !== undefined && bucket.versioning !== undefined;
-  return { bucket, key: named.key, object, isNamedVersion, row: found.source };
+  const { key } = named;
+  const dataKey = await keyToRead({ ...context, bucket, key }, object, input.sourceKey);
+  return { bucket, key, object, dataKey, isNamedVersion, row: found.source };
+}
+
+/** What a copy takes its bytes of. */
+type CopiedBytes = Pick<ResolvedSource, "object" | "dataKey">;
+
+/** The bytes of a copy, with their digests. */
+export interface Copied extends Pick<Digests, "md5" | "crc64"> {
+  readonly pending: PendingBody;
+}
+
+/**
+ * The bytes of a range of a source for a holder whose bytes are sealed with `dataKey`, or not at all. They are shared
+ * where they are stored as the holder needs them, and otherwise read and stored anew.
+ */
+export async function copiedBytes(
+  store: Store,
+  source: CopiedBytes & Pick<ResolvedSource, "row">,
+  range: ByteRange,
+  dataKey: Buffer | undefined,
+): Promise<Copied> {
+  const { object } = source;
+  const { start, end } = range;
+  const present = source.dataKey?.bytes;
+  if (dataKey === undefined ? present === undefined : present?.equals(dataKey) === true) {
+    const digests = await digestsOfSource(store, source, range);
+    return { ...digests, pending: await store.bodies.share(object.body, start, end, source.row) };
+  }
+  const declaredLength = end - start;
+  const stream = () => store.bodies.read(object.body, start, end, present);
+  const taken = await store.bodies.ingest(
+    { declaredLength, stream, collect: () => collected(stream()) },
+    { bytesMax: declaredLength, over: "EntityTooLarge", dataKey },
+  );
+  return { md5: taken.md5, crc64: taken.crc64, pending: taken };
+}
+
+async function collected(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = [];
+  for await (const chunk of chunks) all.push(Buffer.from(chunk));
+  return Buffer.concat(all);
 }
 
 /**
@@ -133,7 +181,7 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
  */
 export async function checksumOfSource(
   store: Store,
-  source: ObjectRecord,
+  { object: source, dataKey }: CopiedBytes,
   { start, end }: ByteRange,
   algorithm: ChecksumAlgorithm | undefined,
 ): Promise<KeptChecksum | undefined> {
@@ -142,24 +190,24 @@ export async function checksumOfSource(
   if (whole && (algorithm ?? kept.algorithm) === kept.algorithm) return kept;
   if (algorithm === undefined) return undefined;
   const running = runningChecksum(algorithm);
-  for await (const chunk of store.bodies.read(source.body, start, end)) running.update(chunk);
+  for await (const chunk of store.bodies.read(source.body, start, end, dataKey?.bytes)) running.update(chunk);
   return { algorithm, type: "FULL_OBJECT", value: running.digest() };
 }
 
 /**
  * MD5, in hex, and CRC-64 of a range of a source. A whole object that was stored in one request has both in its record;
- * one that was made of parts has an ETag of another form, and appendable ones, whose ETag is no MD5, are no sources. All
- * other bytes are read once for them.
+ * one that was made of parts has an ETag of another form, as has one under a key that is not the service's, and appendable
+ * ones, whose ETag is no MD5, are no sources. All other bytes are read once for them.
  */
-export async function digestsOfSource(
+async function digestsOfSource(
   store: Store,
-  source: ObjectRecord,
+  { object: source, dataKey }: CopiedBytes,
   { start, end }: ByteRange,
-): Promise<Pick<PartRecord, "md5" | "crc64">> {
-  const whole = start === 0 && end === source.size;
-  if (whole && !source.etag.includes("-")) return { md5: source.etag, crc64: source.crc64 };
+): Promise<Pick<Digests, "md5" | "crc64">> {
+  const isMd5 = !source.etag.includes("-") && (dataKey === undefined || dataKey.shown.kind === "service");
+  if (start === 0 && end === source.size && isMd5) return { md5: Buffer.from(source.etag, "hex"), crc64: source.crc64 };
   const digests = bodyDigests();
-  for await (const chunk of store.bodies.read(source.body, start, end)) digests.update(chunk);
+  for await (const chunk of store.bodies.read(source.body, start, end, dataKey?.bytes)) digests.update(chunk);
   const { md5, crc64 } = digests.finish();
-  return { md5: md5.toString("hex"), crc64 };
+  return { md5, crc64 };
 }

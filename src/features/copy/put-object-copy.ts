@@ -10,6 +10,14 @@ import { el, leaf, optional, type XmlNode } from "../../xml/write.ts";
 import { checksumSections } from "../../store/checksums.ts";
 import { ACL_PLACE_ERRORS, aclField, givenSections } from "../acl/model.ts";
 import {
+  customerKeyIn,
+  ENCRYPT_ERRORS,
+  encryptionField,
+  encryptionHeaders,
+  encryptionOutput,
+  methodFor,
+} from "../encryption/model.ts";
+import {
   metadataField,
   storedHeaderFields,
   storedHeaders,
@@ -21,7 +29,7 @@ import { keptTags, tagSections } from "../../store/tags.ts";
 import { objectTagsField, taggingDirectiveField } from "../tagging/model.ts";
 import { refuseClass, shownClass, storageClassField, storageClassOutput } from "../storage-class/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
-import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "./model.ts";
+import { checksumOfSource, copiedBytes, COPY_SOURCE_ERRORS, copySourceFields, withSource } from "./model.ts";
 
 function copyObjectResult({ etag, crc64, modifiedMs, versionId }: CopyDocument): XmlNode {
   return el(
@@ -52,17 +60,20 @@ export const putObjectCopy = operation(
       tags: objectTagsField,
       checksumAlgorithm: checksumAlgorithmField,
       conditions: group(writeConditionFields),
+      encryption: encryptionField,
     },
     output: {
       versionId: versionIdOutput,
       storageClass: storageClassOutput,
       sourceVersionId: out.text("x-cos-copy-source-version-id", "a version id, or null"),
+      encryption: encryptionOutput,
       result: out.xml("CopyObjectResult", copyObjectResult),
     },
     status: 200,
     errors: [
       ...ACL_PLACE_ERRORS,
       ...COPY_SOURCE_ERRORS,
+      ...ENCRYPT_ERRORS,
       ...WRITE_CONDITION_ERRORS,
       "EntityTooLarge",
       "InvalidRequest",
@@ -74,6 +85,7 @@ export const putObjectCopy = operation(
     const { bucket, key, clock, limits, refuse, store } = context;
     const replaced = input.directive !== undefined && input.directive !== "Copy";
     const retagged = input.tagging !== undefined && input.tagging !== "Copy";
+    const method = await methodFor(context, input.encryption);
 
     refuseClass(store, bucket, input.storageClass);
 
@@ -81,16 +93,20 @@ export const putObjectCopy = operation(
       const { size } = source.object;
       if (size > limits.singleUploadBytesMax) throw refuse("EntityTooLarge");
       const isOntoItself = !source.isNamedVersion && source.bucket.id === bucket.id && source.key === key;
-      if (isOntoItself && !replaced && !retagged && source.object.storageClass === input.storageClass) {
+      const isChanged =
+        replaced || retagged || input.encryption !== undefined || source.object.storageClass !== input.storageClass;
+      if (isOntoItself && !isChanged) {
         throw refuse("InvalidRequest", {
           message:
-            "A copy of an object onto itself must replace its metadata (x-cos-metadata-directive: Replaced) or its storage class.",
+            "A copy of an object onto itself must replace its metadata (x-cos-metadata-directive: Replaced), its storage class or its encryption.",
         });
       }
       // The ETag of a copy is the MD5 of its bytes, also where the source was made of parts and carries another form.
-      const { md5: etag, crc64 } = await digestsOfSource(store, source.object, { start: 0, end: size });
-      const checksum = await checksumOfSource(store, source.object, { start: 0, end: size }, input.checksumAlgorithm);
-      const bytes = await store.bodies.share(source.object.body, 0, size, source.row);
+      const whole = { start: 0, end: size };
+      const checksum = await checksumOfSource(store, source, whole, input.checksumAlgorithm);
+      const dataKey = method && (await store.encryption.create(method, source.dataKey?.bytes));
+      const { md5, crc64, pending } = await copiedBytes(store, source, whole, dataKey?.bytes);
+      const etag = dataKey?.etagOf(md5) ?? md5.toString("hex");
       const modifiedMs = clock.now();
       const facts = {
         etag,
@@ -106,11 +122,13 @@ export const putObjectCopy = operation(
           ...tagSections(retagged ? input.tags : keptTags(source.object.sections)),
           ...givenSections(input.acl),
         ],
+        dataKey,
       } as const;
-      const { versionId } = await storeObject(context, bytes, facts, input.conditions);
+      const { versionId } = await storeObject(context, pending, facts, input.conditions);
       const sourceVersionId = shownVersionId(source.bucket, source.object);
       const result = { etag, crc64, modifiedMs, checksum: shownChecksum(checksum), versionId };
-      return { versionId, sourceVersionId, storageClass: shownClass(input.storageClass), result };
+      const encryption = encryptionHeaders(dataKey?.shown, customerKeyIn(input.encryption));
+      return { versionId, sourceVersionId, storageClass: shownClass(input.storageClass), encryption, result };
     });
   },
 );

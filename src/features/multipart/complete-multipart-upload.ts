@@ -5,16 +5,18 @@ import { checksumTypeField, completedChecksumField, shownChecksum } from "../../
 import { group, header, required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
+import { keptForUpload, shownEncryption } from "../../store/encryption.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NumberedPart } from "../../store/uploads.ts";
 import { urlEncoded } from "../../xml/url-encoding.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { ACL_PLACE_ERRORS, placeObjectAcl } from "../acl/model.ts";
+import { customerKeyField, encryptionHeaders, encryptionOutput } from "../encryption/model.ts";
 import { refuseWrite, WRITE_CONDITION_ERRORS, writeConditionFields } from "../object/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { completedObject } from "./completed-object.ts";
 import { decodeNamedParts, uploadIdField } from "./model.ts";
-import { uploadName } from "./open-upload.ts";
+import { UPLOAD_KEY_ERRORS, uploadKey, uploadName } from "./open-upload.ts";
 
 export const completeMultipartUpload = operation(
   {
@@ -27,6 +29,7 @@ export const completeMultipartUpload = operation(
     input: {
       uploadId: uploadIdField,
       conditions: group(writeConditionFields),
+      customerKey: customerKeyField,
       checksum: completedChecksumField,
       checksumType: checksumTypeField,
       size: header.integer("x-amz-mp-object-size", { min: 0, max: Number.MAX_SAFE_INTEGER }),
@@ -43,6 +46,7 @@ export const completeMultipartUpload = operation(
     output: {
       crc64: out.integer("x-cos-hash-crc64ecma"),
       versionId: versionIdOutput,
+      encryption: encryptionOutput,
       result: out.xml("CompleteMultipartUploadResult", ({ location, bucket, key, etag }: CompletedDocument) =>
         el(
           "CompleteMultipartUploadResult",
@@ -56,6 +60,7 @@ export const completeMultipartUpload = operation(
     status: 200,
     errors: [
       ...ACL_PLACE_ERRORS,
+      ...UPLOAD_KEY_ERRORS,
       ...WRITE_CONDITION_ERRORS,
       "BadDigest",
       "EntityTooLarge",
@@ -63,7 +68,6 @@ export const completeMultipartUpload = operation(
       "InvalidArgument",
       "InvalidPart",
       "InvalidPartOrder",
-      "InvalidRequest",
       "NoSuchBucket",
       "NoSuchUpload",
     ],
@@ -73,11 +77,17 @@ export const completeMultipartUpload = operation(
     const { uploadId, parts: named } = input;
     const claimed = { checksum: input.checksum, type: input.checksumType, size: input.size };
     const { baseUrl, bucket, clock, key, limits, refuse, store } = context;
-    const completed = await store.uploads.complete(uploadName(context, uploadId), async (completion) => {
+    const name = uploadName(context, uploadId);
+    const completed = await store.uploads.complete(name, async (completion) => {
       const parts: NumberedPart[] = [];
       for await (const part of completion.parts()) parts.push(part);
       const { upload } = completion;
       const { taken, facts, checksum } = completedObject({ named, parts, upload, claimed, limits, nowMs: clock.now() });
+      const shown = shownEncryption(upload.sections);
+      const unopened = shown?.kind === "customer" && input.customerKey === undefined;
+      const kept = unopened ? keptForUpload(upload.sections, uploadId) : undefined;
+      const dataKey = unopened ? undefined : await uploadKey(context, name, upload, input.customerKey);
+      const sections = kept === undefined ? facts.sections : [...facts.sections, kept];
       const body = await store.bodies.assemble(
         taken.map((part) => part.body),
         completion.manifestId,
@@ -85,20 +95,27 @@ export const completeMultipartUpload = operation(
       return store.transact([objectKey(bucket.id, key)], async (tx) => {
         const present = await store.buckets.requireSame(tx, bucket);
         refuseWrite(input.conditions, await store.objects.findIn(tx, bucket.id, key));
-        const stored = await store.objects.put(tx, present, key, { ...facts, size: body.size, body });
+        const stored = await store.objects.put(tx, present, key, {
+          ...facts,
+          sections,
+          dataKey,
+          size: body.size,
+          body,
+        });
         await placeObjectAcl({ tx, configurations: store.configurations, limits }, present, key, stored);
         await completion.publish(
           tx,
           taken.map(({ number }) => number),
         );
         const versionId = shownVersionId(present, stored);
-        return { etag: facts.etag, crc64: facts.crc64, checksum, parts: taken.length, versionId };
+        const encryption = encryptionHeaders(shown, input.customerKey);
+        return { encryption, etag: facts.etag, crc64: facts.crc64, checksum, parts: taken.length, versionId };
       });
     });
     if (completed === undefined) throw refuse("NoSuchUpload");
-    const { etag, crc64, checksum, parts, versionId } = completed.value;
+    const { encryption, etag, crc64, checksum, parts, versionId } = completed.value;
     const location = `${baseUrl}/${urlEncoded(key)}`;
     const result = { location, bucket: bucket.name, key, etag, checksum: shownChecksum(checksum, parts) };
-    return { crc64, versionId, result };
+    return { crc64, versionId, encryption, result };
   },
 );

@@ -14,6 +14,14 @@ import { checksumSections } from "../../store/checksums.ts";
 import { makeUploadId } from "../../store/uploads.ts";
 import { el, leaf } from "../../xml/write.ts";
 import { aclField, givenSections } from "../acl/model.ts";
+import {
+  customerKeyIn,
+  ENCRYPT_ERRORS,
+  encryptionField,
+  encryptionHeaders,
+  encryptionOutput,
+  keyToStore,
+} from "../encryption/model.ts";
 import { metadataField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import { tagSections } from "../../store/tags.ts";
@@ -37,15 +45,17 @@ export const initiateMultipartUpload = operation(
       tags: objectTagsField,
       checksumAlgorithm: checksumAlgorithmField,
       checksumType: checksumTypeField,
+      encryption: encryptionField,
     },
     output: {
       checksum: out.headers("x-amz-checksum-algorithm and x-amz-checksum-type"),
+      encryption: encryptionOutput,
       result: out.xml("InitiateMultipartUploadResult", ({ bucket, key, uploadId }: InitiatedDocument) =>
         el("InitiateMultipartUploadResult", leaf("Bucket", bucket), leaf("Key", key), leaf("UploadId", uploadId)),
       ),
     },
     status: 200,
-    errors: ["InvalidRequest", "NoSuchBucket"],
+    errors: [...ENCRYPT_ERRORS, "InvalidRequest", "NoSuchBucket"],
   },
   async (context, input) => {
     const { bucket, clock, key, random, store } = context;
@@ -54,6 +64,8 @@ export const initiateMultipartUpload = operation(
     const initiatedMs = clock.now();
     const uin = ownerOf(context);
     const uploadId = makeUploadId(initiatedMs, random);
+    const dataKey = await keyToStore(context, input.encryption);
+    const kept = dataKey?.sectionFor({ bucketId: bucket.id, key, uploadId });
     await store.transact([], async (tx) => {
       await store.buckets.requireSame(tx, bucket);
       store.uploads.create(tx, uploadName(context, uploadId), {
@@ -63,11 +75,17 @@ export const initiateMultipartUpload = operation(
         storageClass: input.storageClass,
         headers: storedHeaders(input.stored, key),
         metadata: input.metadata,
-        sections: [...checksumSections(checksum), ...tagSections(input.tags), ...givenSections(input.acl)],
+        sections: [
+          ...checksumSections(checksum),
+          ...tagSections(input.tags),
+          ...givenSections(input.acl),
+          ...(kept === undefined ? [] : [kept]),
+        ],
       });
     });
     return {
       checksum: uploadChecksumHeaders(checksum),
+      encryption: encryptionHeaders(dataKey?.shown, customerKeyIn(input.encryption)),
       result: { bucket: bucket.name, key, uploadId },
     };
   },

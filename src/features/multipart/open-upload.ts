@@ -1,8 +1,10 @@
 /** Transactions on an upload that is open: what they depend on, and the one that stores a part. */
 
 import { refuse } from "../../errors/cos-error.ts";
+import type { ErrorId } from "../../errors/catalogue.ts";
 import type { OperationContext } from "../../operations/operation.ts";
 import { keeping, type PendingBody } from "../../store/bodies.ts";
+import { type DataKey, KMS_ERRORS } from "../../store/encryption.ts";
 import { partKey } from "../../store/keys.ts";
 import type { PartRecord, UploadRecord } from "../../store/records.ts";
 import type { Transaction } from "../../store/transact.ts";
@@ -12,6 +14,32 @@ type Where = Pick<OperationContext, "bucket" | "key" | "store">;
 
 export function uploadName({ bucket, key }: Pick<Where, "bucket" | "key">, uploadId: string): UploadName {
   return { bucketId: bucket.id, key, uploadId };
+}
+
+/** The refusals of `uploadKey`, for the declarations of its callers. */
+export const UPLOAD_KEY_ERRORS = [
+  ...KMS_ERRORS,
+  "InvalidRequest",
+  "SSEContentNotSupported",
+  "SsecDecryptHeaderInvalid",
+] as const satisfies readonly ErrorId[];
+
+/**
+ * What the parts of an upload are sealed with; undefined where they are not. Raises SsecDecryptHeaderInvalid without the
+ * client's key that the upload was begun with, InvalidRequest for a key where it takes none, and what the key management
+ * service refuses.
+ */
+export async function uploadKey(
+  { store }: Pick<Where, "store">,
+  name: UploadName,
+  { sections }: UploadRecord,
+  customerKey: Buffer | undefined,
+): Promise<DataKey | undefined> {
+  const dataKey = await store.encryption.open(sections, name, customerKey);
+  if (customerKey !== undefined && dataKey?.shown.kind !== "customer") {
+    throw refuse("InvalidRequest", { message: "The upload was not begun with a key of your own." });
+  }
+  return dataKey;
 }
 
 /**

@@ -8,10 +8,11 @@ import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { checksumSections, keptChecksum } from "../../store/checksums.ts";
 import { el, leaf } from "../../xml/write.ts";
-import { checksumOfSource, COPY_SOURCE_ERRORS, copySourceFields, digestsOfSource, withSource } from "../copy/model.ts";
+import { checksumOfSource, copiedBytes, COPY_SOURCE_ERRORS, copySourceFields, withSource } from "../copy/model.ts";
+import { customerKeyField, encryptionHeaders, encryptionOutput } from "../encryption/model.ts";
 import { shownVersionId } from "../versioning/model.ts";
 import { partNumberField, sourceRangeField, uploadIdField } from "./model.ts";
-import { storePart, uploadName } from "./open-upload.ts";
+import { storePart, UPLOAD_KEY_ERRORS, uploadKey, uploadName } from "./open-upload.ts";
 
 export const uploadPartCopy = operation(
   {
@@ -26,15 +27,24 @@ export const uploadPartCopy = operation(
       uploadId: uploadIdField,
       source: group(copySourceFields),
       range: sourceRangeField,
+      customerKey: customerKeyField,
     },
     output: {
       sourceVersionId: out.text("x-cos-copy-source-version-id", "a version id, or null"),
+      encryption: encryptionOutput,
       result: out.xml("CopyPartResult", ({ etag, modifiedMs }: CopiedPartDocument) =>
         el("CopyPartResult", leaf("ETag", `"${etag}"`), leaf("LastModified", formatIsoMillis(modifiedMs))),
       ),
     },
     status: 200,
-    errors: [...COPY_SOURCE_ERRORS, "EntityTooLarge", "InvalidRange", "NoSuchBucket", "NoSuchUpload"],
+    errors: [
+      ...COPY_SOURCE_ERRORS,
+      ...UPLOAD_KEY_ERRORS,
+      "EntityTooLarge",
+      "InvalidRange",
+      "NoSuchBucket",
+      "NoSuchUpload",
+    ],
     keepAlive: true,
   },
   async (context, input) => {
@@ -43,19 +53,21 @@ export const uploadPartCopy = operation(
     const upload = await store.uploads.find(name);
     if (upload === undefined) throw refuse("NoSuchUpload");
     const wanted = keptChecksum(upload.sections)?.algorithm;
+    const dataKey = await uploadKey(context, name, upload, input.customerKey);
 
     return await withSource(context, input.source, async (source) => {
       const range = input.range ?? { start: 0, end: source.object.size };
       if (range.end > source.object.size) throw refuse("InvalidRange");
       if (range.end - range.start > limits.singleUploadBytesMax) throw refuse("EntityTooLarge");
-      const digests = await digestsOfSource(store, source.object, range);
-      const pending = await store.bodies.share(source.object.body, range.start, range.end, source.row);
-      const checksum = wanted && (await checksumOfSource(store, source.object, range, wanted));
+      const checksum = wanted && (await checksumOfSource(store, source, range, wanted));
+      const { md5: digest, crc64, pending } = await copiedBytes(store, source, range, dataKey?.bytes);
+      const md5 = dataKey?.etagOf(digest) ?? digest.toString("hex");
       const modifiedMs = clock.now();
       const sections = checksumSections(checksum);
-      await storePart(context, name, input.partNumber, pending, { ...digests, modifiedMs, sections });
+      await storePart(context, name, input.partNumber, pending, { md5, crc64, modifiedMs, sections });
       const sourceVersionId = shownVersionId(source.bucket, source.object);
-      return { sourceVersionId, result: { etag: digests.md5, modifiedMs, checksum: shownChecksum(checksum) } };
+      const encryption = encryptionHeaders(dataKey?.shown, input.customerKey);
+      return { sourceVersionId, encryption, result: { etag: md5, modifiedMs, checksum: shownChecksum(checksum) } };
     });
   },
 );

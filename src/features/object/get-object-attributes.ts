@@ -7,6 +7,7 @@ import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import { out } from "../../operations/output-fields.ts";
 import { keptChecksum, keptParts } from "../../store/checksums.ts";
+import { customerKeyField, refuseReading } from "../encryption/model.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { el, leaf, nodes, NOTHING, optional, type XmlNode } from "../../xml/write.ts";
 
@@ -65,6 +66,7 @@ export const getObjectAttributes = operation(
       ),
       maxParts: header.integer("x-amz-max-parts", { min: 0, max: NUMBER_MAX }),
       marker: header.integer("x-amz-part-number-marker", { min: 0, max: NUMBER_MAX }),
+      customerKey: customerKeyField,
     },
     output: {
       lastModified: out.date("Last-Modified"),
@@ -72,14 +74,16 @@ export const getObjectAttributes = operation(
       attributes: out.xml("GetObjectAttributesResponse", attributesNode),
     },
     status: 200,
-    errors: [...ABSENCE_ERRORS, "InvalidArgument"],
+    errors: [...ABSENCE_ERRORS, "AccessDenied", "InvalidArgument", "InvalidRequest", "SsecDecryptHeaderInvalid"],
   },
-  async ({ bucket, deleteMarker, object, refuse }, { wanted: list, maxParts = PARTS_MAX, marker = 0, versionId }) => {
+  async (context, { wanted: list, maxParts = PARTS_MAX, marker = 0, customerKey, versionId }) => {
+    const { bucket, deleteMarker, object, refuse } = context;
     const names = list.split(",").map((name) => name.trim());
     if (!names.every((name) => ATTRIBUTES.has(name))) {
       throw refuse("InvalidArgument", { message: "Invalid attribute name specified." });
     }
     if (object === undefined) throw absence(versionId, deleteMarker);
+    refuseReading(context, object, customerKey);
     const wanted = new Set(names);
     const checksum = keptChecksum(object.sections);
     const parts = keptParts(object.sections);

@@ -8,6 +8,13 @@ import { versionIdField } from "../../operations/version-field.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";
 import { isAccessNews, refuseFrozen, tieringFor } from "../storage-class/model.ts";
+import {
+  customerKeyField,
+  DECRYPT_ERRORS,
+  encryptionHeaders,
+  encryptionOutput,
+  keyToRead,
+} from "../encryption/model.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
   checksumOfAnswer,
@@ -43,6 +50,7 @@ export const getObject = operation(
       ifRange: header.text("If-Range", "an ETag or a date"),
       overrides: group(overrideFields),
       checksumMode: checksumModeField,
+      customerKey: customerKeyField,
     },
     output: {
       status: out.status("206 for a range, 304 when a condition finds the object unchanged"),
@@ -52,22 +60,17 @@ export const getObject = operation(
       checksum: checksumOutput,
       partsCount: out.integer("x-amz-mp-parts-count"),
       versionId: versionIdOutput,
+      encryption: encryptionOutput,
       bytes: out.bytes(),
     },
     status: 200,
-    errors: [
-      ...ABSENCE_ERRORS,
-      "AccessDenied",
-      "InvalidObjectState403",
-      "InvalidRange",
-      "InvalidRequest",
-      "PreconditionFailed",
-    ],
+    errors: [...ABSENCE_ERRORS, ...DECRYPT_ERRORS, "InvalidObjectState403", "InvalidRange", "PreconditionFailed"],
   },
   async (
-    { bucket, caller, clock, deleteMarker, key, may, object: authorised, refuse, store },
-    { checksumMode, conditions, ifRange, overrides, part: number, range: rangeText, versionId },
+    context,
+    { checksumMode, conditions, customerKey, ifRange, overrides, part: number, range: rangeText, versionId },
   ) => {
+    const { bucket, caller, clock, deleteMarker, key, may, object: authorised, refuse, store } = context;
     if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
       throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
     }
@@ -82,6 +85,8 @@ export const getObject = operation(
         overrides,
       });
       const shown = shownVersionId(bucket, object);
+      const dataKey = await keyToRead(context, object, customerKey);
+      const encryption = encryptionHeaders(dataKey?.shown, customerKey);
       const verdict = evaluateConditions(conditions, object);
       if (verdict === "failed") throw refuse("PreconditionFailed");
       if (verdict === "unchanged") {
@@ -93,6 +98,7 @@ export const getObject = operation(
           checksum: undefined,
           partsCount: undefined,
           versionId: shown,
+          encryption,
           bytes: undefined,
         };
       }
@@ -104,7 +110,7 @@ export const getObject = operation(
         throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
       }
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
-      const content = await store.bodies.open(object.body, start, end);
+      const content = await store.bodies.open(object.body, start, end, dataKey?.bytes);
       if (isAccessNews(object, nowMs)) await noteAccess({ bucket, key, store }, versionId, nowMs);
       return {
         status: range === "whole" ? 200 : 206,
@@ -114,6 +120,7 @@ export const getObject = operation(
         checksum: checksumMode ? checksumOfAnswer(object, part, range === "whole") : undefined,
         partsCount: part?.parts,
         versionId: shown,
+        encryption,
         bytes: Buffer.isBuffer(content) ? content : { length: end - start, chunks: content },
       };
     };

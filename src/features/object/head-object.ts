@@ -6,6 +6,8 @@ import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import { tieringFor } from "../storage-class/model.ts";
+import { shownEncryption } from "../../store/encryption.ts";
+import { customerKeyField, encryptionHeaders, encryptionOutput, refuseReading } from "../encryption/model.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import {
   checksumOfAnswer,
@@ -31,6 +33,7 @@ export const headObject = operation(
       conditions: group(conditionFields),
       checksumMode: checksumModeField,
       part: partField,
+      customerKey: customerKeyField,
     },
     output: {
       status: out.status("206 for a part, 304 when a condition finds the object unchanged"),
@@ -39,17 +42,25 @@ export const headObject = operation(
       contentLength: out.length(),
       object: out.group(objectOutput),
       versionId: versionIdOutput,
+      encryption: encryptionOutput,
       checksum: checksumOutput,
       partsCount: out.integer("x-amz-mp-parts-count"),
     },
     status: 200,
-    errors: [...ABSENCE_ERRORS, "InvalidRange", "PreconditionFailed"],
+    errors: [
+      ...ABSENCE_ERRORS,
+      "AccessDenied",
+      "InvalidRange",
+      "InvalidRequest",
+      "PreconditionFailed",
+      "SSEContentNotSupported",
+      "SsecDecryptHeaderInvalid",
+    ],
   },
-  async (
-    { bucket, clock, deleteMarker, object, refuse, store },
-    { checksumMode, conditions, part: number, versionId },
-  ) => {
+  async (context, { checksumMode, conditions, customerKey, part: number, versionId }) => {
+    const { bucket, clock, deleteMarker, object, refuse, store } = context;
     if (object === undefined) throw absence(versionId, deleteMarker);
+    refuseReading(context, object, customerKey);
     const verdict = evaluateConditions(conditions, object);
     if (verdict === "failed") throw refuse("PreconditionFailed");
     const unchanged = verdict === "unchanged";
@@ -63,6 +74,7 @@ export const headObject = operation(
       checksum: checksumMode && !unchanged ? checksumOfAnswer(object, part, true) : undefined,
       partsCount: part?.parts,
       versionId: shownVersionId(bucket, object),
+      encryption: encryptionHeaders(shownEncryption(object.sections), customerKey),
     };
   },
 );

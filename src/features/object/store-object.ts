@@ -14,6 +14,14 @@ import { objectTagsField } from "../tagging/model.ts";
 import { refuseClass, shownClass, storageClassField, storageClassOutput } from "../storage-class/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { ACL_PLACE_ERRORS, aclField, givenSections, placeObjectAcl } from "../acl/model.ts";
+import {
+  customerKeyIn,
+  ENCRYPT_ERRORS,
+  encryptionField,
+  encryptionHeaders,
+  encryptionOutput,
+  keyToStore,
+} from "../encryption/model.ts";
 import { metadataField, refuseWrite, storedHeaderFields, storedHeaders, type WriteConditions } from "./model.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "./take-body.ts";
 
@@ -36,7 +44,7 @@ export async function storeObject(
   facts: Omit<NewObject, "body" | "size">,
   conditions: WriteConditions = UNCONDITIONAL,
 ): Promise<StoredObject> {
-  const { etag, crc64, modifiedMs, storageClass, type, ownerUin, headers, metadata, sections } = facts;
+  const { etag, crc64, modifiedMs, storageClass, type, ownerUin, headers, metadata, sections, dataKey } = facts;
   const { body } = pending;
   const { size } = body;
   // Field by field, as in `Objects.put`.
@@ -52,6 +60,7 @@ export async function storeObject(
     metadata,
     body,
     sections,
+    dataKey,
   };
   return keeping(pending, () =>
     store.transact([objectKey(bucket.id, key)], async (tx) => {
@@ -74,6 +83,7 @@ export const newObjectFields = {
   acl: aclField("object"),
   storageClass: storageClassField,
   tags: objectTagsField,
+  encryption: encryptionField,
   ...bodyFields,
 };
 
@@ -84,12 +94,14 @@ export const newObjectOutput = {
   versionId: versionIdOutput,
   storageClass: storageClassOutput,
   checksum: checksumOutput,
+  encryption: encryptionOutput,
 };
 
 /** The refusals of `storeNew`, for the declarations of its callers. */
 export const NEW_OBJECT_ERRORS = [
   ...ACL_PLACE_ERRORS,
   ...BODY_ERRORS,
+  ...ENCRYPT_ERRORS,
   "NoSuchBucket",
 ] as const satisfies readonly ErrorId[];
 
@@ -100,8 +112,9 @@ export async function storeNew(
   conditions: WriteConditions = UNCONDITIONAL,
 ): Promise<OutputOf<typeof newObjectOutput> & { readonly etag: string }> {
   refuseClass(context.store, context.bucket, input.storageClass);
-  const bytes = await takeBody(context, input);
-  const etag = bytes.md5.toString("hex");
+  const dataKey = await keyToStore(context, input.encryption);
+  const bytes = await takeBody(context, input, { dataKey: dataKey?.bytes });
+  const etag = dataKey?.etagOf(bytes.md5) ?? bytes.md5.toString("hex");
   const facts = {
     etag,
     crc64: bytes.crc64,
@@ -112,6 +125,7 @@ export async function storeNew(
     headers: storedHeaders(input.stored, context.key),
     metadata: input.metadata,
     sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl)],
+    dataKey,
   } as const;
   const { versionId } = await storeObject(context, bytes, facts, conditions);
   return {
@@ -120,6 +134,7 @@ export async function storeNew(
     versionId,
     storageClass: shownClass(input.storageClass),
     checksum: checksumHeaders(bytes.checksum),
+    encryption: encryptionHeaders(dataKey?.shown, customerKeyIn(input.encryption)),
   };
 }
 

@@ -27,6 +27,14 @@ export const BODY_ERRORS = [
   "InvalidSHA1Digest",
 ] as const satisfies readonly ErrorId[];
 
+/** How a body is taken in. */
+export interface TakeOptions {
+  /** The checksum to compute where the client sends none. */
+  readonly computed?: ChecksumAlgorithm | undefined;
+  /** What it is sealed with; without one it is stored as it is. */
+  readonly dataKey?: Buffer | undefined;
+}
+
 /** A body that was taken in, with the checksum that its client knows it by. */
 export type TakenBody = IngestedBody & { readonly checksum: KeptChecksum | undefined };
 
@@ -34,12 +42,11 @@ export type TakenBody = IngestedBody & { readonly checksum: KeptChecksum | undef
  * Takes a body in. Nothing is kept of one that has another digest or size than its request says (BadDigest,
  * InvalidSHA1Digest, EntitySizeNotMatch) or is too long for one request (EntityTooLarge). Sizes are decided before the
  * first byte when the length is told.
- * @param computed The checksum to compute where the client sends none.
  */
 export async function takeBody(
   { limits, store }: Pick<OperationContext, "limits" | "store">,
   { body, checksum: claim, contentMd5, contentSha1, size }: InputOf<typeof bodyFields>,
-  computed?: ChecksumAlgorithm,
+  { computed, dataKey }: TakeOptions = {},
 ): Promise<TakenBody> {
   if (size !== undefined && body.declaredLength !== undefined && body.declaredLength !== size) {
     throw refuse("EntitySizeNotMatch");
@@ -50,6 +57,7 @@ export async function takeBody(
     sha1: contentSha1 !== undefined,
     bytesMax: limits.singleUploadBytesMax,
     over: "EntityTooLarge",
+    dataKey,
   });
   try {
     const fault = faultOf(bytes, { contentMd5, contentSha1, size });
