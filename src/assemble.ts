@@ -5,12 +5,14 @@ import { type Credential, rootCredential } from "./access/caller.ts";
 import { directory } from "./accounts/directory.ts";
 import { sealing } from "./accounts/seal.ts";
 import { applySeed } from "./accounts/seed.ts";
+import { sessions } from "./accounts/sessions.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
 import { formatListen, isLoopback, reachableHost } from "./config/listen-address.ts";
 import { DEVELOPMENT_SECRET_KEY, type Settings, SettingsError } from "./config/settings.ts";
 import { addressingRules } from "./addressing/address.ts";
 import { cosDialect } from "./dialects/cos/index.ts";
 import { s3Dialect } from "./dialects/s3/index.ts";
+import { stsDialect } from "./dialects/sts/index.ts";
 import { localBlobs } from "./engines/blobs/local.ts";
 import { memoryBlobs } from "./engines/blobs/memory.ts";
 import { systemClock } from "./engines/clock/system.ts";
@@ -23,7 +25,9 @@ import { sealKeyOf } from "./engines/seal-key/seal-key-of.ts";
 import { startAdmin, type AdminListener } from "./admin/server.ts";
 import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
+import type { Handler } from "./http/answer.ts";
 import { type Dialect, dialectOf, pipeline } from "./http/pipeline.ts";
+import type { WireRequest } from "./http/request.ts";
 import { startEdge } from "./http/server.ts";
 import { type Log, SILENT } from "./log.ts";
 import { TABLE } from "./operations/table.ts";
@@ -222,6 +226,8 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       clock,
       signSkewMs: limits.signSkewMs,
     };
+    const onFault = (error: unknown, request: WireRequest): void =>
+      log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method });
     const dialects: readonly Dialect[] = [
       s3Dialect({
         ...shared,
@@ -247,7 +253,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     closers.add(() => records.flush());
     const control = await serverControl({ clock, random, store, records, peers });
     here.control = control;
-    const handler = pipeline({
+    const objects = pipeline({
       dialects,
       table: TABLE,
       store,
@@ -257,9 +263,18 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       publishedKeys,
       faults: control.faults,
       onAnswer: (request, answer, outcome) => records.take(request, answer, outcome.refusal, outcome),
-      onFault: (error, request) =>
-        log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method }),
+      onFault,
     });
+    const sts = stsDialect({
+      rules: shared.rules,
+      directory: who,
+      sessions: sessions({ directory: who, sealing: seals, clock, random, limits }),
+      clock,
+      limits,
+      onFault,
+      onAnswer: (request, answer, outcome) => records.take(request, answer, undefined, outcome),
+    });
+    const handler: Handler = (request) => (sts.claims(request) ? sts.answer(request) : objects(request));
     const tls = await loadTls(settings, clock, {
       onReload: (pair) => edge.setTls(pair),
       onRefused: (why) => log.warn(why),

@@ -82,6 +82,16 @@ export const LIMITS = {
 
   /** Bytes of a bucket's policy: `MalformedPolicy`. (policy page) */
   policyBytesMax: 20 * 1024,
+  /** Bytes of a policy of a user, a group, a role or a temporary key. (CAM's limit) */
+  accountPolicyBytesMax: 6 * 1024,
+  /** Seconds a temporary key of a root account may last: `InvalidParameterValue` of the STS. (GetFederationToken page) */
+  rootSessionSecondsMax: 7200,
+  /** Seconds a temporary key of a user may last: `InvalidParameterValue` of the STS. (GetFederationToken page) */
+  userSessionSecondsMax: 129_600,
+  /** Bytes of a request to the STS: `RequestSizeLimitExceeded` of the STS. */
+  stsBytesMax: 64 * 1024,
+  /** How far the time of a request to the STS may lie from ours, ms: `AuthFailure.SignatureExpire`. (signature page) */
+  stsSkewMs: 5 * 60 * 1000,
   /** Grants of one ACL: `AttachmentFull`. (ACL pages) */
   aclGrantsMax: 100,
   /** ACLs and policies that the buckets and objects of one account may have: `PolicyFull`. (limits page) */

@@ -1,4 +1,4 @@
-/** `docs/reference/differences.md`: what each feature says at the top of its `index.ts`. */
+/** `docs/reference/differences.md`: what each feature, and the STS, says at the top of its `index.ts`. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { Page } from "./page.ts";
@@ -21,9 +21,9 @@ export function differencesPage(root: URL): Page {
   return {
     path: "docs/reference/differences.md",
     render() {
-      const sections = readdirSync(features)
-        .toSorted()
-        .map((name) => [name, new URL(`${name}/index.ts`, features)] as const)
+      const folders = readdirSync(features).map((name) => [name, new URL(`${name}/index.ts`, features)] as const);
+      const sections = [...folders, ["sts", new URL("src/dialects/sts/index.ts", root)] as const]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
         .filter(([, file]) => existsSync(file))
         .map(([name, file]) => `## ${name}\n\n${leadingComment(readFileSync(file, "utf8"))}\n`);
       return [

@@ -3,7 +3,8 @@
  * stored and it outlives a restart. The SecretKey is made from the SecretId and stands nowhere.
  */
 
-import { inflateRawSync } from "node:zlib";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+import type { Random } from "../ports/random.ts";
 import type { Seal } from "./seal.ts";
 
 /** What a token says. */
@@ -41,6 +42,14 @@ type Packed = readonly [
 
 const NAME = "session";
 
+/** The token; it may be longer than a client may send where the policy is long. */
+export function sealSession(seal: Seal, content: SessionContent): string {
+  const { keyId, uin, issuer = "", role = "", policy = "", name, expiresMs } = content;
+  const packed: Packed = [keyId, uin, issuer, role, policy, name, expiresMs];
+  const bytes = deflateRawSync(JSON.stringify(packed), { level: constants.Z_BEST_COMPRESSION });
+  return seal.seal("token", NAME, bytes).toString("base64url");
+}
+
 /** What a token says; undefined for anything that was not made here. */
 export function openSession(seal: Seal, token: string): SessionContent | undefined {
   if (token.length > TOKEN_CHARS_MAX || !/^[A-Za-z0-9_-]+$/.test(token)) return undefined;
@@ -50,6 +59,26 @@ export function openSession(seal: Seal, token: string): SessionContent | undefin
   const [keyId, uin, issuer, role, policy, name, expiresMs] = JSON.parse(text) as Packed;
   const given = (one: string): string | undefined => (one === "" ? undefined : one);
   return { keyId, uin, issuer: given(issuer), role: given(role), policy: given(policy), name, expiresMs };
+}
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const ID_LETTERS = 32;
+
+/** A SecretId that nobody has: `AKID` and 32 letters and digits. */
+export function newSecretId(random: Random): string {
+  let id = "AKID";
+  // Bytes beyond the last multiple of the alphabet's length would make some letters likelier than others.
+  while (id.length < 4 + ID_LETTERS) {
+    for (const byte of random.bytes(ID_LETTERS)) {
+      if (byte < 248 && id.length < 4 + ID_LETTERS) id += LETTERS.charAt(byte % LETTERS.length);
+    }
+  }
+  return id;
+}
+
+/** A SecretKey: 32 letters and digits. */
+export function newSecretKey(random: Random): string {
+  return newSecretId(random).slice(4);
 }
 
 /** The SecretKey of a temporary pair: 32 characters. */

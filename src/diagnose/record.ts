@@ -65,11 +65,13 @@ const SECRET_HEADERS: ReadonlySet<string> = new Set([
   "proxy-authorization",
   "x-cos-security-token",
   "x-amz-security-token",
+  "x-tc-token",
 ]);
 const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
   "q-signature",
   "sign",
   "signature",
+  "token",
   "x-amz-signature",
   "x-amz-security-token",
   "x-cos-security-token",

@@ -171,7 +171,6 @@ export const CATALOGUE = codes({
     message: "The provided token has expired.",
     feature: "sts",
     raisedWhen: "the temporary key that signed the request is past its expiry",
-    notYet: true,
   },
   ImageResolutionExceed: {
     status: 400,

@@ -147,7 +147,8 @@ export const STEPS = ["address", "authenticate", "bucket", "authorise", "input",
 
 /** What a request came to, for logs and records. */
 export interface Outcome {
-  readonly dialect: DialectName;
+  /** `sts` for what has no part in this path, and is recorded all the same. */
+  readonly dialect: DialectName | "sts";
   readonly operation: Operation | undefined;
   readonly caller: Caller | undefined;
   readonly address: Address | undefined;

@@ -160,7 +160,7 @@ function readStatement(value: unknown, place: string, shared: unknown, rules: Po
   }
   const resources = rules.resource === "refused" ? ["*"] : texts(needed("resource", "Resource"), `${place}.Resource`);
   const patterns = resources.map((text, at) => {
-    const pattern = readResource(text);
+    const pattern = readResource(text, rules.principal !== "required");
     const why = typeof pattern === "string" ? pattern : rules.resourceFault?.(pattern);
     if (why !== undefined) throw fault(`${place}.Resource[${at}]`, why);
     return pattern as ResourcePattern;

@@ -19,6 +19,8 @@ export interface ResourcePattern {
   readonly text: string;
   /** Undefined is any: the whole was `*`. */
   readonly segments: { readonly region: Wildcard; readonly account: Wildcard; readonly path: Wildcard } | undefined;
+  /** True for what belongs to another service, which names nothing here. */
+  readonly elsewhere?: true;
 }
 
 const ANY = wildcard("*");
@@ -37,8 +39,11 @@ function plainPath(path: string): string {
   return host === null ? path : `${host[1]}${slash < 0 ? "" : path.slice(slash)}`;
 }
 
-/** The pattern, or what is wrong with it, to follow "…: ". */
-export function readResource(text: string): ResourcePattern | string {
+/**
+ * The pattern, or what is wrong with it, to follow "…: ". Resources of other services may stand in what is attached to
+ * somebody, since one policy may speak of all that a person uses; not in the policy of a bucket.
+ */
+export function readResource(text: string, otherServices = false): ResourcePattern | string {
   if (text === "*") return { text, segments: undefined };
   const parts = text.split(":");
   if (parts.length < 6) return "expected six segments, qcs::cos:<region>:uid/<appid>:<bucket>/<key>, or *";
@@ -46,6 +51,9 @@ export function readResource(text: string): ResourcePattern | string {
   const path = parts.slice(5).join(":");
   if (scheme !== "qcs") return "expected it to begin with qcs:";
   if (project !== "" && project !== "*" && !/^id\/\d+$/.test(project)) return "expected the project to be empty";
+  if (otherServices && service !== undefined && /^(?!cos$)[a-z][a-z0-9_-]*$/.test(service)) {
+    return { text, segments: undefined, elsewhere: true };
+  }
   if (service !== "cos" && service !== "*") return "expected the service cos in the third segment";
   if (!/^[a-z0-9*-]*$/.test(region)) return "expected a region such as ap-guangzhou in the fourth segment";
   if (!/^(\*|(uid|uin)\/[0-9*]+)?$/.test(account)) return "expected uid/<appid> or uin/<owner> in the fifth segment";
@@ -61,7 +69,8 @@ export function readResource(text: string): ResourcePattern | string {
 }
 
 /** Whether the pattern names the resource. */
-export function names({ segments }: ResourcePattern, { bucket, key, prefix }: Resource): boolean {
+export function names({ segments, elsewhere }: ResourcePattern, { bucket, key, prefix }: Resource): boolean {
+  if (elsewhere === true) return false;
   if (segments === undefined) return true;
   // What belongs to no bucket, such as the list of all of them, has no name but `*`.
   if (bucket === undefined) return false;
@@ -74,7 +83,8 @@ export function names({ segments }: ResourcePattern, { bucket, key, prefix }: Re
 }
 
 /** Whether the pattern can name anything in the bucket. */
-export function concerns({ segments }: ResourcePattern, bucket: NonNullable<Resource["bucket"]>): boolean {
+export function concerns({ segments, elsewhere }: ResourcePattern, bucket: NonNullable<Resource["bucket"]>): boolean {
+  if (elsewhere === true) return false;
   if (segments === undefined) return true;
   const { region, account, path } = segments;
   if (!fits(region, bucket.region)) return false;

@@ -151,6 +151,7 @@ export function certificateNames(settings: Settings): string[] {
       names.add(`*.cos.${region}.${suffix}`);
     }
   }
+  for (const inside of ["", "internal."]) names.add(`sts.${inside}tencentcloudapi.com`);
   const { host } = settings.listen;
   if (isLoopback(host)) return [...names];
   if (reachableHost(host) === host) return [...names.add(host)];

@@ -1,0 +1,119 @@
+/**
+ * Checks the signatures of the cloud's API, as the STS takes them: version 3 (`TC3-HMAC-SHA256`, in the header) and
+ * version 1 (`HmacSHA1` or `HmacSHA256`, a parameter). (signature pages of API 3.0)
+ *
+ * As the host that was signed count the one that was sent, the same without its port, and the service's official name:
+ * the Java helper signs that whatever it connects to.
+ */
+
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import type { WireRequest } from "../../http/request.ts";
+
+/** Who signed a request, as it says; nothing of it has been compared. */
+export interface StsCredentials {
+  readonly secretId: string;
+  readonly token: string | undefined;
+  /** Seconds since 1970. */
+  readonly timestamp: number;
+  /** Whether the signature is that of the pair. */
+  readonly verify: (secretKey: string) => boolean;
+}
+
+/** What keeps a signature from being read; a message. */
+export class SignatureUnreadable extends Error {
+  override readonly name = "SignatureUnreadable";
+}
+
+const OFFICIAL = ["sts.tencentcloudapi.com", "sts.internal.tencentcloudapi.com"];
+
+/** `1795351681`; a longer number is milliseconds. */
+const SECONDS = /^\d{1,12}$/;
+/** Headers that one signature may list. */
+const SIGNED_HEADERS_MAX = 50;
+
+type Signed = Pick<WireRequest, "method" | "target" | "headers">;
+
+function hostsOf({ target }: Signed): readonly string[] {
+  return [...new Set([...target.authority.spellings, ...OFFICIAL])];
+}
+
+function isSame(computed: Buffer, given: Buffer): boolean {
+  return computed.length === given.length && timingSafeEqual(computed, given);
+}
+
+const METHODS: ReadonlyMap<string, "sha1" | "sha256"> = new Map([
+  ["HmacSHA1", "sha1"],
+  ["HmacSHA256", "sha256"],
+]);
+
+/** Version 1: every parameter but the signature, in order of name, with its decoded value. */
+export function credentialsV1(request: Signed, parameters: ReadonlyMap<string, string>): StsCredentials {
+  const value = (name: string): string => {
+    const text = parameters.get(name);
+    if (text === undefined || text === "") throw new SignatureUnreadable(`The parameter ${name} is missing.`);
+    return text;
+  };
+  const method = METHODS.get(parameters.get("SignatureMethod") ?? "HmacSHA1");
+  if (method === undefined) throw new SignatureUnreadable("SignatureMethod must be HmacSHA1 or HmacSHA256.");
+  const timestamp = value("Timestamp");
+  if (!SECONDS.test(timestamp)) throw new SignatureUnreadable("Timestamp must be in seconds since 1970.");
+  value("Nonce");
+  const given = Buffer.from(value("Signature"), "base64");
+  const text = [...parameters]
+    .filter(([name]) => name !== "Signature")
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, one]) => `${name}=${one}`)
+    .join("&");
+  return {
+    secretId: value("SecretId"),
+    token: parameters.get("Token") || undefined,
+    timestamp: Number(timestamp),
+    verify: (secretKey) =>
+      hostsOf(request).some((host) => {
+        const signed = `${request.method}${host}/?${text}`;
+        return isSame(createHmac(method, secretKey).update(signed).digest(), given);
+      }),
+  };
+}
+
+const AUTHORIZATION =
+  /^TC3-HMAC-SHA256\s+Credential=([^/,\s]{1,128})\/(\d{4}-\d{2}-\d{2})\/sts\/tc3_request,\s*SignedHeaders=([a-z0-9;-]{1,1024}),\s*Signature=([0-9a-f]{64})$/;
+
+const hmac = (key: string | Buffer, text: string): Buffer => createHmac("sha256", key).update(text).digest();
+const sha256 = (bytes: string | Buffer): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Version 3. */
+export function credentialsV3(request: Signed, body: Buffer): StsCredentials {
+  const [, secretId, date, names, signature] = AUTHORIZATION.exec(request.headers.get("authorization") ?? "") ?? [];
+  if (secretId === undefined || date === undefined || names === undefined || signature === undefined) {
+    throw new SignatureUnreadable("The Authorization is not a TC3-HMAC-SHA256 signature for the service sts.");
+  }
+  const list = names.split(";");
+  if (list.length > SIGNED_HEADERS_MAX || !list.includes("host") || !list.includes("content-type")) {
+    throw new SignatureUnreadable("SignedHeaders must list content-type and host.");
+  }
+  const timestamp = request.headers.get("x-tc-timestamp") ?? "";
+  if (!SECONDS.test(timestamp)) throw new SignatureUnreadable("X-TC-Timestamp must be in seconds since 1970.");
+  const day = new Date(Number(timestamp) * 1000).toISOString().slice(0, 10);
+  if (day !== date) throw new SignatureUnreadable(`The date ${date} of the Credential is not that of X-TC-Timestamp.`);
+  const query = request.target.query.entries
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    .join("&");
+  return {
+    secretId,
+    token: request.headers.get("x-tc-token"),
+    timestamp: Number(timestamp),
+    verify(secretKey) {
+      const key = hmac(hmac(hmac(`TC3${secretKey}`, date), "sts"), "tc3_request");
+      return hostsOf(request).some((host) => {
+        const headers = list.map((name) => {
+          const value = name === "host" ? host : (request.headers.raw(name) ?? "");
+          return `${name}:${value.trim().toLowerCase()}\n`;
+        });
+        const canonical = [request.method, "/", query, headers.join(""), names, sha256(body)].join("\n");
+        const toSign = ["TC3-HMAC-SHA256", timestamp, `${date}/sts/tc3_request`, sha256(canonical)].join("\n");
+        return isSame(hmac(key, toSign), Buffer.from(signature, "hex"));
+      });
+    },
+  };
+}
