@@ -52,13 +52,19 @@ export function sealSession(seal: Seal, content: SessionContent): string {
 
 /** What a token says; undefined for anything that was not made here. */
 export function openSession(seal: Seal, token: string): SessionContent | undefined {
-  if (token.length > TOKEN_CHARS_MAX || !/^[A-Za-z0-9_-]+$/.test(token)) return undefined;
-  const bytes = seal.open("token", NAME, Buffer.from(token, "base64url"));
+  const sealed = token.length > TOKEN_CHARS_MAX ? undefined : decoded(token);
+  const bytes = sealed && seal.open("token", NAME, sealed);
   if (bytes === undefined) return undefined;
   const text = inflateRawSync(bytes, { maxOutputLength: CONTENT_BYTES_MAX }).toString("utf8");
   const [keyId, uin, issuer, role, policy, name, expiresMs] = JSON.parse(text) as Packed;
   const given = (one: string): string | undefined => (one === "" ? undefined : one);
   return { keyId, uin, issuer: given(issuer), role: given(role), policy: given(policy), name, expiresMs };
+}
+
+/** The bytes of a text in Base64; undefined for one that has another spelling as well. */
+function decoded(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.toString("base64url") === text ? bytes : undefined;
 }
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -74,11 +80,6 @@ export function newSecretId(random: Random): string {
     }
   }
   return id;
-}
-
-/** A SecretKey: 32 letters and digits. */
-export function newSecretKey(random: Random): string {
-  return newSecretId(random).slice(4);
 }
 
 /** The SecretKey of a temporary pair: 32 characters. */

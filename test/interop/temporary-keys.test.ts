@@ -71,16 +71,19 @@ describe("qcloud-cos-sts over HTTPS, and the SDKs with its keys", () => {
       const { SecretId: _id, SecretKey: _key, ...way } = cosbox.options;
       const cos = new COS({
         ...way,
-        async getAuthorization(_options, callback) {
+        getAuthorization(_options, callback) {
           asked += 1;
-          const { credentials, startTime, expiredTime } = await helped(pair);
-          callback({
-            TmpSecretId: credentials.tmpSecretId,
-            TmpSecretKey: credentials.tmpSecretKey,
-            SecurityToken: credentials.sessionToken,
-            StartTime: startTime,
-            ExpiredTime: expiredTime,
-          });
+          const give = async (): Promise<void> => {
+            const { credentials, startTime, expiredTime } = await helped(pair);
+            callback({
+              TmpSecretId: credentials.tmpSecretId,
+              TmpSecretKey: credentials.tmpSecretKey,
+              SecurityToken: credentials.sessionToken,
+              StartTime: startTime,
+              ExpiredTime: expiredTime,
+            });
+          };
+          void give();
         },
       });
       const at = { Bucket: bucket, Region: REGION };

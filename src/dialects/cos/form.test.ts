@@ -34,7 +34,8 @@ function view(): SignedRequestView {
 async function authenticate(fields: ReadonlyMap<string, string>, nowMs = START_MS) {
   const encoded = fields.get("policy");
   const policy = encoded === undefined ? undefined : readFormPolicy(encoded, { bytesMax: 9999, conditionsMax: 99 });
-  return await authenticateCosForm({ fields, policy }, view(), (id) => (id === ID ? CREDENTIAL : undefined), nowMs, {});
+  const keys = (id: string, token?: string) => (id === ID && token === undefined ? CREDENTIAL : undefined);
+  return await authenticateCosForm({ fields, policy }, view(), keys, nowMs, {});
 }
 const changed = (name: string, value?: string): ReadonlyMap<string, string> => {
   const fields = new Map(FIELDS);
@@ -74,7 +75,7 @@ describe("a form of COS", () => {
     ["policy", undefined, "AccessDenied"],
     ["policy", Buffer.from(`${POLICY} `).toString("base64"), "SignatureDoesNotMatch"],
     ["signature", "q-sign-algorithm=sha1", "InvalidRequest"],
-    ["x-cos-security-token", "t", "NotImplemented"],
+    ["x-cos-security-token", "t", "InvalidAccessKeyId"],
   ])("with the field %s as %s: %s", async (name, value, id) => {
     await assert.rejects(authenticate(changed(name, value)), { id });
   });

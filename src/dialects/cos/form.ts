@@ -35,8 +35,8 @@ export function isCosForm(fields: ReadonlyMap<string, string>): boolean {
  * Decides who sends a form: whoever has signed its policy, or `post /` in its field `Signature`; otherwise whoever has
  * signed the request, which nobody may do for a form.
  *
- * Throws CosError, in this order: InvalidRequest (credentials in more than one place), NotImplemented (temporary keys),
- * and what `authenticateCos` does; AccessDenied also for a signature without a policy.
+ * Throws CosError, in this order: InvalidRequest (credentials in more than one place), and what `authenticateCos` does;
+ * AccessDenied also for a signature without a policy.
  */
 export async function authenticateCosForm(
   { fields, policy }: SignedForm,
@@ -53,11 +53,12 @@ export async function authenticateCosForm(
       message: "The request carries credentials in more than one place; sign the form, and nothing else.",
     });
   }
-  if (fields.has(TOKEN)) {
-    throw refuse("NotImplemented", { message: `Temporary keys are not implemented yet: ${TOKEN}.` });
-  }
+  // No header of the request stands in for a field of the form.
+  const token = fields.get(TOKEN) || undefined;
   if (whole !== undefined) {
-    const headers = headerFields(new Map([...request.headers.entries(), ["authorization", whole]]));
+    const headers = headerFields(
+      new Map([...request.headers.entries(), ["authorization", whole], [TOKEN, token ?? ""]]),
+    );
     const evidence = await authenticateCos({ ...request, headers }, keys, nowMs, options);
     return evidence.kind === "signed" ? { ...evidence, via: "form" } : evidence;
   }
@@ -72,7 +73,7 @@ export async function authenticateCosForm(
   const signature = field("q-signature");
   if (policy === undefined) throw malformed("The form is signed and has no policy.", nowMs);
   checkTimes(keyTime, keyTime, nowMs, options, "link");
-  const credential = await keys(accessKeyId, undefined);
+  const credential = await keys(accessKeyId, token);
   if (credential === undefined) throw refuse("InvalidAccessKeyId");
   const stringToSign = hash("sha1", policy.text);
   if (!sameSignature(signatureOf(signKeyOf(credential.secretKey, keyTime), stringToSign), signature)) {

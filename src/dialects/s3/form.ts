@@ -52,14 +52,14 @@ const malformed = (message: string): CosError => refuse("InvalidArgument", { mes
  * Decides who sends a form: whoever has signed its policy; otherwise whoever has signed the request, which nobody may do
  * for a form.
  *
- * Throws CosError, in this order: InvalidRequest (credentials in more than one place), NotImplemented (temporary keys),
- * InvalidArgument (a field is missing or cannot be read), RequestTimeTooSkewed, InvalidAccessKeyId,
- * SignatureDoesNotMatch; and what `authenticateS3` does.
+ * Throws CosError, in this order: InvalidRequest (credentials in more than one place), InvalidArgument (a field is missing
+ * or cannot be read), RequestTimeTooSkewed, what `keys` throws (ExpiredToken), InvalidAccessKeyId, SignatureDoesNotMatch;
+ * and what `authenticateS3` does.
  */
 export async function authenticateS3Form(
   { fields, policy }: SignedForm,
   request: SignedRequest,
-  keys: Keys,
+  keys: FindsKeys<Found>,
   nowMs: number,
   options: S3SignatureOptions,
 ): Promise<S3Evidence<Credential>> {
@@ -71,9 +71,8 @@ export async function authenticateS3Form(
       message: "The request carries credentials in more than one place; sign the form, and nothing else.",
     });
   }
-  if (fields.has(TOKEN)) {
-    throw refuse("NotImplemented", { message: `Temporary keys are not implemented yet: ${TOKEN}.` });
-  }
+  const token = fields.get(TOKEN) || undefined;
+  const withToken = (accessKeyId: string): Found => keys(accessKeyId, token);
   const field = (name: string): string => {
     const value = fields.get(name);
     if (value === undefined || value === "") {
@@ -87,18 +86,18 @@ export async function authenticateS3Form(
   const toSign = field("policy");
   if (policy === undefined) throw malformed("The form is signed and has no policy.");
   const credential = v4
-    ? await verifyV4(field, toSign, keys, nowMs, options)
-    : await verifyV2(field("awsaccesskeyid"), field("signature"), toSign, keys);
+    ? await verifyV4(field, toSign, withToken, nowMs, options)
+    : await verifyV2(field("awsaccesskeyid"), field("signature"), toSign, withToken);
   return { kind: "signed", credential, via: "form", seed: undefined };
 }
 
 type Field = (name: string) => string;
-type Keys = FindsKeys<Credential | undefined | Promise<Credential | undefined>>;
+type Found = Credential | undefined | Promise<Credential | undefined>;
 
 async function verifyV4(
   field: Field,
   toSign: string,
-  keys: Keys,
+  keys: (accessKeyId: string) => Found,
   nowMs: number,
   { skewMs, presentFor = () => nowMs }: S3SignatureOptions,
 ): Promise<Credential> {
@@ -122,7 +121,12 @@ async function verifyV4(
   return credential;
 }
 
-async function verifyV2(accessKeyId: string, given: string, toSign: string, keys: Keys): Promise<Credential> {
+async function verifyV2(
+  accessKeyId: string,
+  given: string,
+  toSign: string,
+  keys: (accessKeyId: string) => Found,
+): Promise<Credential> {
   const credential = await known(keys, accessKeyId);
   if (!sameBytes(createHmac("sha1", credential.secretKey).update(toSign).digest(), given)) {
     throw mismatch(accessKeyId, given, toSign);
@@ -130,8 +134,8 @@ async function verifyV2(accessKeyId: string, given: string, toSign: string, keys
   return credential;
 }
 
-async function known(keys: Keys, accessKeyId: string): Promise<Credential> {
-  const credential = await keys(accessKeyId, undefined);
+async function known(keys: (accessKeyId: string) => Found, accessKeyId: string): Promise<Credential> {
+  const credential = await keys(accessKeyId);
   if (credential === undefined) throw refuse("InvalidAccessKeyId", { extras: [["AWSAccessKeyId", accessKeyId]] });
   return credential;
 }

@@ -16,6 +16,7 @@
 
 import { type Caller, callerWith, type Credential } from "../../access/caller.ts";
 import { isForeignPage } from "../../access/foreign-page.ts";
+import { presentFor } from "../../access/signing-time.ts";
 import type { Directory } from "../../accounts/directory.ts";
 import { type SessionFault, SessionRefused, type Sessions, type TemporaryKey } from "../../accounts/sessions.ts";
 import { type AddressingRules, readAddress } from "../../addressing/address.ts";
@@ -146,7 +147,8 @@ export function stsDialect(parts: StsParts): Sts {
 
   async function callerOf(request: WireRequest, credentials: StsCredentials): Promise<Credential> {
     const { secretId, token, timestamp, verify } = credentials;
-    if (Math.abs(clock.now() - timestamp * 1000) > limits.stsSkewMs) {
+    const signedMs = timestamp * 1000;
+    if (Math.abs(presentFor(clock, signedMs, "request", limits.stsSkewMs) - signedMs) > limits.stsSkewMs) {
       throw new StsRefusal("AuthFailure.SignatureExpire", "The signature has expired: its time is too far from ours.");
     }
     let credential: Credential | undefined;
@@ -280,6 +282,7 @@ const UNKNOWN: Outcome = {
   address: undefined,
   refusal: undefined,
   access: undefined,
+  fault: undefined,
   times: [],
 };
 

@@ -59,8 +59,9 @@ export function credentialsV1(request: Signed, parameters: ReadonlyMap<string, s
   if (!SECONDS.test(timestamp)) throw new SignatureUnreadable("Timestamp must be in seconds since 1970.");
   value("Nonce");
   const given = Buffer.from(value("Signature"), "base64");
-  const text = [...parameters]
-    .filter(([name]) => name !== "Signature")
+  const signed = new Map(parameters);
+  signed.delete("Signature");
+  const text = [...signed]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, one]) => `${name}=${one}`)
     .join("&");
@@ -70,8 +71,8 @@ export function credentialsV1(request: Signed, parameters: ReadonlyMap<string, s
     timestamp: Number(timestamp),
     verify: (secretKey) =>
       hostsOf(request).some((host) => {
-        const signed = `${request.method}${host}/?${text}`;
-        return isSame(createHmac(method, secretKey).update(signed).digest(), given);
+        const toSign = `${request.method}${host}/?${text}`;
+        return isSame(createHmac(method, secretKey).update(toSign).digest(), given);
       }),
   };
 }
