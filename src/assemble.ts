@@ -262,6 +262,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       installation: { region, limits },
       publishedKeys,
       faults: control.faults,
+      states: control.states,
       onAnswer: (request, answer, outcome) => records.take(request, answer, outcome.refusal, outcome),
       onFault,
     });

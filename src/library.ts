@@ -7,10 +7,12 @@ import { type Settings, SettingsError } from "./config/settings.ts";
 import type { ClockControl, ClockState } from "./control/clock-control.ts";
 import { durationMs } from "./control/duration.ts";
 import type { FaultControl } from "./control/fault-control.ts";
+import type { StateControl } from "./control/state-control.ts";
 import { systemClock } from "./engines/clock/system.ts";
 import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
 import type { CountedFault, FaultRequest } from "./faults/fault.ts";
+import type { SetState, StateName, StateSubject } from "./states/state.ts";
 import type { Limits } from "./limits.ts";
 import type { KeyRing } from "./store/key-ring.ts";
 import { createLog, type Log, SILENT } from "./log.ts";
@@ -18,6 +20,7 @@ import { createLog, type Log, SILENT } from "./log.ts";
 export { SettingsError } from "./config/settings.ts";
 export type { DecisionRecord } from "./diagnose/record.ts";
 export type { CountedFault, FaultRequest } from "./faults/fault.ts";
+export type { SetState, StateName, StateSubject } from "./states/state.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
 export type { KeyDescription } from "./store/key-ring.ts";
@@ -140,6 +143,15 @@ export interface CosboxFaults {
  */
 export type CosboxKeys = KeyRing;
 
+/** States that accounts, buckets, objects and the server are in, and that requests are refused for. */
+export interface CosboxStates {
+  /** `active` takes the subject out of any state. Throws SettingsError for a state that the subject cannot have. */
+  set(subject: StateSubject, state: StateName | "active"): Promise<void>;
+  list(): Promise<readonly SetState[]>;
+  /** Everything is active. */
+  clear(): Promise<void>;
+}
+
 export interface Cosbox {
   /** `http://127.0.0.1:54321`. */
   readonly endpoint: string;
@@ -151,9 +163,10 @@ export interface Cosbox {
   readonly requests: CosboxRequests;
   readonly clock: CosboxClock;
   readonly faults: CosboxFaults;
+  readonly states: CosboxStates;
   /** Where the admin listener is; undefined unless `admin` asks for one. */
   readonly admin: string | undefined;
-  /** Removes every bucket and every fault, and sets the clock to the machine's time. */
+  /** Removes every bucket, every fault and every state, and sets the clock to the machine's time. */
   reset(): Promise<void>;
   /** The keys of the key management service, for objects that are encrypted with `cos/kms`. */
   readonly keys: CosboxKeys;
@@ -198,6 +211,7 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     clock: clockOf(server.control.clock),
     faults: faultsOf(server.control.faults),
     keys: server.keyRing,
+    states: statesOf(server.control.states),
     admin: server.admin,
     reset: () => server.control.reset(),
     bucket: (name) => `${name}-${appid}`,
@@ -268,5 +282,18 @@ function faultsOf(faults: FaultControl): CosboxFaults {
     list: () => faults.list(),
     remove: (id) => faults.remove(id),
     clear: () => faults.clear(),
+  };
+}
+
+function statesOf(states: StateControl): CosboxStates {
+  return {
+    async set(subject, state) {
+      const { STATE_CHANGE } = await import("./states/shape.ts");
+      const checked = STATE_CHANGE.safeParse({ ...subject, state });
+      if (!checked.success) throw new SettingsError(`states: ${checked.error.issues[0]?.message ?? "cannot stand"}`);
+      await states.set(subject, state);
+    },
+    list: () => states.list(),
+    clear: () => states.clear(),
   };
 }

@@ -7,6 +7,7 @@ import { request as httpRequest } from "node:http";
 import type { ClockState } from "../control/clock-control.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import type { CountedFault, FaultRequest } from "../faults/fault.ts";
+import type { SetState, StateName, StateSubject } from "../states/state.ts";
 
 export interface AdminClientOptions {
   /** Such as `http://127.0.0.1:9001`. */
@@ -41,6 +42,9 @@ export type ClockWanted =
   | { readonly mode: "offset"; readonly at: string }
   | { readonly mode: "frozen"; readonly at?: string };
 
+/** A state as the listener tells it; `since` is ISO 8601. */
+export type StateTold = Omit<SetState, "sinceMs"> & { readonly since: string };
+
 export interface AdminClient {
   clock(): Promise<ClockTold>;
   setClock(wanted: ClockWanted): Promise<ClockTold>;
@@ -51,6 +55,10 @@ export interface AdminClient {
   setFault(fault: FaultRequest): Promise<string>;
   removeFault(id: string): Promise<void>;
   clearFaults(): Promise<void>;
+  /** What is in a state other than active. */
+  states(): Promise<readonly StateTold[]>;
+  /** Puts an account, a bucket, an object or, where none is named, the server into a state; `active` takes it out. */
+  setState(change: StateSubject & { readonly state: StateName | "active" }): Promise<void>;
   /** The newest first. */
   requests(filter?: RequestFilter): Promise<readonly DecisionRecord[]>;
   request(id: string): Promise<{ readonly record: DecisionRecord; readonly explanation: string }>;
@@ -124,6 +132,10 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
     },
     async clearFaults() {
       await call("DELETE", "/v1/faults");
+    },
+    states: async () => (await call<{ states: StateTold[] }>("GET", "/v1/states")).states,
+    async setState(change) {
+      await call("PUT", "/v1/states", change);
     },
     async requests(filter = {}) {
       const query = new URLSearchParams(

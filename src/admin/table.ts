@@ -8,6 +8,7 @@ import { FAULT_ROUTES } from "./routes/faults.ts";
 import { HEALTH_ROUTES } from "./routes/health.ts";
 import { REQUEST_ROUTES } from "./routes/requests.ts";
 import { STATE_ROUTES } from "./routes/state.ts";
+import { STATES_ROUTES } from "./routes/states.ts";
 
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...HEALTH_ROUTES,
@@ -15,6 +16,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...ERROR_ROUTES,
   ...FAULT_ROUTES,
   ...CLOCK_ROUTES,
+  ...STATES_ROUTES,
   ...STATE_ROUTES,
   adminRoute({
     method: "GET",

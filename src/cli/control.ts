@@ -1,4 +1,4 @@
-/** The commands that speak to a running server over its admin listener: `clock`, `faults`, `requests`. */
+/** The commands that speak to a running server over its admin listener: `clock`, `faults`, `states`, `requests`. */
 
 import { AdminCallRefused, type AdminClient, adminClient, type ClockTold } from "../admin/client.ts";
 import { formatListen } from "../config/listen-address.ts";
@@ -68,12 +68,40 @@ export function clock(
   });
 }
 
-function faultOf(text: string): FaultRequest {
+function jsonOf(text: string, told: string): unknown {
   try {
-    return JSON.parse(text) as FaultRequest;
+    return JSON.parse(text);
   } catch {
-    throw new SettingsError(`faults add: expected JSON such as '{"error":"SlowDown","times":{"first":3}}'`);
+    throw new SettingsError(told);
   }
+}
+
+function faultOf(text: string): FaultRequest {
+  return jsonOf(text, `faults add: expected JSON such as '{"error":"SlowDown","times":{"first":3}}'`) as FaultRequest;
+}
+
+type StateChange = Parameters<AdminClient["setState"]>[0];
+
+/** `cosbox states [set <json>]` */
+export function states(
+  { settings }: LoadedSettings,
+  verb: string | undefined,
+  value: string | undefined,
+  shell: Shell,
+): Promise<number> {
+  return calling(settings, async (client) => {
+    switch (verb) {
+      case undefined:
+        for (const state of await client.states()) shell.stdout.write(`${JSON.stringify(state)}\n`);
+        return;
+      case "set": {
+        const told = `states set: expected JSON such as '{"account":"100000000001","state":"suspended"}'`;
+        return await client.setState(jsonOf(value ?? "", told) as StateChange);
+      }
+      default:
+        throw new SettingsError(`states: expected set, found ${JSON.stringify(verb)}`);
+    }
+  });
 }
 
 /** `cosbox faults [add <json>|remove <id>|clear]` */

@@ -143,6 +143,12 @@ function addControl(program: Command, shell: Shell, done: Done): void {
     done(await (await import("./control.ts")).faults(await load(flags, shell), verb, value, shell)),
   );
   withSettings(
+    program.command("states [verb] [value]").description("list what is in a state other than active, or: set <json>"),
+    REACHING,
+  ).action(async (verb: string | undefined, value: string | undefined, flags: Flags) =>
+    done(await (await import("./control.ts")).states(await load(flags, shell), verb, value, shell)),
+  );
+  withSettings(
     program
       .command("requests")
       .description("show the requests the server answered last")

@@ -9,6 +9,7 @@ import type { VirtualClock } from "../ports/clock.ts";
 import { type ClockControl, clockControl, type DueWork } from "./clock-control.ts";
 import { removeEverything } from "./reset.ts";
 import { type FaultControl, faultControl } from "./fault-control.ts";
+import { type StateControl, stateControl } from "./state-control.ts";
 
 /** The records of every process of the server. */
 export interface Requests {
@@ -33,8 +34,9 @@ export interface Readiness {
 export interface ServerControl {
   readonly clock: ClockControl;
   readonly faults: FaultControl;
+  readonly states: StateControl;
   readonly requests: Requests;
-  /** Removes every bucket and every fault, and sets the clock to the machine's time. */
+  /** Removes every bucket, every fault and every state, and sets the clock to the machine's time. */
   reset(): Promise<void>;
   /** Finds out whether something can be stored, by storing something. */
   readiness(): Promise<Readiness>;
@@ -98,12 +100,15 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
   };
   const clocks = clockControl({ clock, controls, announce: () => tell("clock"), work: options.work ?? [] });
   const faults = faultControl({ controls, random, announce: () => tell("faults") });
+  const states = stateControl({ controls, clock, announce: () => tell("states") });
   await clocks.refresh();
   await faults.refresh();
+  await states.refresh();
 
   return {
     clock: clocks,
     faults,
+    states,
     requests: {
       async recent(most) {
         const others = (await peers?.consult("recent", String(most))) ?? [];
@@ -131,6 +136,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     },
     async reset() {
       await faults.clear();
+      await states.clear();
       await removeEverything(store);
       if (clocks.state().mode !== "real") await clocks.set({ mode: "real" });
     },
@@ -149,6 +155,9 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
           return "";
         case "faults":
           await faults.refresh();
+          return "";
+        case "states":
+          await states.refresh();
           return "";
         case "recent":
           return JSON.stringify(records.recent().slice(0, Number(text)));

@@ -102,6 +102,16 @@ function ofEvidence(evidence: Evidence): Part {
         advice: ["Remove the fault when it is not wanted any more: it is in GET /v1/faults of the admin listener."],
       };
     }
+    case "state": {
+      const { of, state, sinceMs, nowMs, overdue } = evidence;
+      const [kind = "", ...names] = of.split("/");
+      const subject = [`the ${kind}`, ...(names.length === 0 ? [] : [names.join("/")])].join(" ");
+      const late = overdue ? [`It is ${time(nowMs)}, and after a day in arrears an account is suspended.`] : [];
+      return {
+        evidence: [`Somebody has set ${subject} to ${state}, at ${time(sinceMs)}.`, ...late],
+        advice: ["Set it to active when that is over: PUT /v1/states of the admin listener, or `cosbox states`."],
+      };
+    }
   }
 }
 

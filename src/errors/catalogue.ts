@@ -573,8 +573,7 @@ export const CATALOGUE = codes({
     status: 402,
     message: "The cost quota is used up.",
     feature: "account",
-    raisedWhen: "the account has used up its spending quota",
-    notYet: true,
+    raisedWhen: "the account of the caller or of the bucket has used up its spending quota",
   },
 
   // 403 Forbidden
@@ -966,8 +965,8 @@ export const CATALOGUE = codes({
     message: "The appid is unavailable for legal reasons.",
     seen: "a report from the live service (serverless-tencent issue 23)",
     feature: "account",
-    raisedWhen: "the account is suspended or blocked, or the object is blocked",
-    notYet: true,
+    raisedWhen:
+      "the account of the caller or of the bucket is suspended, blocked or closed, or the bucket or the object is blocked",
   },
 
   // 5xx

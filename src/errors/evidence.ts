@@ -47,4 +47,16 @@ export interface FaultEvidence {
   readonly phase: "before" | "during" | "after";
 }
 
-export type Evidence = SignatureEvidence | TimeEvidence | RegionEvidence | FaultEvidence;
+/** A state that somebody has put an account, a bucket, an object or the server in. Times in ms since 1970. */
+export interface StateEvidence {
+  readonly kind: "state";
+  /** Such as `account/100000000001`. */
+  readonly of: string;
+  readonly state: string;
+  readonly sinceMs: number;
+  readonly nowMs: number;
+  /** True for arrears that have lasted too long. */
+  readonly overdue: boolean;
+}
+
+export type Evidence = SignatureEvidence | TimeEvidence | RegionEvidence | FaultEvidence | StateEvidence;

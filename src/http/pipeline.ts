@@ -34,6 +34,7 @@ import type {
 import { type InputReader, inputReader } from "../operations/read-input.ts";
 import { keyFault } from "../operations/name-rules.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { StateFinder } from "../states/state.ts";
 import { StorageUnavailable } from "../ports/blobs.ts";
 import type { Limits } from "../limits.ts";
 import type { Random } from "../ports/random.ts";
@@ -136,6 +137,8 @@ export interface PipelineParts {
   readonly publishedKeys?: boolean;
   /** Faults that people asked for; by default there are none. */
   readonly faults?: FaultFinder;
+  /** States that accounts, buckets and objects were put in; by default all are active. */
+  readonly states?: StateFinder;
   /** Told of every fault of our own, with the request it happened in. */
   readonly onFault: (error: unknown, request: WireRequest) => void;
   /** Told of every answer; and again of one that began as a success and ends as a refusal. */
@@ -293,6 +296,7 @@ class Context implements OperationContext {
   readonly locate = (source: string): SourceAddress => this.#dialect.locate(source, this.caller);
   readonly may = async (wanted: Wanted): Promise<boolean> => {
     const question = { ...wanted, caller: this.caller };
+    refuseState(this.#parts, { ...question, key: wanted.key });
     const documents = await documentsFor(question, this.store);
     return authorise(question, documents, requestValues(this.request)).allowed;
   };
@@ -333,15 +337,17 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
 
     progress.next();
     let bucket: BucketRecord | undefined;
-    if (address.kind !== "service" && operation.permission !== "signed") {
-      bucket = await seekBucket(progress);
+    const inBucket = address.kind !== "service" && operation.permission !== "signed";
+    if (inBucket) bucket = await seekBucket(progress);
+    refuseState(parts, { caller, bucket, key: keyOf(address), permission: operation.permission });
+    if (inBucket) {
       if (bucket === undefined) throw noSuchBucket(progress);
       const { expectedOwner } = address;
       if (expectedOwner !== undefined && expectedOwner !== bucket.ownerUin && expectedOwner !== bucket.ownerAppid) {
         throw refuse("AccessDenied");
       }
     }
-    const key = address.kind === "object" ? address.key : undefined;
+    const key = keyOf(address);
     if (parts.faults?.any === true) {
       const subject = { operation: operation.name, bucket: bucketNameOf(address), key, callers: namesOf(caller) };
       progress.fault = await parts.faults.find(subject);
@@ -476,6 +482,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const address = named.kind === "service" ? named : { ...named, bucket: dialect.bucketName(named, ANONYMOUS) };
     progress.address = address;
     const bucket = await seekBucket(progress);
+    refuseState(parts, { caller: ANONYMOUS, bucket, key: keyOf(address), permission: operation.permission });
     if (bucket === undefined) throw noSuchBucket(progress);
     const input = await (readers.get(operation) as InputReader).read({ request, limits });
     const context = new Context(parts, dialect, request, address, ANONYMOUS, operation, bucket, undefined);
@@ -543,7 +550,21 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
   };
 }
 
+/** Raises what the state of something that is asked for comes to. */
+function refuseState(
+  { states, clock }: PipelineParts,
+  { caller, bucket, key, permission }: Pick<AccessQuestion, "caller" | "bucket" | "key" | "permission">,
+): void {
+  if (states?.any !== true) return;
+  const refusal = states.refusal({ caller, bucket, key, reads: permission === "read", nowMs: clock.now() });
+  if (refusal !== undefined) throw refusal;
+}
+
 const NO_CORS: CorsOutcome = { match: undefined, fields: [] };
+
+function keyOf(address: Address): string | undefined {
+  return address.kind === "object" ? address.key : undefined;
+}
 
 function bucketNameOf(address: Address): string | undefined {
   return address.kind === "service" ? undefined : address.bucket;

@@ -181,7 +181,8 @@ export interface OperationContext<E extends ErrorId = ErrorId> {
   locate(source: string): SourceAddress;
   /**
    * Whether the caller may do something else besides what the operation was authorised for: read the source of a copy,
-   * delete one of several objects. Conditions that speak of the request are held against this request.
+   * delete one of several objects. Conditions that speak of the request are held against this request. Raises what the
+   * state of the other account, bucket or object comes to.
    */
   readonly may: (wanted: Wanted) => Promise<boolean>;
 }

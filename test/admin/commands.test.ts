@@ -92,6 +92,19 @@ describe("commands for a server of two processes", () => {
     assert.equal((await told("faults", "clear", "--admin", admin)).code, 0);
   });
 
+  it("suspends an account in both processes before it answers", async () => {
+    const state = (name: string) => `{"account":"100000000001","state":"${name}"}`;
+    assert.equal((await told("states", "set", state("suspended"), "--admin", admin)).code, 0);
+    for (let at = 0; at < 6; at++) assert.equal((await send("HEAD", "/5")).status, 451);
+    assert.match(
+      (await told("states", "--admin", admin)).stdout,
+      /^{"account":"100000000001","state":"suspended","since":/,
+    );
+    assert.equal((await told("states", "set", state("active"), "--admin", admin)).code, 0);
+    for (let at = 0; at < 6; at++) assert.equal((await send("HEAD", "/5")).status, 200);
+    assert.match((await told("states", "set", state("lost"), "--admin", admin)).stderr, /account with one of arrears/);
+  });
+
   it("moves the clock in both processes before it answers", async () => {
     const advanced = await told("clock", "advance", "30d", "--admin", admin);
     assert.match(advanced.stdout, /2592000 s ahead of the machine's/);

@@ -8,7 +8,8 @@ export const STATE_ROUTES = [
     method: "POST",
     path: "/v1/reset",
     name: "reset",
-    about: "Removes every bucket with all that is in it, and every fault, and sets the clock to the machine's time.",
+    about:
+      "Removes every bucket with all that is in it, every fault and every state, and sets the clock to the machine's time.",
     area: "state",
     developmentOnly: true,
     body: z.strictObject({}),
