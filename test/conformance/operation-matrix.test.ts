@@ -3,10 +3,13 @@ import { afterAll, beforeAll, describe, it } from "vitest";
 import { ambiguousRoutes } from "../../src/http/router.ts";
 import type { Operation } from "../../src/operations/operation.ts";
 import { TABLE } from "../../src/operations/table.ts";
+import { CATALOGUE } from "../../src/errors/catalogue.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
 import { cosboxOfParts } from "../fixtures/parts.ts";
+import { pairOf, ROOT_UIN } from "../fixtures/people.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
 import { contentMd5, type Sent, serverOf, type Signing, type TestServer, testServer } from "../fixtures/server.ts";
+import { federated, type TemporaryPair } from "../fixtures/sts.ts";
 
 // What a browser asks ahead is nobody's to sign; cors.test.ts has it. Forms are signed in their fields;
 // test/security/forms.test.ts has them.
@@ -392,6 +395,98 @@ describe("every operation that is built", () => {
           assertRefused(answer, "InvalidRequest", { message: /more than one place/ });
         assert.equal(await world(server), before);
       });
+    });
+  }
+});
+
+/** What else a caller needs for the sample of an operation: copies read what they copy. */
+const ALSO: ReadonlyMap<string, string> = new Map([
+  ["PutObjectCopy", "name/cos:GetObject"],
+  ["UploadPartCopy", "name/cos:GetObject"],
+]);
+
+const statement = (effect: "allow" | "deny", action: string | readonly string[]) => ({ effect, action, resource: "*" });
+/** A policy that allows one operation, and one that allows all others. */
+const only = ({ name, action }: Operation) => ({
+  version: "2.0",
+  statement: [statement("allow", [action, ALSO.get(name) ?? action])],
+});
+const allBut = ({ action }: Operation) => ({
+  version: "2.0",
+  statement: [statement("allow", "*"), statement("deny", action)],
+});
+
+describe("every operation that is built, by who asks", () => {
+  let server: TestServer;
+  let serial = 0;
+  let expired: TemporaryPair;
+  const user = (name: string) => pairOf(name.replace(/[^A-Za-z]/g, ""));
+  const disabled = pairOf("switchedoff");
+  beforeAll(async () => {
+    const uin = ROOT_UIN;
+    const kinds = [only, allBut] as const;
+    const policies = BUILT.flatMap((operation) =>
+      kinds.map((kind) => ({ name: `${kind.name}-${operation.name}`, document: kind(operation) })),
+    );
+    const users = policies.map(({ name }, at) => ({
+      uin: String(200000000000 + at),
+      policies: [name],
+      keys: [user(name)],
+    }));
+    const off = { uin: "100000000099", policies: ["everything"], keys: [{ ...disabled, enabled: false }] };
+    const everything = { name: "everything", document: { version: "2.0", statement: [statement("allow", "*")] } };
+    server = await testServer({
+      accounts: [{ uin, policies: [...policies, everything], users: [...users, off] }],
+      limits: { bucketsPerAccount: 1000 },
+    });
+    expired = await federated(server, everything.document, { parameters: { DurationSeconds: 60 } });
+    await server.cosbox.clock.advance("61s");
+  });
+  afterAll(() => server.stop());
+
+  /** The request of a temporary key. */
+  const by = ({ token, ...sign }: TemporaryPair, sent: Sent): Sent => ({
+    ...sent,
+    headers: { ...sent.headers, "x-cos-security-token": token },
+    sign,
+  });
+
+  async function refused(sent: Sent, operation: Operation, id: "AccessDenied" | "InvalidAccessKeyId" | "ExpiredToken") {
+    const answer = await server.send(sent);
+    if (operation.route.method === "HEAD") assert.equal(answer.status, CATALOGUE[id].status);
+    else assertRefused(answer, id);
+  }
+
+  for (const operation of BUILT) {
+    const prepare = SAMPLES.get(operation.name) as Prepare;
+    const fresh = async (): Promise<Sent> => await prepare(server, serial++);
+
+    it(`${operation.name}: a user and a temporary key that may do this alone are answered`, async () => {
+      const own = await server.send({ ...(await fresh()), sign: user(`only-${operation.name}`) });
+      assert.equal(own.status, operation.status, own.text);
+      const pair = await federated(server, only(operation));
+      const temporary = await server.send(by(pair, await fresh()));
+      assert.equal(temporary.status, operation.status, temporary.text);
+    });
+
+    it(`${operation.name}: nobody else is, and nothing changes`, async () => {
+      const sent = await fresh();
+      const { method = "GET" } = sent;
+      const out = await federated(server, allBut(operation));
+      const narrow = await federated(server, {
+        version: "2.0",
+        statement: [{ ...statement("allow", "*"), resource: "qcs::cos::uid/1250000000:elsewhere-1250000000/*" }],
+      });
+      const before = await world(server);
+      await refused({ ...sent, sign: user(`allBut-${operation.name}`) }, operation, "AccessDenied");
+      await refused(by(out, sent), operation, "AccessDenied");
+      await refused(by(narrow, sent), operation, "AccessDenied");
+      await refused({ ...sent, sign: disabled }, operation, "InvalidAccessKeyId");
+      await refused(by(expired, sent), operation, "ExpiredToken");
+      await refused({ ...sent, sign: { ...out, via: "header" } }, operation, "InvalidAccessKeyId");
+      assert.equal(await world(server), before);
+      const genuine = await server.send(sent);
+      assert.equal(genuine.status, operation.status, `${method} ${genuine.text}`);
     });
   }
 });

@@ -10,6 +10,8 @@ import { TABLE } from "../../src/operations/table.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
 import { BOUNDARY, formBody, s3SignedFields, signedFields } from "../fixtures/forms.ts";
 import { contentMd5, type Received, type Sent, type Signing, type TestServer, testServer } from "../fixtures/server.ts";
+import { allow } from "../fixtures/people.ts";
+import { federated, type TemporaryPair } from "../fixtures/sts.ts";
 import { begin, partList, sendPart } from "../fixtures/uploads.ts";
 
 type Need = "read" | "write" | "owner" | "signed";
@@ -280,6 +282,56 @@ describe("sec_S-1.2, sec_S-2.6: every operation", () => {
       assert.equal(await contents(), before);
     });
   }
+
+  describe("signed with a temporary key", () => {
+    let pair: TemporaryPair;
+    let other: TemporaryPair;
+    beforeAll(async () => {
+      pair = await federated(server, allow("*"));
+      other = await federated(server, allow("*"));
+    });
+    const token = (value: string) => ({ "x-cos-security-token": value });
+
+    for (const via of ["header", "query", "merged"] as const) {
+      it.each(TAMPERED)(`refuses %s: %s, signed in the ${via}, and does nothing`, async (_, code, signing) => {
+        const before = await contents();
+        for (const name of NAMES) {
+          const request = sample(name, "public-read-write");
+          const { secretId, secretKey } = pair;
+          const headers = { ...request.headers, ...token(pair.token) };
+          const sign = { secretId, secretKey, ...signing(server), via };
+          const answer = await server.send({ ...request, headers, sign });
+          if (answer.body.length > 0) assert.equal(answer.element("Code"), code, `${name}: ${answer.text}`);
+          else assert.ok(answer.status === 403 || answer.status === 400, `${name}: ${answer.status}`);
+        }
+        assert.equal(await contents(), before);
+      });
+
+      it.each<readonly [string, () => string]>([
+        ["no token", () => ""],
+        ["somebody else's token", () => other.token],
+        ["half of its token", () => pair.token.slice(0, pair.token.length / 2)],
+        ["its token and more", () => `${pair.token}AAAA`],
+        ["a token with one bit changed", () => `${pair.token[0] === "A" ? "B" : "A"}${pair.token.slice(1)}`],
+        ["a token of its own making", () => Buffer.from(JSON.stringify([pair.secretId])).toString("base64url")],
+      ])(`InvalidAccessKeyId: %s, signed in the ${via}, in a header or a parameter`, async (_, made) => {
+        const before = await contents();
+        for (const name of NAMES) {
+          const request = sample(name, "public-read-write");
+          const { secretId, secretKey } = pair;
+          const value = token(made());
+          for (const held of [
+            { headers: { ...request.headers, ...value } },
+            { query: { ...request.query, ...value } },
+          ]) {
+            const answer = await server.send({ ...request, ...held, sign: { secretId, secretKey, via } });
+            assert.match(asSeen(answer), /^403 (InvalidAccessKeyId|application\/xml)$/, name);
+          }
+        }
+        assert.equal(await contents(), before);
+      });
+    }
+  });
 
   it("sec_S-1.3, CVE-2023-28434: a signed form signs nothing but an upload", async () => {
     const before = await contents();
