@@ -235,7 +235,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
         bareNames: settings.bareBuckets ? { appid: settings.appid } : undefined,
         strict: settings.strictS3,
       }),
-      cosDialect({ ...shared, errors: settings.errors }),
+      cosDialect({ ...shared, errors: settings.errors, strictSigning: settings.strictSigning }),
     ];
     const records = recorder({
       clock,

@@ -22,6 +22,14 @@ export const LIMITS = {
   partBytesMin: 1024 ** 2,
   /** CORS rules of one bucket: `InvalidArgument`. (CORS page) */
   corsRulesMax: 100,
+  /** Referer rules of one bucket: `InvalidArgument`. (hotlink protection page) */
+  refererDomainsMax: 30,
+  /** Strict signature rules of one bucket: `InvalidArgument`. (strict signature pages) */
+  strictRulesMax: 10,
+  /** Actions of one strict signature rule: `InvalidArgument`. (strict signature pages) */
+  strictActionsMax: 200,
+  /** Headers, and parameters, of one strict signature rule: `InvalidArgument`. (strict signature pages) */
+  strictNamesMax: 20,
   /** Headers that one preflight request may ask for: `AccessForbidden`. */
   corsRequestHeadersMax: 200,
   /** Days for which an archived object may be restored: `InvalidArgument`. (restore page) */

@@ -96,6 +96,7 @@ describe("loadSettings", () => {
       s3Hosts: "s3.local, files.example",
       bareBuckets: "on",
       strictS3: "true",
+      strictSigning: "yes",
       workers: "1",
       profile: "server",
       allowPublic: "true",
@@ -125,7 +126,7 @@ describe("loadSettings", () => {
     assert.equal(fromFile.settings.limits.partBytesMin, 1024);
     assert.equal(fromFile.settings.limits.partsMax, 5);
     assert.equal(fromFile.settings.limits.keyBytesMax, LIMITS.keyBytesMax);
-    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:26");
+    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:27");
     assert.equal(fromEnvironment.sources.get("limits.partsMax"), "environment COSBOX_LIMITS");
   });
 

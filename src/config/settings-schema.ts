@@ -240,6 +240,7 @@ export const LAYER = z
       ),
       bareBuckets: yesOrNo,
       strictS3: yesOrNo,
+      strictSigning: yesOrNo,
       workers: wholeNumber(1, WORKERS_MAX, `a number of processes from 1 to ${WORKERS_MAX}`),
       profile: oneOf("development", "server"),
       allowPublic: yesOrNo,

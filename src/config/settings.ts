@@ -83,6 +83,8 @@ export interface Settings {
   readonly bareBuckets: boolean;
   /** The S3 dialect refuses what the live service refuses. */
   readonly strictS3: boolean;
+  /** Refuses requests of COS clients that leave something unsigned which the protocol lets them. */
+  readonly strictSigning: boolean;
   /** Processes that serve, sharing the data folder. 1 serves in the process itself; more only from the command. */
   readonly workers: number;
   readonly profile: "development" | "server";
@@ -237,6 +239,13 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     flag: "--strict-s3",
     env: "COSBOX_STRICT_S3",
     about: "refuse S3 clients what the live service refuses, such as aws-chunked bodies",
+  },
+  strictSigning: {
+    default: false,
+    form: "switch",
+    flag: "--strict-signing",
+    env: "COSBOX_STRICT_SIGNING",
+    about: "refuse COS signatures that leave out the host, an x-cos- header, a parameter or a field of a form",
   },
   workers: {
     default: 1,

@@ -112,6 +112,34 @@ function ofEvidence(evidence: Evidence): Part {
         advice: ["Set it to active when that is over: PUT /v1/states of the admin listener, or `cosbox states`."],
       };
     }
+    case "referer": {
+      const { referer, type, matched } = evidence;
+      const list = type === "White-List" ? "a list of the pages that may" : "a list of the pages that may not";
+      if (referer === undefined) {
+        return {
+          evidence: ["The request has no Referer, and the bucket's referer rules refuse those."],
+          advice: ["Sign the request, or set EmptyReferConfiguration of the bucket's referer rules to Allow."],
+        };
+      }
+      return {
+        evidence: [
+          `The Referer is ${JSON.stringify(referer)}.`,
+          `The bucket's referer rules are ${list}; ${matched === undefined ? "none covers it" : `${JSON.stringify(matched)} covers it`}.`,
+        ],
+        advice: ["Sign the request, or change the bucket's referer rules (?referer)."],
+      };
+    }
+    case "unsigned": {
+      const { part, name, rule } = evidence;
+      return {
+        evidence: [
+          `The ${part} ${JSON.stringify(name)} is not signed; the rule ${JSON.stringify(rule)} wants it signed.`,
+        ],
+        advice: [
+          `Sign the ${part} (${part === "header" ? "q-header-list" : "q-url-param-list"}), or change the bucket's strict signature rules.`,
+        ],
+      };
+    }
   }
 }
 

@@ -59,4 +59,31 @@ export interface StateEvidence {
   readonly overdue: boolean;
 }
 
-export type Evidence = SignatureEvidence | TimeEvidence | RegionEvidence | FaultEvidence | StateEvidence;
+/** A page that the bucket's referer rules do not serve. */
+export interface RefererEvidence {
+  readonly kind: "referer";
+  /** Undefined where none was sent. */
+  readonly referer: string | undefined;
+  /** What kind of list the rules are. */
+  readonly type: "Black-List" | "White-List";
+  /** The rule that covers the page; undefined where none does. */
+  readonly matched: string | undefined;
+}
+
+/** A part of a request that has to be signed and is not. */
+export interface UnsignedEvidence {
+  readonly kind: "unsigned";
+  readonly part: "header" | "parameter";
+  readonly name: string;
+  /** Id of the bucket's rule that wants it. */
+  readonly rule: string;
+}
+
+export type Evidence =
+  | SignatureEvidence
+  | TimeEvidence
+  | RegionEvidence
+  | FaultEvidence
+  | StateEvidence
+  | RefererEvidence
+  | UnsignedEvidence;

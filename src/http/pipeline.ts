@@ -16,7 +16,9 @@ import { BUCKET_CORS, corsFields, type CorsMatch, matchCors, varyFields } from "
 import { dependsOnKey, documentsFor } from "../access/documents.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
 import { checkFormLength, checkFormPolicy, type FormPolicy, readFormPolicy } from "../access/form-policy.ts";
+import { BUCKET_REFERER, refererFault } from "../access/referer.ts";
 import { presentFor } from "../access/signing-time.ts";
+import { BUCKET_STRICT_SIGNATURE, type SignedParts, unsignedPart } from "../access/strict-signature.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
 import type { Fault } from "../faults/fault.ts";
 import { breakingBody, type FaultFinder, faultyAnswer, refusalOf, sleep } from "../faults/inject.ts";
@@ -71,6 +73,8 @@ export interface Authenticated {
   readonly caller: Caller;
   /** The bytes that were signed: without the framing that carries their signatures, and checked while they are read. */
   readonly body: RequestBody;
+  /** Whether a part is signed, by its name in lower case as declarations have it; absent where nothing is. */
+  readonly isSigned?: SignedParts["isSigned"];
 }
 
 /**
@@ -168,6 +172,7 @@ export interface Outcome {
 interface Asking {
   readonly caller: Caller;
   readonly request: WireRequest;
+  readonly isSigned?: SignedParts["isSigned"] | undefined;
 }
 
 interface CorsOutcome {
@@ -324,7 +329,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       ? askingForm(wire, progress)
       : askingRequest(dialect, wire, translated, progress);
     const asked = asking instanceof Promise ? await asking : asking;
-    const { caller } = asked;
+    const { caller, isSigned } = asked;
     let { request } = asked;
     address = progress.address as Address;
     dialect = progress.speaks;
@@ -345,6 +350,12 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       const { expectedOwner } = address;
       if (expectedOwner !== undefined && expectedOwner !== bucket.ownerUin && expectedOwner !== bucket.ownerAppid) {
         throw refuse("AccessDenied");
+      }
+      if (isSigned !== undefined && store.configurations.has(bucket, BUCKET_STRICT_SIGNATURE)) {
+        await refuseUnsigned(request, wire, bucket, operation, isSigned);
+      }
+      if (operation.shows === true && store.configurations.has(bucket, BUCKET_REFERER)) {
+        await refusePage(request, bucket, caller);
       }
     }
     const key = keyOf(address);
@@ -415,13 +426,13 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     progress: Progress,
   ): Asking | Promise<Asking> {
     const address = progress.address as Address;
-    const settle = ({ caller, body }: Authenticated): Asking => {
+    const settle = ({ caller, body, isSigned }: Authenticated): Asking => {
       progress.caller = caller;
       if (address.kind !== "service") {
         const bucket = dialect.bucketName(address, caller);
         if (bucket !== address.bucket) progress.address = { ...address, bucket };
       }
-      return { caller, request: body === translated.body ? translated : withBody(translated, body) };
+      return { caller, isSigned, request: body === translated.body ? translated : withBody(translated, body) };
     };
     const authenticating = dialect.authenticate(wire, address);
     return authenticating instanceof Promise ? authenticating.then(settle) : settle(authenticating);
@@ -457,6 +468,34 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
         ? form.file
         : watchedFile(form.file, (bytes, complete) => checkFormLength(policy, bytes, complete));
     return { caller, request: formRequest(wire, dialect.formHeaders(fields), file) };
+  }
+
+  /** Holds a signed request against the bucket's strict signature rules. (messages of the strict signature page) */
+  async function refuseUnsigned(
+    { headers }: WireRequest,
+    { target }: WireRequest,
+    bucket: BucketRecord,
+    { action }: Operation,
+    isSigned: SignedParts["isSigned"],
+  ): Promise<void> {
+    const rules = await store.configurations.find(bucket, BUCKET_STRICT_SIGNATURE);
+    if (rules === undefined) return;
+    const names = Array.from(headers.entries(), ([name]) => name);
+    const evidence = unsignedPart(rules, action, { headers: names, parameters: target.query.names(), isSigned });
+    if (evidence === undefined) return;
+    const part = evidence.part === "header" ? "header" : "param";
+    throw refuse("AccessDenied", {
+      message: `Strict signature missing ${part} that must be signed`,
+      evidence: () => evidence,
+    });
+  }
+
+  /** Holds a read against the bucket's referer rules. (message of the 403 troubleshooting page) */
+  async function refusePage({ headers }: WireRequest, bucket: BucketRecord, caller: Caller): Promise<void> {
+    const rules = await store.configurations.find(bucket, BUCKET_REFERER);
+    const evidence = rules && refererFault(rules, headers.get("referer"), caller);
+    if (evidence === undefined) return;
+    throw refuse("AccessDenied", { message: "You are denied by bucket referer rule", evidence: () => evidence });
   }
 
   /** The addressed bucket, read once; undefined also where the address names another region than the bucket's. */

@@ -112,6 +112,8 @@ export interface Declaration {
    * Its answer says about CORS what its handler writes.
    */
   readonly preflight?: true;
+  /** True where a page may show what is answered: the bucket's referer rules are asked which pages. */
+  readonly shows?: true;
   /** True for a listing: policies may name the prefix it asks for as a resource. */
   readonly lists?: true;
   /**

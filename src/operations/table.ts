@@ -11,8 +11,10 @@ import { operations as multipart } from "../features/multipart/index.ts";
 import { operations as postObject } from "../features/post-object/index.ts";
 import { operations as policy } from "../features/policy/index.ts";
 import { operations as object } from "../features/object/index.ts";
+import { operations as referer } from "../features/referer/index.ts";
 import { operations as service } from "../features/service/index.ts";
 import { operations as storageClass } from "../features/storage-class/index.ts";
+import { operations as strictSignature } from "../features/strict-signature/index.ts";
 import { operations as tagging } from "../features/tagging/index.ts";
 import { operations as versioning } from "../features/versioning/index.ts";
 import { type Operation, type Route, unbuilt } from "./operation.ts";
@@ -21,8 +23,6 @@ type Row = readonly [name: string, method: Route["method"], on: Route["on"], ...
 
 /** Recognised by name and answered with NotImplemented until their feature is built. Actions follow the names. */
 const UNBUILT: readonly Row[] = [
-  ["PutBucketReferer", "PUT", "bucket", "referer"],
-  ["GetBucketReferer", "GET", "bucket", "referer"],
   ["PutBucketLifecycle", "PUT", "bucket", "lifecycle"],
   ["GetBucketLifecycle", "GET", "bucket", "lifecycle"],
   ["DeleteBucketLifecycle", "DELETE", "bucket", "lifecycle"],
@@ -54,9 +54,6 @@ const UNBUILT: readonly Row[] = [
   ["PutBucketObjectLockConfiguration", "PUT", "bucket", "object-lock"],
   ["GetBucketObjectLockConfiguration", "GET", "bucket", "object-lock"],
   ["ListBucketIntelligentTiering", "GET", "bucket", "intelligent-tiering"],
-  ["PutBucketStrictSignature", "PUT", "bucket", "strict-signature"],
-  ["GetBucketStrictSignature", "GET", "bucket", "strict-signature"],
-  ["DeleteBucketStrictSignature", "DELETE", "bucket", "strict-signature"],
   ["PutBucketQuota", "PUT", "bucket", "quota"],
   ["GetBucketQuota", "GET", "bucket", "quota"],
   ["DeleteBucketQuota", "DELETE", "bucket", "quota"],
@@ -116,6 +113,8 @@ export const TABLE: readonly Operation[] = [
   ...multipart,
   ...postObject,
   ...policy,
+  ...referer,
+  ...strictSignature,
   ...versioning,
   ...tagging,
   ...storageClass,

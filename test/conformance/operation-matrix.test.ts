@@ -22,6 +22,10 @@ const ENCRYPTION =
 const CORS =
   "<CORSConfiguration><CORSRule><AllowedOrigin>https://a.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
 const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+const REFERER =
+  "<RefererConfiguration><Status>Enabled</Status><RefererType>White-List</RefererType><DomainList><Domain>*.a.example</Domain></DomainList><EmptyReferConfiguration>Allow</EmptyReferConfiguration></RefererConfiguration>";
+const STRICT =
+  "<StrictSignatureConfiguration><Rule><ID>host</ID><actionlist><action>*</action></actionlist><headerlist><header>Host</header></headerlist></Rule></StrictSignatureConfiguration>";
 const DELETE_ONE = "<Delete><Object><Key>doomed</Key></Object></Delete>";
 
 /** A request that each operation answers with success, and whatever has to be there for it. */
@@ -238,6 +242,23 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
       return { method: "DELETE", path: "/read", query: { tagging: "" } };
     },
   ],
+  ["PutBucketReferer", async () => ({ method: "PUT", query: { referer: "" }, body: REFERER })],
+  [
+    "GetBucketReferer",
+    async (server) => {
+      await server.send({ method: "PUT", query: { referer: "" }, body: REFERER });
+      return { query: { referer: "" } };
+    },
+  ],
+  ["PutBucketStrictSignature", async () => ({ method: "PUT", query: { "strict-signature": "" }, body: STRICT })],
+  [
+    "GetBucketStrictSignature",
+    async (server) => {
+      await server.send({ method: "PUT", query: { "strict-signature": "" }, body: STRICT });
+      return { query: { "strict-signature": "" } };
+    },
+  ],
+  ["DeleteBucketStrictSignature", async () => ({ method: "DELETE", query: { "strict-signature": "" } })],
   ["GetBucketObjectVersions", async () => ({ query: { versions: "" } })],
 ]);
 

@@ -31,6 +31,10 @@ const ENCRYPTION =
   "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 const CORS =
   "<CORSConfiguration><CORSRule><AllowedOrigin>https://a.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
+const REFERER =
+  "<RefererConfiguration><Status>Enabled</Status><RefererType>White-List</RefererType><DomainList><Domain>*.a.example</Domain></DomainList><EmptyReferConfiguration>Allow</EmptyReferConfiguration></RefererConfiguration>";
+const STRICT =
+  "<StrictSignatureConfiguration><Rule><ID>host</ID><actionlist><action>*</action></actionlist><headerlist><header>Host</header></headerlist></Rule></StrictSignatureConfiguration>";
 const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
 const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
 const TIERING =
@@ -163,6 +167,17 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
   GetBucketCORS: ["owner", (bucket) => ({ bucket, query: { cors: undefined } })],
   PutBucketCORS: ["owner", (bucket) => ({ method: "PUT", bucket, query: { cors: undefined }, body: CORS })],
   DeleteBucketCORS: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { cors: undefined } })],
+  GetBucketReferer: ["owner", (bucket) => ({ bucket, query: { referer: undefined } })],
+  PutBucketReferer: ["owner", (bucket) => ({ method: "PUT", bucket, query: { referer: undefined }, body: REFERER })],
+  GetBucketStrictSignature: ["owner", (bucket) => ({ bucket, query: { "strict-signature": undefined } })],
+  PutBucketStrictSignature: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, query: { "strict-signature": undefined }, body: STRICT }),
+  ],
+  DeleteBucketStrictSignature: [
+    "owner",
+    (bucket) => ({ method: "DELETE", bucket, query: { "strict-signature": undefined } }),
+  ],
   GetBucketTagging: ["owner", (bucket) => ({ bucket, query: { tagging: undefined } })],
   PutBucketTagging: ["owner", (bucket) => ({ method: "PUT", bucket, query: { tagging: undefined }, body: TAGGING })],
   DeleteBucketTagging: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { tagging: undefined } })],

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { DEVELOPMENT_SECRET_KEY } from "../../src/config/settings.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
+import { form } from "../fixtures/forms.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
 import { type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 
@@ -142,7 +143,13 @@ describe("CVE-2021-32090, sec_S-8.3: requests that a browser makes for a page", 
       for (const request of [
         { method: "PUT", path: "/page.html", body: "<script>", headers: html },
         { method: "POST", path: "/page.html", query: { append: undefined, position: 0 }, body: "<script>" },
-        { method: "POST", path: "/", body: "--x--", headers: { "content-type": "multipart/form-data; boundary=x" } },
+        form(
+          [
+            ["key", "page.html"],
+            ["file", { name: "page.html", bytes: "<script>" }],
+          ],
+          { path: "/" },
+        ),
         { method: "DELETE" },
       ]) {
         assertRefused(await page(headers, { ...request, bucket: OPEN, sign: false }), "AccessForbidden", FORBIDDEN);

@@ -56,6 +56,11 @@ export async function authenticateCosForm(
   // No header of the request stands in for a field of the form.
   const token = fields.get(TOKEN) || undefined;
   if (whole !== undefined) {
+    if (options.strictSigning === true) {
+      throw refuse("AccessDenied", {
+        message: "Strict signature missing fields of the form that must be signed: policy",
+      });
+    }
     const headers = headerFields(
       new Map([...request.headers.entries(), ["authorization", whole], [TOKEN, token ?? ""]]),
     );
@@ -79,7 +84,15 @@ export async function authenticateCosForm(
   if (!sameSignature(signatureOf(signKeyOf(credential.secretKey, keyTime), stringToSign), signature)) {
     throw refuse("SignatureDoesNotMatch", { extras: [["StringToSign", stringToSign]] });
   }
-  return { kind: "signed", accessKeyId, credential, via: "form", formatString: policy.text, stringToSign };
+  return {
+    kind: "signed",
+    accessKeyId,
+    credential,
+    via: "form",
+    isSigned: () => true,
+    formatString: policy.text,
+    stringToSign,
+  };
 }
 
 /** Fields that are called as the headers they stand for; all of `x-cos-` are as well. */
@@ -99,6 +112,11 @@ const RENAMED: ReadonlyMap<string, string> = new Map([
   ["acl", "x-cos-acl"],
   ["content-length", "x-amz-decoded-content-length"],
 ]);
+
+/** Whether a form may have a field that its policy does not speak of: any, unless everything has to be signed. */
+export function mayBeUncovered(field: string, strictSigning: boolean): boolean {
+  return !strictSigning || CREDENTIAL_FIELDS.has(field);
+}
 
 /** What of a form counts as headers. */
 export function* cosFormHeaders(

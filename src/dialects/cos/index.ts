@@ -9,7 +9,7 @@ import type { Clock } from "../../ports/clock.ts";
 import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";
 import { readCopySource } from "../../addressing/copy-source.ts";
 import { errorAnswer, errorDocument } from "./error.ts";
-import { authenticateCosForm, cosFormHeaders, isCosForm } from "./form.ts";
+import { authenticateCosForm, cosFormHeaders, isCosForm, mayBeUncovered } from "./form.ts";
 import {
   authenticateCos,
   type CosEvidence,
@@ -26,15 +26,25 @@ export interface CosDialectOptions {
   readonly errors: ErrorsMode;
   /** How far the start of a signature may lie in the future, ms. */
   readonly signSkewMs: number;
+  /** Refuses what a signature does not cover: host, `x-cos-*` headers, parameters and fields of forms. */
+  readonly strictSigning: boolean;
 }
 
 /** What the pipeline needs to know of an address, beside what the dialect reads from it. */
 type CosPipelineAddress = Address & { readonly cos: CosAddress };
 
 /** Makes the dialect. */
-export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialectOptions): Dialect<CosPipelineAddress> {
+export function cosDialect({
+  rules,
+  keys,
+  clock,
+  errors,
+  signSkewMs,
+  strictSigning,
+}: CosDialectOptions): Dialect<CosPipelineAddress> {
   const options: SignatureOptions = {
     skewMs: signSkewMs,
+    strictSigning,
     presentFor: (startMs, signedFor) => presentFor(clock, startMs, signedFor, signSkewMs),
   };
 
@@ -74,17 +84,18 @@ export function cosDialect({ rules, keys, clock, errors, signSkewMs }: CosDialec
     },
     authenticate(request, address) {
       const view = signedRequestView(request, address.cos);
-      const authenticated = (evidence: CosEvidence<Credential>) => ({
-        caller: evidence.kind === "anonymous" ? ANONYMOUS : callerWith(evidence.credential, evidence.via),
-        body: request.body,
-      });
+      const authenticated = (evidence: CosEvidence<Credential>) => {
+        if (evidence.kind === "anonymous") return { caller: ANONYMOUS, body: request.body };
+        const { credential, isSigned, via } = evidence;
+        return { caller: callerWith(credential, via), body: request.body, isSigned };
+      };
       const evidence = authenticateCos(view, keys, clock.now(), options);
       return evidence instanceof Promise ? evidence.then(authenticated) : authenticated(evidence);
     },
     claimsForm: isCosForm,
     formHeaders: cosFormHeaders,
     // The service takes fields that the policy does not speak of.
-    mayBeUncovered: () => true,
+    mayBeUncovered: (field) => mayBeUncovered(field, strictSigning),
     async authenticateForm(form, request, address) {
       const view = signedRequestView(request, address.cos);
       const evidence = await authenticateCosForm(form, view, keys, clock.now(), options);

@@ -31,7 +31,15 @@ interface Sent {
 }
 
 /** What the server makes of a request. Host is `HOST` unless the headers have one. */
-function authenticate({ method = "GET", target = "/a.txt", headers = [], nowMs = NOW, options = {} }: Sent) {
+/** What is found out, without the way to ask what was signed; strict-signature.test.ts asks. */
+function authenticate(sent: Sent) {
+  const evidence = authenticated(sent);
+  if (evidence.kind === "anonymous") return evidence;
+  const { isSigned: _isSigned, ...rest } = evidence;
+  return rest;
+}
+
+function authenticated({ method = "GET", target = "/a.txt", headers = [], nowMs = NOW, options = {} }: Sent) {
   const all = headers.some(([name]) => name.toLowerCase() === "host") ? headers : [["Host", HOST] as const, ...headers];
   const entries = all.map(([name, value]) => [name.toLowerCase(), value] as const);
   const raw = (name: string) => entries.find(([other]) => other === name)?.[1];

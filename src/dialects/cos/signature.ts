@@ -80,6 +80,8 @@ export type CosEvidence<Credential> =
       readonly accessKeyId: string;
       readonly credential: Credential;
       readonly via: SignedVia;
+      /** Whether a part was signed, by its name in lower case. What carries the signature counts as signed. */
+      readonly isSigned: (part: "header" | "parameter", name: string) => boolean;
       readonly formatString: string;
       readonly stringToSign: string;
     };
@@ -156,10 +158,17 @@ export function authenticateCos<Credential extends { readonly secretKey: string 
   const verified = (credential: Credential | undefined): CosEvidence<Credential> => {
     if (credential === undefined) throw refuse("InvalidAccessKeyId");
     const strings = verifySignature(request, credentials, credential.secretKey, options);
-    return { kind: "signed", accessKeyId, credential, via, ...strings };
+    return { kind: "signed", accessKeyId, credential, via, isSigned: isSignedBy(credentials), ...strings };
   };
   const found = keys(accessKeyId, token);
   return found instanceof Promise ? found.then(verified) : verified(found);
+}
+
+function isSignedBy({ headerList, parameterList }: CosCredentials) {
+  return (part: "header" | "parameter", name: string): boolean =>
+    part === "header"
+      ? name === "authorization" || headerList.includes(signingName(name))
+      : CREDENTIAL_PARAMETERS.has(name) || parameterList.includes(signingName(name));
 }
 
 /** Whether a request carries credentials of any kind in its header or its query. */

@@ -20,7 +20,7 @@ import {
   type SignedRequest,
   timesOf,
 } from "./signature.ts";
-import { ownName } from "./translate.ts";
+import { ownName, translatedValue } from "./translate.ts";
 
 const V4_FIELDS = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"] as const;
 const V2_FIELDS = ["awsaccesskeyid", "signature"] as const;
@@ -88,7 +88,7 @@ export async function authenticateS3Form(
   const credential = v4
     ? await verifyV4(field, toSign, withToken, nowMs, options)
     : await verifyV2(field("awsaccesskeyid"), field("signature"), toSign, withToken);
-  return { kind: "signed", credential, via: "form", seed: undefined };
+  return { kind: "signed", credential, via: "form", isSigned: () => true, seed: undefined };
 }
 
 type Field = (name: string) => string;
@@ -177,7 +177,7 @@ export function s3FormHeaders(fields: ReadonlyMap<string, string>): Iterable<rea
     const own = tagging ? "x-cos-tagging" : (RENAMED.get(name) ?? ownName(name));
     if (own === name && !AS_HEADERS.has(name) && !/^x-(amz|cos)-/.test(name)) continue;
     if (headers.has(own)) throw refuse("InvalidRequest", { message: `The field ${name} is sent under two names.` });
-    headers.set(own, tagging ? tagsOf(value) : value);
+    headers.set(own, tagging ? tagsOf(value) : translatedValue(own, value));
   }
   return headers;
 }

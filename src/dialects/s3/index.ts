@@ -54,7 +54,7 @@ import {
   type S3Evidence,
 } from "./signature.ts";
 import { ownClasses } from "./storage-classes.ts";
-import { isSecondListing, translated, translatedAnswer } from "./translate.ts";
+import { isSecondListing, sentName, translated, translatedAnswer } from "./translate.ts";
 
 export interface S3DialectOptions {
   readonly rules: AddressingRules;
@@ -150,10 +150,13 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
 
     authenticate(request, { hostBucket }) {
       const authenticated = (evidence: S3Evidence<Credential>) => {
-        const signed = evidence.kind === "signed";
+        if (evidence.kind === "anonymous") return { caller: ANONYMOUS, body: payloadOf(request, undefined, strict) };
+        const { credential, isSigned, seed, via } = evidence;
         return {
-          caller: signed ? callerWith(evidence.credential, evidence.via) : ANONYMOUS,
-          body: payloadOf(request, signed ? evidence.seed : undefined, strict),
+          caller: callerWith(credential, via),
+          body: payloadOf(request, seed, strict),
+          isSigned: (part: "header" | "parameter", name: string) =>
+            isSigned(part, sentName(name)) || isSigned(part, name),
         };
       };
       const evidence = authenticateS3(request, keys, clock.now(), {

@@ -42,6 +42,8 @@ export type S3Evidence<Credential> =
       readonly kind: "signed";
       readonly credential: Credential;
       readonly via: SignedVia;
+      /** Whether a part was signed, by its name in lower case. */
+      readonly isSigned: (part: "header" | "parameter", name: string) => boolean;
       /** Present for signatures of version 4 in the header; others can sign no chunks. */
       readonly seed: SeedV4 | undefined;
     };
@@ -182,7 +184,12 @@ function verified<Credential extends { readonly secretKey: string }>(
   }
   if (credentials.version === 2) {
     verifyV2(request, credentials, credential.secretKey, options);
-    return { kind: "signed", credential, via: credentials.via, seed: undefined };
+    // A host that names a bucket is part of the path that is signed.
+    const isSigned = (part: "header" | "parameter", name: string): boolean =>
+      part === "parameter"
+        ? V2_SIGNED.has(name) || V2_OWN.has(name)
+        : name.startsWith("x-amz-") || V2_SIGNED_HEADERS.has(name);
+    return { kind: "signed", credential, via: credentials.via, isSigned, seed: undefined };
   }
   const { scope, dateTime, signature, via } = credentials;
   const signingKey = signingKeyOf(credential.secretKey, scope);
@@ -191,6 +198,7 @@ function verified<Credential extends { readonly secretKey: string }>(
     kind: "signed",
     credential,
     via,
+    isSigned: (part, name) => part === "parameter" || credentials.signedHeaders.includes(name),
     seed: via === "header" ? { signature, signingKey, scope, dateTime } : undefined,
   };
 }
@@ -525,6 +533,16 @@ const V2_SIGNED: ReadonlySet<string> = new Set([
   "versioning",
   "versions",
   "website",
+]);
+
+/** Parameters that carry the signature. */
+const V2_OWN: ReadonlySet<string> = new Set(["awsaccesskeyid", "expires", "signature"]);
+const V2_SIGNED_HEADERS: ReadonlySet<string> = new Set([
+  "authorization",
+  "content-md5",
+  "content-type",
+  "date",
+  "host",
 ]);
 
 /** Parameters that nobody signs and that only choose a page of a list. */

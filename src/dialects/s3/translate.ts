@@ -54,6 +54,11 @@ const S3_NAMES: ReadonlyMap<string, string> = new Map(NAMES.map(([s3, cos]) => [
 /** An ARN of a key names it behind its last `/`. */
 const KEY_ARN = /^arn:aws:kms:[^:]*:[^:]*:key\/(?=[^/]+$)/;
 
+/** The name of S3's under which a header of declarations is sent. */
+export function sentName(own: string): string {
+  return S3_NAMES.get(own) ?? (own.startsWith(COS) ? AMZ + own.slice(COS.length) : own);
+}
+
 /** The name under which declarations read a header. */
 export function ownName(name: string): string {
   const other = OWN_NAMES.get(name);
@@ -82,7 +87,7 @@ function translatedHeaders(headers: HeaderFields, drop: (name: string) => boolea
 }
 
 /** The value of a header as declarations read it. */
-function translatedValue(own: string, value: string): string {
+export function translatedValue(own: string, value: string): string {
   if (own === "content-encoding") return withoutAwsChunked(value);
   if (own === "x-cos-storage-class") return ownClass(value);
   // S3 clients may leave out the quotes of a grantee's id.
@@ -201,10 +206,7 @@ function s3Value(name: string, value: string): string {
 export function translatedAnswer(answer: Answer, ids: readonly (readonly [string, string])[]): Answer {
   const headers: (readonly [string, string])[] = [];
   for (const [name, value] of answer.headers) {
-    headers.push([
-      S3_NAMES.get(name) ?? (name.startsWith(COS) ? AMZ + name.slice(COS.length) : name),
-      s3Value(name, value),
-    ]);
+    headers.push([sentName(name), s3Value(name, value)]);
   }
   headers.push(...ids);
   return { ...answer, headers };

@@ -42,6 +42,7 @@ export const getObject = operation(
     authentication: ["header", "query", "anonymous"],
     permission: "read",
     loads: "version",
+    shows: true,
     input: {
       versionId: versionIdField,
       conditions: group(conditionFields),

@@ -28,6 +28,7 @@ export const headObject = operation(
     authentication: ["header", "query", "anonymous"],
     permission: "read",
     loads: "version",
+    shows: true,
     input: {
       versionId: versionIdField,
       conditions: group(conditionFields),
