@@ -7,6 +7,7 @@ import { sealing } from "./accounts/seal.ts";
 import { applySeed } from "./accounts/seed.ts";
 import { sessions } from "./accounts/sessions.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
+import { type BackgroundTask, dueWork, schedule } from "./background.ts";
 import { formatListen, isLoopback, reachableHost } from "./config/listen-address.ts";
 import { DEVELOPMENT_SECRET_KEY, type Settings, SettingsError } from "./config/settings.ts";
 import { addressingRules } from "./addressing/address.ts";
@@ -26,6 +27,7 @@ import { startAdmin, type AdminListener } from "./admin/server.ts";
 import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
 import type { Handler } from "./http/answer.ts";
+import { lifecycleTask } from "./features/lifecycle/index.ts";
 import { type Dialect, dialectOf, pipeline } from "./http/pipeline.ts";
 import type { WireRequest } from "./http/request.ts";
 import { startEdge } from "./http/server.ts";
@@ -54,6 +56,8 @@ export interface RunningServer {
   readonly admin: string | undefined;
   /** The keys of the local key management service. */
   readonly keyRing: KeyRing;
+  /** What is done in the background by the virtual clock. */
+  readonly tasks: readonly BackgroundTask[];
   /**
    * Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. Connections that are idle
    * are closed after `idleMs`, by default at once.
@@ -207,6 +211,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       },
       closers,
     );
+    const tasks = [lifecycleTask(store)];
     const fixed = credentialsOf(settings);
     const publishedKeys = [...fixed.values()].some(({ published }) => published);
     const rows = store.principals;
@@ -251,7 +256,20 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       refusalsPerSecond: limits.refusalRecordsPerSecond,
     });
     closers.add(() => records.flush());
-    const control = await serverControl({ clock, random, store, records, peers });
+    const control = await serverControl({
+      clock,
+      random,
+      store,
+      records,
+      peers,
+      work: tasks.map((task) => dueWork(task, clock)),
+    });
+    // From here on the clock shows what it showed last.
+    const scheduled = schedule(tasks, {
+      clock,
+      report: (error) => log.warn("work in the background failed and is tried again", { error }),
+    });
+    closers.add(() => scheduled.stop());
     here.control = control;
     const objects = pipeline({
       dialects,
@@ -310,6 +328,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       records,
       admin: admin?.endpoint,
       keyRing: store.keyRing,
+      tasks,
       async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
         await edge.stop(graceMs, idleMs);
         await closers.run();

@@ -32,6 +32,8 @@ export const LIMITS = {
   strictNamesMax: 20,
   /** Headers that one preflight request may ask for: `AccessForbidden`. */
   corsRequestHeadersMax: 200,
+  /** Rules of a bucket's lifecycle: `InvalidArgument`. (lifecycle page) */
+  lifecycleRulesMax: 1000,
   /** Days for which an archived object may be restored: `InvalidArgument`. (restore page) */
   restoreDaysMax: 365,
   /** How long a restore of ARCHIVE takes, ms, by its tier; the service says 1 to 5 minutes. (restore page) */
@@ -67,6 +69,8 @@ export const LIMITS = {
    * indented ones with escaped quotes up to 1.5 MB.
    */
   xmlCompleteBytesMax: 2 * 1024 ** 2,
+  /** Bytes of a lifecycle's document, 1,000 rules of a kilobyte: `XMLSizeLimit`. */
+  xmlLifecycleBytesMax: 1024 ** 2,
   /** Bytes of a multiple-delete body, 1,000 keys of 850 bytes with room for escapes: `XMLSizeLimit`. */
   xmlDeleteBytesMax: 2 * 1024 ** 2,
   /** Levels of nested elements in an XML body: `MalformedXML`. */

@@ -722,7 +722,6 @@ export const CATALOGUE = codes({
     message: "The lifecycle configuration does not exist.",
     feature: "lifecycle",
     raisedWhen: "the lifecycle configuration of a bucket that has none is read",
-    notYet: true,
   },
   NoSuchObjectLockConfiguration: {
     status: 404,

@@ -6,6 +6,7 @@ import { operations as bucket } from "../features/bucket/index.ts";
 import { operations as cors } from "../features/cors/index.ts";
 import { operations as encryption } from "../features/encryption/index.ts";
 import { operations as copy } from "../features/copy/index.ts";
+import { operations as lifecycle } from "../features/lifecycle/index.ts";
 import { operations as listing } from "../features/listing/index.ts";
 import { operations as multipart } from "../features/multipart/index.ts";
 import { operations as postObject } from "../features/post-object/index.ts";
@@ -23,9 +24,6 @@ type Row = readonly [name: string, method: Route["method"], on: Route["on"], ...
 
 /** Recognised by name and answered with NotImplemented until their feature is built. Actions follow the names. */
 const UNBUILT: readonly Row[] = [
-  ["PutBucketLifecycle", "PUT", "bucket", "lifecycle"],
-  ["GetBucketLifecycle", "GET", "bucket", "lifecycle"],
-  ["DeleteBucketLifecycle", "DELETE", "bucket", "lifecycle"],
   ["PutBucketReplication", "PUT", "bucket", "replication"],
   ["GetBucketReplication", "GET", "bucket", "replication"],
   ["DeleteBucketReplication", "DELETE", "bucket", "replication"],
@@ -119,6 +117,7 @@ export const TABLE: readonly Operation[] = [
   ...tagging,
   ...storageClass,
   ...encryption,
+  ...lifecycle,
   ...acl,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
   ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),

@@ -51,6 +51,7 @@ import {
   decodeGarbage,
   decodeHistory,
   decodeIncarnation,
+  decodeTask,
   decodeIntent,
   decodeObject,
   decodePart,
@@ -697,6 +698,15 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
     });
   }
 
+  async function checkTasks(): Promise<void> {
+    await eachRow("task", ({ key, value }) => {
+      decoded(
+        () => decodeTask(value),
+        () => nameOf(key),
+      );
+    });
+  }
+
   /** Rows whose family nothing here knows, from one known family to the next. */
   async function checkUnknown(): Promise<void> {
     const known = Object.values(FAMILY).toSorted((a, b) => a - b);
@@ -806,6 +816,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
 
   await checkFormat();
   await checkUnknown();
+  await checkTasks();
   await eachRow("incarnation", ({ key, value }) => {
     const record = decoded(
       () => decodeIncarnation(value),

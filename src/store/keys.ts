@@ -43,6 +43,8 @@ export const FAMILY = {
   garbage: 0x67, // g
   /** `x<incarnation 8><number u64>`: work in several commits that the named process has begun, and how to undo it. */
   intent: 0x78, // x
+  /** `t<name>`: a task in the background that one process at a time does, and how far it has come. */
+  task: 0x74, // t
   /** `n<incarnation 8>`: a process that uses the store. */
   incarnation: 0x6e, // n
   /** `w<kind><name>`: who there is: accounts, users, groups, roles, policies and keys, and what seals their secrets. */
@@ -277,6 +279,10 @@ export function intentKey(incarnation: string, number: number): Buffer {
   const key = hexed("intent", incarnation, 8);
   key.writeBigUInt64BE(BigInt(number), 9);
   return key;
+}
+
+export function taskKey(name: string): Buffer {
+  return named("task", name);
 }
 
 /** The incarnation that wrote an intent, or that an incarnation row names: 16 hex digits. */

@@ -153,11 +153,11 @@ export interface ObjectHead {
   readonly ownerUin: string;
   /** What features keep of it. */
   readonly sections: readonly Section[];
+  /** When a newer version took its place, in milliseconds since 1970; undefined for the current one. */
+  readonly supersededMs: number | undefined;
 }
 
 export interface ObjectRecord extends ObjectHead {
-  /** When a newer version took its place, in milliseconds since 1970; undefined for the current one. */
-  readonly supersededMs: number | undefined;
   readonly headers: ContentHeaders;
   readonly metadata: MetadataPairs;
   readonly body: Body;
@@ -558,6 +558,15 @@ class RowHead implements ObjectHead {
   }
 
   get sections(): readonly Section[] {
+    return this.#all().filter(({ tag }) => tag !== OBJECT_SUPERSEDED_TAG);
+  }
+
+  get supersededMs(): number | undefined {
+    const superseded = this.#all().find(({ tag }) => tag === OBJECT_SUPERSEDED_TAG);
+    return superseded && new ByteReader(superseded.bytes).u48();
+  }
+
+  #all(): readonly Section[] {
     return readSections(new ByteReader(this.#value, this.#sectionsAt), "an object", OBJECT_TAGS);
   }
 
@@ -854,6 +863,32 @@ export function encodeConfiguration({ revision, document }: ConfigurationRecord)
 export function decodeConfiguration(value: Buffer): ConfigurationRecord {
   const reader = begin(value, "a configuration");
   const record = { revision: reader.varint(), document: reader.bytes() };
+  reader.end();
+  return record;
+}
+
+/** A task in the background: who does it, and how far it has come. */
+export interface TaskRecord {
+  /** The process that does it (16 hex digits); undefined when nobody does. */
+  readonly holder: string | undefined;
+  /** How often the task has changed hands: whoever had it before has another number. */
+  readonly fence: number;
+  /** In the task's own form; empty before it began. */
+  readonly progress: Buffer;
+}
+
+export function encodeTask({ holder, fence, progress }: TaskRecord): Buffer {
+  const writer = new ByteWriter(progress.length + 32).u8(FORMAT).varint(fence);
+  if (holder === undefined) writer.u8(0);
+  else writer.u8(1).hex(holder);
+  return writer.bytes(progress).finish();
+}
+
+export function decodeTask(value: Buffer): TaskRecord {
+  const reader = begin(value, "a task");
+  const fence = reader.varint();
+  const isHeld = choice([false, true], reader.u8(), "a task");
+  const record = { fence, holder: isHeld ? reader.hex(8) : undefined, progress: Buffer.from(reader.bytes()) };
   reader.end();
   return record;
 }

@@ -112,6 +112,14 @@ export function withAccess(sections: readonly Section[], ms: number): readonly S
   return [...without(sections, [ACCESSED_TAG]), { tag: ACCESSED_TAG, bytes }];
 }
 
+/** The record in another class. What was said of the old one is no more; its time and its bytes stay. */
+export function inClass<R extends ObjectHead>(record: R, storageClass: StorageClass, nowMs: number): R {
+  const sections = without(record.sections, [ACCESSED_TAG, RESTORE_TAG]);
+  if (storageClass !== "INTELLIGENT_TIERING") return { ...record, storageClass, sections };
+  // What comes from the infrequent class begins in the infrequent tier, and stays there until it is read.
+  return { ...record, storageClass, sections: withAccess(sections, record.storageClass === "STANDARD_IA" ? 0 : nowMs) };
+}
+
 export type AccessTier = "FREQUENT" | "INFREQUENT";
 
 /** The tier of an object at `nowMs`; undefined for one of another class, or where the bucket has no tiering. */

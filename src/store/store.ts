@@ -31,9 +31,11 @@ import {
   type IntentRecord,
 } from "./records.ts";
 import { stoppingTogether } from "./stop-together.ts";
+import { type Tasks, tasks } from "./tasks.ts";
 import { type Transact, type Transaction, type TransactOptions, transactions } from "./transact.ts";
 import { reopenIn, type Uploads, uploads } from "./uploads.ts";
 import { elsewhere, underWay, waiting } from "./unsettled.ts";
+import { type Walk, walk } from "./walk.ts";
 
 /** The number of the format that this version writes. */
 export const DATA_FORMAT = 1;
@@ -111,6 +113,9 @@ export interface Store {
   /** The keys of the local key management service. */
   readonly keyRing: KeyRing;
   readonly collector: Collector;
+  /** What one process at a time does. */
+  readonly tasks: Tasks;
+  readonly walk: Walk;
   /** Ends the background work. The engines are closed by whoever opened them, afterwards. */
   close(): Promise<void>;
 }
@@ -188,6 +193,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     encryption: encryption({ kms: options.kms ?? kms, serviceKeys, random }),
     keyRing: ring,
     collector: collecting,
+    tasks: tasks({ metadata, transact, incarnation: ids.incarnation, isAlive }),
+    walk: walk(metadata),
     async close() {
       closing = true;
       await tended;

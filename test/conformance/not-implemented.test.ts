@@ -159,11 +159,11 @@ describe("what is not built yet", () => {
     const body = Buffer.alloc(300_000, "<x>");
     const answer = await server.send({
       method: "PUT",
-      query: { lifecycle: undefined },
+      query: { website: undefined },
       body,
       headers: { "content-md5": contentMd5("other") },
     });
-    assertRefused(answer, "NotImplemented", { message: /PutBucketLifecycle/ });
+    assertRefused(answer, "NotImplemented", { message: /PutBucketWebsite/ });
     assert.equal((await server.send({ method: "HEAD" })).status, 200);
   });
 });

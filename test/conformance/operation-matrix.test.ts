@@ -40,6 +40,8 @@ async function store(server: TestServer, path: string): Promise<void> {
   assert.equal((await server.send({ method: "PUT", path, body: "stored" })).status, 200);
 }
 
+const LIFECYCLE =
+  "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>";
 const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
 const TIERING =
   "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>30</Days></Transition></IntelligentTieringConfiguration>";
@@ -211,6 +213,15 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
   ],
   ["PutBucketIntelligentTiering", async () => ({ method: "PUT", query: { intelligenttiering: "" }, body: TIERING })],
   ["GetBucketIntelligentTiering", async () => ({ query: { intelligenttiering: "" } })],
+  ["PutBucketLifecycle", async () => ({ method: "PUT", query: { lifecycle: "" }, body: LIFECYCLE })],
+  [
+    "GetBucketLifecycle",
+    async (server) => {
+      await server.send({ method: "PUT", query: { lifecycle: "" }, body: LIFECYCLE });
+      return { query: { lifecycle: "" } };
+    },
+  ],
+  ["DeleteBucketLifecycle", async () => ({ method: "DELETE", query: { lifecycle: "" } })],
   ["GetBucketVersioning", async () => ({ query: { versioning: "" } })],
   ["PutBucketTagging", async () => ({ method: "PUT", query: { tagging: "" }, body: TAGGING })],
   [

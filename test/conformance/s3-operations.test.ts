@@ -103,6 +103,14 @@ describe("the operations of S3", () => {
     const state = (await s3.send({ method: "HEAD", bucket, path: "/k" })).headers["x-amz-restore"];
     assert.equal(state, 'ongoing-request="true"');
 
+    const rules =
+      "<LifecycleConfiguration><Rule><ID>a</ID><Filter><Prefix>x</Prefix></Filter><Status>Enabled</Status>" +
+      "<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition></Rule></LifecycleConfiguration>";
+    const lifecycle = { bucket, query: { lifecycle: undefined } };
+    assert.equal((await s3.send({ method: "PUT", ...lifecycle, body: rules })).status, 200);
+    assert.equal((await s3.send(lifecycle)).element("StorageClass"), "GLACIER");
+    assert.equal((await server.send(lifecycle)).element("StorageClass"), "ARCHIVE");
+
     const policy = (value: string) =>
       JSON.stringify({
         Version: "2012-10-17",

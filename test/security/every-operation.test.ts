@@ -36,6 +36,8 @@ const REFERER =
 const STRICT =
   "<StrictSignatureConfiguration><Rule><ID>host</ID><actionlist><action>*</action></actionlist><headerlist><header>Host</header></headerlist></Rule></StrictSignatureConfiguration>";
 const TAGGING = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+const LIFECYCLE =
+  "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>";
 const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
 const TIERING =
   "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>30</Days></Transition></IntelligentTieringConfiguration>";
@@ -128,6 +130,12 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
     (bucket) => ({ method: "PUT", bucket, query: { intelligenttiering: undefined }, body: TIERING }),
   ],
   GetBucketIntelligentTiering: ["owner", (bucket) => ({ bucket, query: { intelligenttiering: undefined } })],
+  PutBucketLifecycle: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, query: { lifecycle: undefined }, body: LIFECYCLE }),
+  ],
+  GetBucketLifecycle: ["owner", (bucket) => ({ bucket, query: { lifecycle: undefined } })],
+  DeleteBucketLifecycle: ["owner", (bucket) => ({ method: "DELETE", bucket, query: { lifecycle: undefined } })],
   GetBucketPolicy: ["owner", (bucket) => ({ bucket, query: { policy: undefined } })],
   PutBucketPolicy: ["owner", (bucket) => ({ method: "PUT", bucket, query: { policy: undefined }, body: POLICY })],
   GetBucketACL: ["owner", (bucket) => ({ bucket, query: { acl: undefined } })],

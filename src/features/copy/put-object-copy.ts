@@ -27,6 +27,7 @@ import {
 import { ownerOf, storeObject } from "../object/store-object.ts";
 import { keptTags, tagSections } from "../../store/tags.ts";
 import { objectTagsField, taggingDirectiveField } from "../tagging/model.ts";
+import { expirationOutput, shownExpiration } from "../lifecycle/model.ts";
 import { refuseClass, shownClass, storageClassField, storageClassOutput } from "../storage-class/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { checksumOfSource, copiedBytes, COPY_SOURCE_ERRORS, copySourceFields, withSource } from "./model.ts";
@@ -65,6 +66,7 @@ export const putObjectCopy = operation(
     output: {
       versionId: versionIdOutput,
       storageClass: storageClassOutput,
+      expiration: expirationOutput,
       sourceVersionId: out.text("x-cos-copy-source-version-id", "a version id, or null"),
       encryption: encryptionOutput,
       result: out.xml("CopyObjectResult", copyObjectResult),
@@ -128,7 +130,9 @@ export const putObjectCopy = operation(
       const sourceVersionId = shownVersionId(source.bucket, source.object);
       const result = { etag, crc64, modifiedMs, checksum: shownChecksum(checksum), versionId };
       const encryption = encryptionHeaders(dataKey?.shown, customerKeyIn(input.encryption));
-      return { versionId, sourceVersionId, storageClass: shownClass(input.storageClass), encryption, result };
+      const expiration = await shownExpiration(store, bucket, key, { ...facts, size });
+      const storageClass = shownClass(input.storageClass);
+      return { versionId, sourceVersionId, storageClass, expiration, encryption, result };
     });
   },
 );

@@ -7,7 +7,7 @@ import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";
-import { isAccessNews, refuseFrozen, tieringFor } from "../storage-class/model.ts";
+import { isAccessNews, refuseFrozen } from "../storage-class/model.ts";
 import {
   customerKeyField,
   DECRYPT_ERRORS,
@@ -27,6 +27,7 @@ import {
   overrideFields,
   rangeStands,
   readRange,
+  viewOf,
 } from "./model.ts";
 import { noteAccess } from "./note-access.ts";
 
@@ -79,12 +80,9 @@ export const getObject = operation(
       throw refuse("InvalidRequest", { message: "Cannot specify both Range header and partNumber query parameter" });
     }
     const answer = async (object: ObjectRecord) => {
-      const nowMs = clock.now();
-      const described = describeObject(object, {
-        nowMs,
-        tiering: await tieringFor(store, bucket, [object]),
-        overrides,
-      });
+      const view = await viewOf({ bucket, clock, key, store }, object);
+      const { nowMs } = view;
+      const described = describeObject(object, { ...view, overrides });
       const shown = shownVersionId(bucket, object);
       const dataKey = await keyToRead(context, object, customerKey);
       const encryption = encryptionHeaders(dataKey?.shown, customerKey);

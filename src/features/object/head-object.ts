@@ -5,7 +5,6 @@ import { group } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
-import { tieringFor } from "../storage-class/model.ts";
 import { shownEncryption } from "../../store/encryption.ts";
 import { customerKeyField, encryptionHeaders, encryptionOutput, refuseReading } from "../encryption/model.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
@@ -17,6 +16,7 @@ import {
   describeObject,
   evaluateConditions,
   objectOutput,
+  viewOf,
 } from "./model.ts";
 
 export const headObject = operation(
@@ -59,7 +59,7 @@ export const headObject = operation(
     ],
   },
   async (context, { checksumMode, conditions, customerKey, part: number, versionId }) => {
-    const { bucket, clock, deleteMarker, object, refuse, store } = context;
+    const { bucket, clock, deleteMarker, key, object, refuse, store } = context;
     if (object === undefined) throw absence(versionId, deleteMarker);
     refuseReading(context, object, customerKey);
     const verdict = evaluateConditions(conditions, object);
@@ -71,7 +71,7 @@ export const headObject = operation(
       acceptRanges: "bytes",
       contentRange: part && object.size > 0 ? `bytes ${part.start}-${part.end - 1}/${object.size}` : undefined,
       contentLength: unchanged ? undefined : part === undefined ? object.size : part.end - part.start,
-      object: describeObject(object, { nowMs: clock.now(), tiering: await tieringFor(store, bucket, [object]) }),
+      object: describeObject(object, await viewOf({ bucket, clock, key, store }, object)),
       checksum: checksumMode && !unchanged ? checksumOfAnswer(object, part, true) : undefined,
       partsCount: part?.parts,
       versionId: shownVersionId(bucket, object),

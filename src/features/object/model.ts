@@ -6,12 +6,13 @@ import type { Limits } from "../../limits.ts";
 import { checksumHeaders } from "../../operations/checksums.ts";
 import { header, headersWithPrefix, query } from "../../operations/input-fields.ts";
 import { isHeaderText, out } from "../../operations/output-fields.ts";
-import type { InputField } from "../../operations/operation.ts";
+import type { InputField, OperationContext } from "../../operations/operation.ts";
 import { type KeptChecksum, keptChecksum, keptParts } from "../../store/checksums.ts";
 import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
 import type { Tiering } from "../../store/storage-class.ts";
 import { keptTags } from "../../store/tags.ts";
-import { classOutput, describeClass } from "../storage-class/model.ts";
+import { expirationOutput, shownExpiration } from "../lifecycle/model.ts";
+import { classOutput, describeClass, tieringFor } from "../storage-class/model.ts";
 import { contentTypeOf } from "./content-types.ts";
 
 /** Headers that are stored with an object and sent back as they came. */
@@ -270,15 +271,36 @@ export const objectOutput = {
   nextAppendPosition: out.integer("x-cos-next-append-position"),
   tagCount: out.integer("x-cos-tagging-count"),
   ...classOutput,
+  expiration: expirationOutput,
   stored: out.headers("the stored headers"),
   metadata: out.headersWithPrefix("x-cos-meta-"),
 };
 
-/** The values of `objectOutput` for an object at `nowMs`; `overrides` stand in for its stored headers. */
-export function describeObject(
+/** What an answer about an object depends on besides its record. */
+interface ObjectView {
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+  readonly tiering: Tiering | undefined;
+  /** The value of its output field. */
+  readonly expiration: string | undefined;
+  readonly overrides?: HeaderValues;
+}
+
+/** How to describe an object of this bucket at this moment. An older version has no end that a header could tell. */
+export function viewOf(
+  { bucket, clock, key, store }: Pick<OperationContext, "bucket" | "clock" | "key" | "store">,
   object: ObjectRecord,
-  { nowMs, tiering, overrides }: { nowMs: number; tiering: Tiering | undefined; overrides?: HeaderValues },
-) {
+): ObjectView | Promise<ObjectView> {
+  const nowMs = clock.now();
+  const tiering = tieringFor(store, bucket, [object]);
+  const expiration = object.supersededMs === undefined ? shownExpiration(store, bucket, key, object) : undefined;
+  // Most buckets have neither, and most requests need not wait for either.
+  if (tiering === undefined && expiration === undefined) return { nowMs, tiering, expiration };
+  return Promise.all([tiering, expiration]).then(([known, shown]) => ({ nowMs, tiering: known, expiration: shown }));
+}
+
+/** The values of `objectOutput` for an object at `nowMs`; `overrides` stand in for its stored headers. */
+export function describeObject(object: ObjectRecord, { nowMs, tiering, expiration, overrides }: ObjectView) {
   const stored: [string, string][] = [];
   for (const key of HEADER_KEYS) {
     const value = overrides?.[key] ?? object.headers[key];
@@ -292,6 +314,7 @@ export function describeObject(
     nextAppendPosition: object.type === "appendable" ? object.size : undefined,
     tagCount: object.sections.length === 0 ? undefined : keptTags(object.sections).length || undefined,
     ...describeClass(object, tiering, nowMs),
+    expiration,
     stored,
     metadata: object.metadata,
   };

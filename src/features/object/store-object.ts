@@ -11,6 +11,7 @@ import type { NewObject } from "../../store/objects.ts";
 import { checksumSections } from "../../store/checksums.ts";
 import { tagSections } from "../../store/tags.ts";
 import { objectTagsField } from "../tagging/model.ts";
+import { expirationOutput, shownExpiration } from "../lifecycle/model.ts";
 import { refuseClass, shownClass, storageClassField, storageClassOutput } from "../storage-class/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { ACL_PLACE_ERRORS, aclField, givenSections, placeObjectAcl } from "../acl/model.ts";
@@ -93,6 +94,7 @@ export const newObjectOutput = {
   crc64: out.integer("x-cos-hash-crc64ecma"),
   versionId: versionIdOutput,
   storageClass: storageClassOutput,
+  expiration: expirationOutput,
   checksum: checksumOutput,
   encryption: encryptionOutput,
 };
@@ -129,6 +131,7 @@ export async function storeNew(
   } as const;
   const { versionId } = await storeObject(context, bytes, facts, conditions);
   return {
+    expiration: await shownExpiration(context.store, context.bucket, context.key, { ...facts, size: bytes.size }),
     etag,
     crc64: bytes.crc64,
     versionId,

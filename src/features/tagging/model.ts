@@ -29,7 +29,7 @@ function tagFault(key: string, value: string): string | undefined {
 }
 
 /** Raises BadRquest for more tags than `most`, as the service does under this spelling, and InvalidTag for bad ones. */
-function checked(tags: Tags, most: number): Tags {
+export function checkedTags(tags: Tags, most: number): Tags {
   if (tags.length > most) throw refuse("BadRquest", { message: `At most ${most} tags are allowed.` });
   const keys = new Set<string>();
   for (const [at, [key, value]] of tags.entries()) {
@@ -68,7 +68,7 @@ function taggingHeader(most: (limits: Limits) => number): InputField<Tags> {
     errors: ["BadRquest", "InvalidTag"],
     read(source) {
       const value = taggingText.read(source) as string | undefined;
-      return value === undefined ? NO_TAGS : checked(readHeader(value), most(source.limits));
+      return value === undefined ? NO_TAGS : checkedTags(readHeader(value), most(source.limits));
     },
   };
 }
@@ -87,7 +87,7 @@ function taggingBody(most: (limits: Limits) => number): InputField<Tags> {
       root: "Tagging",
       bytesMax: (limits) => limits.xmlBytesMax,
       decode: (root: XmlElement, limits): Tags =>
-        checked(
+        checkedTags(
           children(requiredChild(root, "TagSet"), "Tag").map((tag) => [
             text(tag, "Key") ?? "",
             text(tag, "Value") ?? "",

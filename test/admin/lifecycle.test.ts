@@ -1,0 +1,38 @@
+/** The lifecycle of a running server, whose clock is advanced. */
+
+import assert from "node:assert/strict";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { type TestServer, testServer } from "../fixtures/server.ts";
+
+const RULES =
+  "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status>" +
+  "<Transition><Days>30</Days><StorageClass>ARCHIVE</StorageClass></Transition>" +
+  "<Expiration><Days>200</Days></Expiration></Rule></LifecycleConfiguration>";
+
+describe("advancing the clock", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await testServer();
+  });
+  afterAll(() => server.stop());
+
+  it("does what the rules of a lifecycle want on the way, each at its midnight", async () => {
+    const body = Buffer.alloc(64 * 1024);
+    await server.send({ method: "PUT", query: { lifecycle: undefined }, body: RULES });
+    await server.send({ method: "PUT", path: "/k", body });
+    const versioning = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    await server.send({ method: "PUT", query: { versioning: undefined }, body: versioning });
+    const classOf = async () => (await server.send({ method: "HEAD", path: "/k" })).headers["x-cos-storage-class"];
+    assert.equal(await classOf(), undefined);
+    await server.cosbox.clock.advance("32d");
+    assert.equal(await classOf(), "ARCHIVE");
+    const now = server.cosbox.clock.now().getTime();
+    await server.cosbox.clock.advance("365d");
+    const { text } = await server.send({ query: { versions: undefined } });
+    const [, marked] = /<DeleteMarker>.*?<LastModified>([^<]*)</.exec(text) ?? [];
+    // Between 200 and 201 days after it was stored, at a midnight of GMT+8.
+    const days = (Date.parse(marked ?? "") - now) / (24 * 60 * 60 * 1000);
+    assert.ok(days > 168 - 1 && days < 170, `${days}`);
+    assert.match(marked ?? "", /T16:00:00/);
+  });
+});
