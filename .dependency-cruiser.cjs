@@ -73,7 +73,7 @@ module.exports = {
     {
       name: "only-assembly-chooses-engines",
       severity: "error",
-      from: { path: "^src/", pathNot: `^src/(engines/|cli/|assemble[.]ts$|library[.]ts$)|${TESTS}` },
+      from: { path: "^src/", pathNot: `^src/(engines/|cli/|(assemble|library|vitest)[.]ts$)|${TESTS}` },
       to: { path: "^src/engines/" },
     },
     {

@@ -28,7 +28,7 @@ import { type Consulted, type ServerControl, serverControl } from "./control/ser
 import { loadTls } from "./engines/tls/load-tls.ts";
 import type { Handler } from "./http/answer.ts";
 import { lifecycleTask } from "./features/lifecycle/index.ts";
-import { type Dialect, dialectOf, pipeline } from "./http/pipeline.ts";
+import { type Dialect, dialectOf, pipeline, withExplanation } from "./http/pipeline.ts";
 import type { WireRequest } from "./http/request.ts";
 import { startEdge } from "./http/server.ts";
 import { type Log, SILENT } from "./log.ts";
@@ -37,6 +37,7 @@ import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
 import type { Peers } from "./ports/peers.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
+import { tally } from "./diagnose/tally.ts";
 import { refusalFolder } from "./engines/record-log/folder.ts";
 import { recordFiles } from "./engines/record-log/files.ts";
 import type { KeyRing } from "./store/key-ring.ts";
@@ -193,7 +194,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const random = systemRandom();
     const { limits, region } = settings;
     // Others may ask before there is anything to say, and read what is stored when they begin.
-    const here: { control?: Consulted } = {};
+    const here: { control?: Consulted; admin?: string } = {};
     const sealKey = sealKeyOf(settings, random);
     const store = await openEngines(
       settings,
@@ -242,6 +243,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       }),
       cosDialect({ ...shared, errors: settings.errors, strictSigning: settings.strictSigning }),
     ];
+    const counted = tally();
     const records = recorder({
       clock,
       log: settings.memory
@@ -262,6 +264,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       store,
       records,
       peers,
+      tally: counted,
       work: tasks.map((task) => dueWork(task, clock)),
     });
     // From here on the clock shows what it showed last.
@@ -271,6 +274,10 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     });
     closers.add(() => scheduled.stop());
     here.control = control;
+    const { explainHeader } = settings;
+    const explained = explainHeader === "on" || (explainHeader === "auto" && isLoopback(settings.listen.host));
+    const explainedAt = (requestId: string): string | undefined =>
+      explained && here.admin !== undefined ? `${here.admin}/v1/requests/${encodeURIComponent(requestId)}` : undefined;
     const objects = pipeline({
       dialects,
       table: TABLE,
@@ -281,7 +288,11 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       publishedKeys,
       faults: control.faults,
       states: control.states,
-      onAnswer: (request, answer, outcome) => records.take(request, answer, outcome.refusal, outcome),
+      explainedAt,
+      onAnswer(request, answer, outcome) {
+        records.take(request, answer, outcome.refusal, outcome);
+        counted.take(request, answer, outcome.refusal, outcome);
+      },
       onFault,
     });
     const sts = stsDialect({
@@ -309,8 +320,10 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       log,
       dialect: {
         writeError(error, request) {
-          const answer = dialectOf(dialects, request).writeError(error, request);
+          const written = dialectOf(dialects, request).writeError(error, request);
+          const answer = withExplanation(written, explainedAt(request.ids.requestId));
           records.take(request, answer, error, undefined);
+          counted.take(request, answer, error, undefined);
           return answer;
         },
       },
@@ -319,7 +332,10 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const { port } = edge;
     const host = reachableHost(settings.listen.host);
     const admin = await openAdmin(settings, port, control, log);
-    if (admin !== undefined) closers.add(() => admin.stop());
+    if (admin !== undefined) {
+      here.admin = admin.endpoint;
+      closers.add(() => admin.stop());
+    }
     return {
       endpoint: `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`,
       host,

@@ -1,6 +1,7 @@
 /** cosbox inside a program, such as a test: `const cosbox = await startCosbox()`. */
 
 import { type RunningServer, startServer } from "./assemble.ts";
+import { coverageFolder } from "./config/coverage-folder.ts";
 import { formatListen, type ListenAddress } from "./config/listen-address.ts";
 import { loadSettings } from "./config/load-settings.ts";
 import { type Settings, SettingsError } from "./config/settings.ts";
@@ -8,11 +9,14 @@ import type { ClockControl, ClockState } from "./control/clock-control.ts";
 import { durationMs } from "./control/duration.ts";
 import type { FaultControl } from "./control/fault-control.ts";
 import type { StateControl } from "./control/state-control.ts";
+import { keepTally } from "./engines/tally-file.ts";
 import { systemClock } from "./engines/clock/system.ts";
+import { type Coverage, coverageOf } from "./diagnose/coverage.ts";
 import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
 import type { CountedFault, FaultRequest } from "./faults/fault.ts";
 import type { SetState, StateName, StateSubject } from "./states/state.ts";
+import { TABLE } from "./operations/table.ts";
 import type { Limits } from "./limits.ts";
 import type { KeyRing } from "./store/key-ring.ts";
 import { createLog, type Log, SILENT } from "./log.ts";
@@ -21,6 +25,7 @@ export { SettingsError } from "./config/settings.ts";
 export type { DecisionRecord } from "./diagnose/record.ts";
 export type { CountedFault, FaultRequest } from "./faults/fault.ts";
 export type { SetState, StateName, StateSubject } from "./states/state.ts";
+export type { Coverage } from "./diagnose/coverage.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
 export type { KeyDescription } from "./store/key-ring.ts";
@@ -166,7 +171,9 @@ export interface Cosbox {
   readonly states: CosboxStates;
   /** Where the admin listener is; undefined unless `admin` asks for one. */
   readonly admin: string | undefined;
-  /** Removes every bucket, every fault and every state, and sets the clock to the machine's time. */
+  /** Which errors were met since the start or the last reset, of those that the operations used can answer with. */
+  coverage(): Promise<Coverage>;
+  /** Removes every bucket, every fault and every state, sets the clock to the machine's time, and counts anew. */
   reset(): Promise<void>;
   /** The keys of the key management service, for objects that are encrypted with `cos/kms`. */
   readonly keys: CosboxKeys;
@@ -213,9 +220,14 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     keys: server.keyRing,
     states: statesOf(server.control.states),
     admin: server.admin,
+    coverage: async () => coverageOf(TABLE, (await server.control.counters()).tally),
     reset: () => server.control.reset(),
     bucket: (name) => `${name}-${appid}`,
-    stop: () => server.stop(settings.limits.stopGraceMs),
+    async stop() {
+      const { tally } = await server.control.counters();
+      await server.stop(settings.limits.stopGraceMs);
+      await keepTally(coverageFolder(), JSON.stringify(tally));
+    },
   };
 }
 

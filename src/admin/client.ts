@@ -5,6 +5,7 @@
 
 import { request as httpRequest } from "node:http";
 import type { ClockState } from "../control/clock-control.ts";
+import type { Coverage } from "../diagnose/coverage.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import type { CountedFault, FaultRequest } from "../faults/fault.ts";
 import type { SetState, StateName, StateSubject } from "../states/state.ts";
@@ -64,6 +65,7 @@ export interface AdminClient {
   request(id: string): Promise<{ readonly record: DecisionRecord; readonly explanation: string }>;
   /** Requests as they are answered, until `signal` is aborted or the server ends. */
   follow(signal?: AbortSignal): AsyncIterable<DecisionRecord>;
+  coverage(): Promise<Coverage>;
   reset(): Promise<void>;
   ready(): Promise<{ readonly ready: boolean; readonly troubles: readonly string[] }>;
 }
@@ -145,6 +147,7 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
     },
     request: (id) => call("GET", `/v1/requests/${encodeURIComponent(id)}`),
     follow,
+    coverage: () => call("GET", "/v1/coverage"),
     async reset() {
       await call("POST", "/v1/reset", {});
     },

@@ -6,6 +6,7 @@ import { CLOCK_ROUTES } from "./routes/clock.ts";
 import { ERROR_ROUTES } from "./routes/errors.ts";
 import { FAULT_ROUTES } from "./routes/faults.ts";
 import { HEALTH_ROUTES } from "./routes/health.ts";
+import { OBSERVE_ROUTES } from "./routes/observe.ts";
 import { REQUEST_ROUTES } from "./routes/requests.ts";
 import { STATE_ROUTES } from "./routes/state.ts";
 import { STATES_ROUTES } from "./routes/states.ts";
@@ -13,6 +14,7 @@ import { STATES_ROUTES } from "./routes/states.ts";
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...HEALTH_ROUTES,
   ...REQUEST_ROUTES,
+  ...OBSERVE_ROUTES,
   ...ERROR_ROUTES,
   ...FAULT_ROUTES,
   ...CLOCK_ROUTES,

@@ -1,9 +1,10 @@
-/** The commands that speak to a running server over its admin listener: `clock`, `faults`, `states`, `requests`. */
+/** The commands that speak to a running server over its admin listener: its clock, faults, states, requests, coverage. */
 
 import { AdminCallRefused, type AdminClient, adminClient, type ClockTold } from "../admin/client.ts";
 import { formatListen } from "../config/listen-address.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { SettingsError, type Settings } from "../config/settings.ts";
+import { coverageText } from "../diagnose/coverage.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import type { FaultRequest } from "../faults/fault.ts";
 import type { Shell } from "./run.ts";
@@ -138,6 +139,14 @@ function requestLine(record: DecisionRecord): string {
     .filter((part) => part !== "")
     .join("  ")
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")}\n`;
+}
+
+/** `cosbox coverage [--json]` */
+export function coverage({ settings }: LoadedSettings, flags: Flags, shell: Shell): Promise<number> {
+  return calling(settings, async (client) => {
+    const told = await client.coverage();
+    shell.stdout.write(flags["json"] === true ? `${JSON.stringify(told)}\n` : coverageText(told));
+  });
 }
 
 /** `cosbox requests [--follow] [--json]` */

@@ -150,6 +150,15 @@ function addControl(program: Command, shell: Shell, done: Done): void {
   );
   withSettings(
     program
+      .command("coverage")
+      .description("show which errors clients met, of those that the operations they used can answer with")
+      .option("--json", "print it as JSON"),
+    REACHING,
+  ).action(async (flags: Flags) =>
+    done(await (await import("./control.ts")).coverage(await load(flags, shell), flags, shell)),
+  );
+  withSettings(
+    program
       .command("requests")
       .description("show the requests the server answered last")
       .option("--follow", "and those to come, until Ctrl-C")

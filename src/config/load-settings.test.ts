@@ -106,6 +106,7 @@ describe("loadSettings", () => {
       tls: "off",
       admin: "127.0.0.1:9101",
       adminToken: "a-token-of-my-own",
+      explainHeader: "off",
       logLevel: "debug",
       sealKey: "/etc/cosbox.key",
       limits: "partBytesMin=1024,partsMax=5",
@@ -126,7 +127,7 @@ describe("loadSettings", () => {
     assert.equal(fromFile.settings.limits.partBytesMin, 1024);
     assert.equal(fromFile.settings.limits.partsMax, 5);
     assert.equal(fromFile.settings.limits.keyBytesMax, LIMITS.keyBytesMax);
-    assert.equal(fromFile.sources.get("limits.partsMax"), "cosbox.yaml:27");
+    assert.equal(fromFile.sources.get("limits.partsMax"), `cosbox.yaml:${yaml.split("\n").length}`);
     assert.equal(fromEnvironment.sources.get("limits.partsMax"), "environment COSBOX_LIMITS");
   });
 

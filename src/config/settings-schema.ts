@@ -255,6 +255,10 @@ export const LAYER = z
         "host:port such as 127.0.0.1:9001, auto or off",
       ),
       adminToken: text(/^([\x21-\x7e]{16,256})?$/, "16 to 256 printable ASCII characters without spaces"),
+      explainHeader: z.union(
+        [z.boolean().transform((on) => (on ? ("on" as const) : ("off" as const))), oneOf("auto", "on", "off")],
+        "one of auto, on, off",
+      ),
       logLevel: oneOf("debug", "info", "warn", "error", "silent"),
       limits,
     },

@@ -102,6 +102,8 @@ export interface Settings {
   readonly admin: ListenAddress | "auto" | "off";
   /** What callers of the admin listener show; "" for nothing, on loopback alone. */
   readonly adminToken: string;
+  /** Whether refusals carry `x-cosbox-explain`; `auto` is where the server and its admin listener are on loopback. */
+  readonly explainHeader: "auto" | "on" | "off";
   readonly logLevel: LogLevel;
   readonly limits: Limits;
 }
@@ -308,6 +310,13 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     form: "text",
     env: "COSBOX_ADMIN_TOKEN",
     about: "what callers of the admin listener send as Authorization: Bearer; needed beyond loopback",
+  },
+  explainHeader: {
+    default: "auto",
+    form: "text",
+    flag: "--explain-header <when>",
+    env: "COSBOX_EXPLAIN_HEADER",
+    about: "whether refusals tell where they are explained: on, off, or auto for on loopback",
   },
   logLevel: {
     default: "info",

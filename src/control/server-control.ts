@@ -1,6 +1,7 @@
 /** Everything that people may look at and change of a running server, for the admin listener and the library. */
 
 import type { DecisionRecord } from "../diagnose/record.ts";
+import { added, type Tally, type TallyTold } from "../diagnose/tally.ts";
 import type { Recorder } from "../diagnose/recorder.ts";
 import type { Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
@@ -38,11 +39,26 @@ export interface ServerControl {
   readonly requests: Requests;
   /** Removes every bucket, every fault and every state, and sets the clock to the machine's time. */
   reset(): Promise<void>;
+  /** Of every process, since its start or the last reset. */
+  counters(): Promise<Counters>;
   /** Finds out whether something can be stored, by storing something. */
   readiness(): Promise<Readiness>;
 }
 
+/** One serving process. */
+export interface ProcessFigures {
+  readonly residentBytes: number;
+  readonly cpuSeconds: number;
+  readonly uptimeSeconds: number;
+}
+
+export interface Counters {
+  readonly tally: TallyTold;
+  readonly processes: readonly ProcessFigures[];
+}
+
 export interface ServerControlOptions {
+  readonly tally: Tally;
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly store: Store;
@@ -62,6 +78,21 @@ export class ProcessSilent extends Error {
     super("one of the server's processes did not answer in time; ask again");
     this.name = "ProcessSilent";
   }
+}
+
+/** What one process says of itself. */
+interface Shown {
+  readonly tally: TallyTold;
+  readonly figures: ProcessFigures;
+}
+
+function figures(): ProcessFigures {
+  const { user, system } = process.cpuUsage();
+  return {
+    residentBytes: process.memoryUsage.rss(),
+    cpuSeconds: (user + system) / 1_000_000,
+    uptimeSeconds: process.uptime(),
+  };
 }
 
 const LOOK_MS = 300;
@@ -93,7 +124,7 @@ function watchOthers(
 }
 
 export async function serverControl(options: ServerControlOptions): Promise<ServerControl & Consulted> {
-  const { clock, random, store, records, peers } = options;
+  const { clock, random, store, records, peers, tally } = options;
   const { controls } = store;
   const tell = async (topic: string): Promise<void> => {
     if ((await peers?.consult(topic, "")) === undefined && peers !== undefined) throw new ProcessSilent();
@@ -134,11 +165,19 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
         };
       },
     },
+    async counters() {
+      const own: Shown = { tally: tally.told(), figures: figures() };
+      const others = (await peers?.consult("counters", "")) ?? [];
+      const all = [own, ...others.map((text) => JSON.parse(text) as Shown)];
+      return { tally: added(all.map((one) => one.tally)), processes: all.map((one) => one.figures) };
+    },
     async reset() {
       await faults.clear();
       await states.clear();
       await removeEverything(store);
       if (clocks.state().mode !== "real") await clocks.set({ mode: "real" });
+      tally.clear();
+      await tell("uncount");
     },
     async readiness() {
       try {
@@ -159,6 +198,11 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
         case "states":
           await states.refresh();
           return "";
+        case "uncount":
+          tally.clear();
+          return "";
+        case "counters":
+          return JSON.stringify({ tally: tally.told(), figures: figures() } satisfies Shown);
         case "recent":
           return JSON.stringify(records.recent().slice(0, Number(text)));
         case "find":

@@ -143,6 +143,8 @@ export interface PipelineParts {
   readonly faults?: FaultFinder;
   /** States that accounts, buckets and objects were put in; by default all are active. */
   readonly states?: StateFinder;
+  /** Where a request is explained, for the header `x-cosbox-explain` of its refusal; undefined where nowhere. */
+  readonly explainedAt?: (requestId: string) => string | undefined;
   /** Told of every fault of our own, with the request it happened in. */
   readonly onFault: (error: unknown, request: WireRequest) => void;
   /** Told of every answer; and again of one that began as a success and ends as a refusal. */
@@ -581,6 +583,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       progress.refusal = asRefusal(error, request);
       answer = progress.speaks.writeError(progress.refusal, request);
     }
+    if (progress.refusal !== undefined) answer = withExplanation(answer, parts.explainedAt?.(request.ids.requestId));
     if (progress.fault !== undefined) answer = faultyAnswer(answer, progress.fault, clock);
     if (!isNoBrowsers(progress)) answer = await forBrowsers(answer, request, progress);
     progress.next();
@@ -600,6 +603,12 @@ function refuseState(
 }
 
 const NO_CORS: CorsOutcome = { match: undefined, fields: [] };
+
+/** The answer to a refusal with the address of its explanation, where there is one. */
+export function withExplanation(answer: Answer, address: string | undefined): Answer {
+  if (address === undefined || answer.status < 400) return answer;
+  return { ...answer, headers: [...answer.headers, ["x-cosbox-explain", address]] };
+}
 
 function keyOf(address: Address): string | undefined {
   return address.kind === "object" ? address.key : undefined;

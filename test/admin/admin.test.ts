@@ -185,3 +185,71 @@ describe("an admin listener with a token, on a server", () => {
     await assert.rejects(testServer({ admin: "0.0.0.0:0" }), /admin: .* set COSBOX_ADMIN_TOKEN/);
   });
 });
+
+describe("counters", () => {
+  let server: TestServer;
+  let endpoint: string;
+  beforeAll(async () => {
+    server = await testServer({ admin: "127.0.0.1:0" });
+    endpoint = server.cosbox.admin as string;
+    await server.send({ method: "PUT", path: "/a", body: "four" });
+    await server.send({ path: "/a" });
+    await server.send({ path: "/none" });
+    await server.raw("nonsense\r\n\r\n");
+  });
+  afterAll(() => server.stop());
+
+  it("are told as Prometheus reads them: by operation and code, with latencies and bytes", async () => {
+    const text = await (await fetch(new URL("/metrics", endpoint))).text();
+    for (const line of [
+      'cosbox_requests_total{operation="PutObject",dialect="cos",status="200",code=""} 1',
+      'cosbox_requests_total{operation="GetObject",dialect="cos",status="404",code="NoSuchKey"} 1',
+      'cosbox_request_duration_seconds_count{operation="GetObject"} 2',
+      'cosbox_request_duration_seconds_bucket{operation="GetObject",le="+Inf"} 2',
+      'cosbox_request_bytes_total{operation="PutObject"} 4',
+      "cosbox_processes 1",
+    ]) {
+      assert.ok(text.includes(`${line}\n`), `${line}\nin\n${text}`);
+    }
+    for (const line of text.trim().split("\n")) {
+      assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? [0-9.e+-]+)$/);
+    }
+    const steps = [...text.matchAll(/_bucket\{operation="GetObject",le="[^"]+"\} (\d+)/g)].map(([, count]) =>
+      Number(count),
+    );
+    assert.deepEqual(
+      steps,
+      steps.toSorted((a, b) => a - b),
+    );
+  });
+
+  it("tell which errors were met, of those that the operations used can answer with", async () => {
+    const { operations, met, possible } = await server.cosbox.coverage();
+    const get = operations.find(({ operation }) => operation === "GetObject");
+    assert.deepEqual(get?.met, ["NoSuchKey"]);
+    assert.equal(get?.requests, 2);
+    assert.ok(get?.unmet.includes("InvalidRange"));
+    assert.ok(!operations.some(({ operation }) => operation === "DeleteObject"));
+    assert.ok(met >= 1 && possible > 10);
+    const told = await ask(endpoint, "GET", "/v1/coverage");
+    assert.deepEqual(told.body["operations"], JSON.parse(JSON.stringify(operations)));
+    await server.cosbox.reset();
+    assert.deepEqual((await server.cosbox.coverage()).operations, []);
+  });
+
+  it("stand beside refusals that say where they are explained", async () => {
+    const refused = await server.send({ path: "/none" });
+    const address = String(refused.headers["x-cosbox-explain"]);
+    const found = (await (await fetch(address)).json()) as { explanation: string };
+    assert.match(found.explanation, /Refused with 404 NoSuch(Key|Bucket)/);
+    assert.equal((await server.send({ bucket: "" })).headers["x-cosbox-explain"], undefined);
+  });
+
+  it("and none of it without an admin listener, or where it is turned off", async () => {
+    for (const options of [{}, { admin: "127.0.0.1:0", explainHeader: "off" }] as const) {
+      const other = await testServer(options);
+      assert.equal((await other.send({ path: "/none" })).headers["x-cosbox-explain"], undefined);
+      await other.stop();
+    }
+  });
+});
