@@ -113,6 +113,11 @@ export const LIMITS = {
   /** 1: the oldest document of a policy gives way to a new one; 0: a new one is refused. */
   policyVersionsRollover: 1,
 
+  /** The least that `x-cos-traffic-limit` may say, bits per second: `InvalidArgument`. (traffic-limit page) */
+  trafficLimitMin: 819_200,
+  /** The most that it may say, bits per second: `InvalidArgument`. */
+  trafficLimitMax: 838_860_800,
+
   /** How far the start of a signature may lie in the future, ms: `RequestTimeTooSkewed`. (signature page: 15 minutes) */
   signSkewMs: 15 * 60 * 1000,
 

@@ -69,6 +69,8 @@ export const operationsPage: Page = {
       "",
       `${built.length} operations are built. ${unbuilt.length} routes more are recognised and answer 501 \`NotImplemented\` with the operation's name.`,
       "",
+      "Every operation takes `x-cos-traffic-limit`, as a header, a form's field or in the query: bits per second at which its body comes in and its answer goes out (`InvalidArgument` outside of 819200 to 838860800).",
+      "",
       ...built.map(section),
       "## Recognised, not built yet",
       "",

@@ -52,6 +52,7 @@ import { readForm, watchedFile } from "./form.ts";
 import { formRequest, withFileName } from "./form-request.ts";
 import { type RequestBody, type WireRequest, withBody } from "./request.ts";
 import { type Router, router } from "./router.ts";
+import { pacedAnswer, pacedBody, trafficLimitOf } from "./traffic-limit.ts";
 
 /** Where a request points, once its dialect has read authority and path. */
 export type Address = (
@@ -389,6 +390,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     if (!decision.allowed && !keysDecide) throw refuse("AccessDenied", { cause: describeDecision(decision) });
 
     progress.next();
+    const bytesPerSecond = trafficLimitOf(request, limits);
+    if (bytesPerSecond !== undefined) request = withBody(request, pacedBody(request.body, bytesPerSecond, clock));
     const input = await (readers.get(operation) as InputReader).read({
       request,
       limits,
@@ -417,7 +420,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
             },
           )
         : written(operation, await working, documents);
-    return dialect.writeAnswer(answer, operation, wire);
+    const shown = dialect.writeAnswer(answer, operation, wire);
+    return bytesPerSecond === undefined || wire.method === "HEAD" ? shown : pacedAnswer(shown, bytesPerSecond, clock);
   }
 
   /** Who asks, in the header or the query, and what they ask for. */

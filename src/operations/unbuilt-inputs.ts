@@ -13,7 +13,6 @@ const HEADERS: readonly string[] = [
   "x-cos-forbid-overwrite",
   "x-cos-return-body",
   "x-cos-symlink-target",
-  "x-cos-traffic-limit",
   "x-cos-website-redirect-location",
   "x-ci-security-token",
   "x-amz-bucket-object-lock-enabled",
@@ -35,7 +34,7 @@ const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
 
 const HEADER_PREFIXES: readonly string[] = ["x-cos-object-lock", "x-cos-object-retention", "x-amz-if-match-"];
 
-const PARAMETERS: readonly string[] = ["ci-process", "recursive", "x-cos-traffic-limit"];
+const PARAMETERS: readonly string[] = ["ci-process", "recursive"];
 
 /** Image processing parameters stand at the beginning of a name: `?imageMogr2/thumbnail/100x`. */
 const PARAMETER_PREFIXES: readonly string[] = [

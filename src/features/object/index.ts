@@ -10,6 +10,8 @@
  * ignored, as the service does, but `x-cos-meta-` with no name after it is InvalidArgument. An object belongs to the
  * account that uploaded it, whichever way it was uploaded, and to the bucket's owner where that was nobody known.
  * `If-None-Match: *` and `If-Match` of a PUT, a copy or a completion hold when the object is stored, in every dialect.
+ * `x-cos-traffic-limit` holds for every operation, while the service names GET, PUT and POST Object and Upload Part; of a
+ * header and a parameter the lower one holds. Nothing of a copy travels to or from its client, so nothing of it is slowed.
  * Checksums of S3's (`x-amz-checksum-*`) are verified, kept and answered; without one from the client none is made.
  */
 
