@@ -49,7 +49,7 @@ function boundaryOf(contentType: string | undefined): string {
 /**
  * Reads a form up to the beginning of its file. Throws CosError MalformedPOSTRequest for a body that is no such form,
  * has no file, a field twice, or more than `limits.formBytesMax` bytes or `limits.formFieldsMax` fields besides the
- * file; IncorrectNumberOfFilesInPostRequest for a file in another field than `file`; and what reading the body throws.
+ * file; and what reading the body throws. A part of another name than `file` is a field, whatever file it is called after.
  */
 export async function readForm(contentType: string | undefined, body: RequestBody, limits: FormLimits): Promise<Form> {
   const boundary = boundaryOf(contentType);
@@ -85,16 +85,15 @@ class FormReader {
     this.#parser = new Busboy({
       headers: { "content-type": `multipart/form-data; boundary="${boundary}"` },
       fileHwm: FILE_AHEAD_BYTES,
-      // A file is what stands in the field `file`, with a name or without, and what has the name of a file.
-      isPartAFile: (name, _type, fileName) => name?.toLowerCase() === "file" || fileName !== undefined,
+      // The file is what stands in the field `file`, with a name or without. Clients such as Python's `requests` give
+      // every field the name of a file, and mean nothing by it.
+      isPartAFile: (name) => name?.toLowerCase() === "file",
       limits: { fieldSize: limits.formBytesMax, headerSize: limits.formBytesMax, headerPairs: 32 },
     });
     this.#parser.on("field", (name: string | undefined, value, _nameCut, valueCut) =>
       this.#takeField(name, value, valueCut),
     );
-    this.#parser.on("file", (name: string | undefined, file, fileName: string | undefined) =>
-      this.#takeFile(name, file, fileName),
-    );
+    this.#parser.on("file", (_name, file, fileName: string | undefined) => this.#takeFile(file, fileName));
     this.#finished = new Promise((resolve) => {
       this.#parser.on("finish", resolve);
       this.#parser.on("error", (error) => {
@@ -167,12 +166,12 @@ class FormReader {
     this.fields.set(key, value);
   }
 
-  #takeFile(name: string | undefined, file: BusboyFileStream, fileName: string | undefined): void {
+  #takeFile(file: BusboyFileStream, fileName: string | undefined): void {
     // What goes wrong with the file goes wrong with the form, and is told of that.
     file.on("error", () => {});
     if (this.failure !== undefined) {
       file.resume();
-    } else if (this.file !== undefined || name?.toLowerCase() !== "file") {
+    } else if (this.file !== undefined) {
       file.resume();
       this.#fail(refuse("IncorrectNumberOfFilesInPostRequest"));
     } else {

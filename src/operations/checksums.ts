@@ -15,9 +15,11 @@ import {
   type ChecksumType,
   combines,
   type KeptChecksum,
+  keptChecksum,
   runningChecksum,
 } from "../store/checksums.ts";
-import type { ShownChecksum } from "./documents.ts";
+import type { Section } from "../store/records.ts";
+import type { ChecksumKind, ShownChecksum } from "./documents.ts";
 import type { InputField, InputSource } from "./operation.ts";
 import { out } from "./output-fields.ts";
 
@@ -271,6 +273,11 @@ export function shownChecksum(checksum: KeptChecksum | undefined, parts?: number
   if (checksum === undefined) return undefined;
   const { algorithm, type } = checksum;
   return { algorithm, type, value: checksumText(checksum, parts) };
+}
+
+/** Which checksum a record keeps, without its value. */
+export function checksumKind({ sections }: { readonly sections: readonly Section[] }): ChecksumKind | undefined {
+  return sections.length === 0 ? undefined : keptChecksum(sections);
 }
 
 /** Header fields of an answer that tells a checksum. */

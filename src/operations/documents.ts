@@ -25,12 +25,26 @@ export interface AclDocument {
   readonly grants: readonly Grant[];
 }
 
+/** Which checksum a record keeps, without its value. */
+export type ChecksumKind = Omit<ShownChecksum, "value">;
+
+/** The restore of an archived object, as far as it counts. */
+export interface RestoreState {
+  readonly underWay: boolean;
+  /** Until when the restored copy is there, milliseconds since 1970. */
+  readonly expiresMs: number;
+}
+
 /** What the state of a class is worked out from, for entries of lists. */
 interface ClassFacts {
   /** Milliseconds since 1970. */
   readonly nowMs: number;
   /** The bucket's, where an entry is of the tiering class. */
   readonly tiering: Tiering | undefined;
+  /** Worked out for the dialect that tells it; always undefined where it is not asked for. */
+  readonly restoreOf: (head: ObjectHead) => RestoreState | undefined;
+  /** Worked out for the dialect that tells it. */
+  readonly checksumOf: (head: ObjectHead) => ChecksumKind | undefined;
 }
 
 /** A page of a bucket's objects. */
@@ -112,7 +126,7 @@ export interface PartsDocument {
   readonly parts: readonly (NumberedPart & { readonly checksum: ShownChecksum | undefined })[];
   readonly truncated: boolean;
   /** The checksum that the whole is to have; its value is not there yet. */
-  readonly checksum: Omit<ShownChecksum, "value"> | undefined;
+  readonly checksum: ChecksumKind | undefined;
 }
 
 /** A page of a bucket's uploads. */
@@ -125,6 +139,8 @@ export interface UploadsDocument {
   readonly maxUploads: number;
   readonly encodeNames: boolean;
   readonly found: UploadPage;
+  /** Worked out for the dialect that tells it. */
+  readonly checksumOf: (record: UploadRecord) => ChecksumKind | undefined;
 }
 
 /** The fates of the objects of one multiple delete. */

@@ -92,12 +92,18 @@ const UNBUILT_S3: readonly Row[] = [
   ["CreateBucketMetadataTableConfiguration", "POST", "bucket", "metadataTable"],
   ["GetBucketMetadataTableConfiguration", "GET", "bucket", "metadataTable"],
   ["DeleteBucketMetadataTableConfiguration", "DELETE", "bucket", "metadataTable"],
+  ["UpdateBucketMetadataAnnotationTableConfiguration", "PUT", "bucket", "metadataAnnotationTable"],
+  ["UpdateBucketMetadataInventoryTableConfiguration", "PUT", "bucket", "metadataInventoryTable"],
+  ["UpdateBucketMetadataJournalTableConfiguration", "PUT", "bucket", "metadataJournalTable"],
   ["GetBucketAbac", "GET", "bucket", "abac"],
   ["PutBucketAbac", "PUT", "bucket", "abac"],
   ["CreateSession", "GET", "bucket", "session"],
   ["GetObjectTorrent", "GET", "object", "torrent"],
   ["RenameObject", "PUT", "object", "renameObject"],
   ["UpdateObjectEncryption", "PUT", "object", "encryption"],
+  ["PutObjectAnnotation", "PUT", "object", "annotation"],
+  ["GetObjectAnnotation", "GET", "object", "annotation"],
+  ["DeleteObjectAnnotation", "DELETE", "object", "annotation"],
 ];
 
 export const TABLE: readonly Operation[] = [

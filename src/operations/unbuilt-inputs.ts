@@ -15,11 +15,10 @@ const HEADERS: readonly string[] = [
   "x-cos-symlink-target",
   "x-cos-website-redirect-location",
   "x-ci-security-token",
+  "x-amz-bucket-namespace",
   "x-amz-bucket-object-lock-enabled",
   "x-amz-mfa",
   "x-amz-object-ownership",
-  "x-amz-optional-object-attributes",
-  "x-amz-source-expected-bucket-owner",
   "x-amz-write-offset-bytes",
   // A key that many objects of a bucket share for a while: it would change what nobody sees.
   "x-cos-server-side-encryption-bucket-key-enabled",
@@ -27,6 +26,7 @@ const HEADERS: readonly string[] = [
 
 /** Values that ask for nothing but what is so anyway. */
 const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
+  ["x-amz-bucket-namespace", "global"],
   ["x-amz-bucket-object-lock-enabled", "false"],
   ["x-amz-object-ownership", "objectwriter"],
   ["x-cos-server-side-encryption-bucket-key-enabled", "false"],

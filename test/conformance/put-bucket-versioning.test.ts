@@ -38,6 +38,13 @@ describe("PutBucketVersioning and GetBucketVersioning", () => {
     assert.equal(await status(), "Suspended");
   });
 
+  it("NotImplemented: MfaDelete, which S3 clients may switch on", async () => {
+    const mfa = (state: string) =>
+      put(`<VersioningConfiguration><Status>Enabled</Status><MfaDelete>${state}</MfaDelete></VersioningConfiguration>`);
+    assertRefused(await mfa("Enabled"), "NotImplemented", { message: /MfaDelete/ });
+    assert.equal((await mfa("Disabled")).status, 200);
+  });
+
   it("MalformedXML: another root, two statuses, no XML", async () => {
     for (const body of [
       "<Versioning><Status>Enabled</Status></Versioning>",

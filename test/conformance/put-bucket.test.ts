@@ -214,11 +214,32 @@ describe("PutBucket", () => {
       assert.equal(await exists("elsewhere-1250000000"), false);
     });
 
+    it("takes tags as S3 has them in the document, by the rules for tags, and not in the header as well", async () => {
+      const tagged = (pairs: readonly string[]): string =>
+        configuration(`<Tags>${pairs.map((key) => `<Tag><Key>${key}</Key><Value>v</Value></Tag>`).join("")}</Tags>`);
+      const answer = await withBody("tagged-1250000000", tagged(["a", "b"]));
+      assert.equal(answer.status, 200, answer.text);
+      const tags = await server.send({ bucket: "tagged-1250000000", query: { tagging: undefined } });
+      assert.deepEqual(
+        [tags.elements("Key"), tags.elements("Value")],
+        [
+          ["a", "b"],
+          ["v", "v"],
+        ],
+      );
+      assertRefused(await withBody("twice-1250000000", tagged(["a", "a"])), "InvalidTag", { message: /another one/ });
+      const headers = { "x-cos-tagging": "c=d" };
+      const both = await server.send({ method: "PUT", bucket: "both-1250000000", headers, body: tagged(["a"]) });
+      assertRefused(both, "InvalidRequest", { message: /both/ });
+    });
+
     it("NotImplemented: a multi-AZ or OFS bucket, by its element", async () => {
       for (const [element, value] of [
         ["BucketAZConfig", "MAZ"],
         ["BucketArchConfig", "OFS"],
         ["BucketStorageClass", "ARCHIVE"],
+        ["Location", ""],
+        ["Bucket", ""],
       ]) {
         const answer = await withBody("special-1250000000", configuration(`<${element}>${value}</${element}>`));
         assertRefused(answer, "NotImplemented", { message: new RegExp(`^${element} `) });

@@ -79,6 +79,23 @@ describe("where S3 requests point", () => {
     assertS3Refused(await ask("100000000002"), 403, "AccessDenied");
   });
 
+  it("AccessDenied: a copy from a bucket of another owner than the client expects, whole or in part", async () => {
+    await s3.send({ method: "PUT", path: "/source", body: "copied" });
+    const begun = await s3.send({ method: "POST", path: "/copies", query: { uploads: undefined } });
+    const part = { partNumber: 1, uploadId: begun.element("UploadId") ?? "" };
+    for (const query of [{}, part]) {
+      const copy = (owner: string) => {
+        const headers = { "x-amz-copy-source": `${s3.bucket}/source`, "x-amz-source-expected-bucket-owner": owner };
+        return s3.send({ method: "PUT", path: "/copies", query, headers });
+      };
+      assertS3Refused(await copy("100000000002"), 403, "AccessDenied");
+      for (const owner of ["100000000001", "1250000000"]) {
+        const answer = await copy(owner);
+        assert.equal(answer.status, 200, answer.text);
+      }
+    }
+  });
+
   it("LocationConstraint: the endpoint's region, or none", async () => {
     let serial = 0;
     const make = (body: string) => s3.send({ method: "PUT", bucket: `made-${++serial}-1250000000`, body });

@@ -106,6 +106,31 @@ describe("x-amz-checksum", () => {
     assertS3Refused(answer, 501, "NotImplemented", /XXHASH3/);
   });
 
+  it("is told by its kind in every list, of objects, versions and uploads", async () => {
+    const bucket = "kinds-1250000000";
+    await s3.send({ method: "PUT", bucket });
+    await s3.send({ method: "PUT", bucket, path: "/none", body: "x" });
+    await s3.send({
+      method: "PUT",
+      bucket,
+      path: "/some",
+      body: "123456789",
+      headers: { "x-amz-checksum-crc32c": base64("crc32c") },
+    });
+    const upload = { "x-amz-checksum-algorithm": "SHA256" };
+    await s3.send({ method: "POST", bucket, path: "/some", query: { uploads: undefined }, headers: upload });
+    for (const [query, kind] of [
+      [{}, ["CRC32C", "FULL_OBJECT"]],
+      [{ "list-type": 2 }, ["CRC32C", "FULL_OBJECT"]],
+      [{ versions: undefined }, ["CRC32C", "FULL_OBJECT"]],
+      [{ uploads: undefined }, ["SHA256", "COMPOSITE"]],
+    ] as const) {
+      const list = await s3.send({ bucket, query });
+      assert.deepEqual([...list.elements("ChecksumAlgorithm"), ...list.elements("ChecksumType")], kind, list.text);
+      assert.doesNotMatch((await server.send({ bucket, query })).text, /Checksum/);
+    }
+  });
+
   it("goes along with a copy, or is computed for it", async () => {
     const path = fresh();
     const headers = { "x-amz-checksum-sha1": base64("sha1") };

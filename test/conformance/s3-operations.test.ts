@@ -59,11 +59,11 @@ describe("the operations of S3", () => {
   it.each([
     "x-amz-server-side-encryption-bucket-key-enabled",
     "x-amz-website-redirect-location",
+    "x-amz-bucket-namespace",
     "x-amz-object-lock-mode",
     "x-amz-object-lock-legal-hold",
     "x-amz-mfa",
     "x-amz-write-offset-bytes",
-    "x-amz-source-expected-bucket-owner",
   ])("NotImplemented: the header %s, by the name it was sent under", async (name) => {
     const answer = await s3.send({ method: "PUT", path: "/none", body: "x", headers: { [name]: "1" } });
     assertS3Refused(answer, 501, "NotImplemented", new RegExp(name));
@@ -100,8 +100,27 @@ describe("the operations of S3", () => {
     const restore = () => s3.send({ method: "POST", bucket, path: "/k", query: { restore: undefined }, body });
     assert.equal((await restore()).status, 202);
     assertS3Refused(await restore(), 409, "RestoreAlreadyInProgress");
-    const state = (await s3.send({ method: "HEAD", bucket, path: "/k" })).headers["x-amz-restore"];
-    assert.equal(state, 'ongoing-request="true"');
+    const state = async () => (await s3.send({ method: "HEAD", bucket, path: "/k" })).headers["x-amz-restore"];
+    assert.equal(await state(), 'ongoing-request="true"');
+    const asked = { "x-amz-optional-object-attributes": "RestoreStatus" };
+    const lists = (headers: Readonly<Record<string, string>>) =>
+      Promise.all(
+        [{}, { "list-type": 2 }, { versions: undefined }].map((query) => s3.send({ bucket, query, headers })),
+      );
+    for (const list of await lists(asked)) {
+      assert.match(list.text, /<RestoreStatus><IsRestoreInProgress>true<\/IsRestoreInProgress><\/RestoreStatus>/);
+    }
+    for (const list of await lists({})) assert.doesNotMatch(list.text, /RestoreStatus/);
+    for (const list of await lists({ "x-amz-optional-object-attributes": "Color" })) {
+      assertS3Refused(list, 400, "InvalidArgument");
+    }
+    await server.cosbox.clock.advance("1d");
+    assert.match(String(await state()), /ongoing-request="false"/);
+    const [done] = await lists(asked);
+    assert.equal(done?.element("IsRestoreInProgress"), "false");
+    const until = new Date(done?.element("RestoreExpiryDate") ?? "");
+    assert.ok(String(await state()).includes(until.toUTCString()), until.toISOString());
+    await server.cosbox.clock.reset();
 
     const rules =
       "<LifecycleConfiguration><Rule><ID>a</ID><Filter><Prefix>x</Prefix></Filter><Status>Enabled</Status>" +

@@ -210,6 +210,23 @@ describe("storage classes", () => {
       for (const days of [0, -1, 366]) assert.deepEqual(refusalOf(await restore("k", restoreBody(days))), invalid);
     });
 
+    it("NotImplemented: what S3 clients may ask for besides, by its element", async () => {
+      await put("k", "ARCHIVE");
+      for (const element of ["Type", "SelectParameters", "OutputLocation"]) {
+        const body = `<RestoreRequest><Days>1</Days><${element}>SELECT</${element}></RestoreRequest>`;
+        const answer = await restore("k", body);
+        assert.deepEqual(refusalOf(answer), refusal("NotImplemented"));
+        assert.ok(answer.text.includes(element), answer.text);
+      }
+      // A tier beside the parameters counts: this one takes longer than the tier that goes without saying.
+      assert.equal(
+        (await restore("k", "<RestoreRequest><Days>1</Days><Tier>Bulk</Tier></RestoreRequest>")).status,
+        202,
+      );
+      server.clock.advance(4 * HOUR_MS);
+      assert.deepEqual(refusalOf(await restore("k", restoreBody(1))), refusal("RestoreAlreadyInProgress"));
+    });
+
     it("MalformedXML: a restore that says too little or nothing sensible", async () => {
       await put("k", "ARCHIVE");
       for (const body of [

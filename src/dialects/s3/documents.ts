@@ -4,9 +4,20 @@ import type { Grantee } from "../../access/acl.ts";
 import { callerId } from "../../access/caller.ts";
 import { s3Form } from "../../errors/cos-error.ts";
 import { formatIsoMillis } from "../../http/dates.ts";
-import type { Documents, ShownChecksum } from "../../operations/documents.ts";
+import type { ChecksumKind, Documents, RestoreState, ShownChecksum } from "../../operations/documents.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
-import { el, leaf, nodes, NOTHING, optional, raw, withAttributes, xmlDocument, type XmlNode } from "../../xml/write.ts";
+import {
+  el,
+  leaf,
+  nodes,
+  NOTHING,
+  optional,
+  raw,
+  textNode,
+  withAttributes,
+  xmlDocument,
+  type XmlNode,
+} from "../../xml/write.ts";
 import { s3Class, s3Classes } from "./storage-classes.ts";
 import { continuationToken } from "./translate.ts";
 
@@ -124,7 +135,7 @@ const WRITERS: Writers = {
       // S3 tells the next marker with a delimiter only; without one the last key is the marker. Telling it always, as
       // COS does, spares clients the difference.
       second || !truncated ? NOTHING : leaf("NextMarker", encode(nextMarker)),
-      contents(objects, owner, encode),
+      contents(page, owner, encode),
       nodes(prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
     );
   },
@@ -236,6 +247,7 @@ const WRITERS: Writers = {
             party("Owner", record.ownerUin),
             leaf("StorageClass", s3Class(record.storageClass)),
             leaf("Initiated", formatIsoMillis(record.initiatedMs)),
+            kindOf(page.checksumOf(record)),
           ),
         ),
       ),
@@ -317,8 +329,16 @@ const WRITERS: Writers = {
           ];
           if (version.type === "delete-marker") return el("DeleteMarker", ...common, owner);
           const { etag, size, storageClass } = version;
-          const facts = [leaf("ETag", `"${etag}"`), leaf("Size", size), leaf("StorageClass", s3Class(storageClass))];
-          return el("Version", ...common, ...facts, owner);
+          return el(
+            "Version",
+            ...common,
+            leaf("ETag", `"${etag}"`),
+            kindOf(page.checksumOf(version)),
+            leaf("Size", size),
+            leaf("StorageClass", s3Class(storageClass)),
+            owner,
+            restoreStatus(page.restoreOf(version)),
+          );
         }),
       ),
       nodes(prefixes.map((prefix) => el("CommonPrefixes", leaf("Prefix", encode(prefix))))),
@@ -335,18 +355,28 @@ function* namesOf(page: Documents["ListBucketResult"]): Iterable<string> {
 }
 
 /** The entries of a page; written in one piece where nothing can need an escape, as dates, sizes and ETags cannot. */
-function contents(
-  objects: Documents["ListBucketResult"]["objects"],
-  owner: XmlNode,
-  encode: (name: string) => string,
-): XmlNode {
-  let all = "";
-  for (const { key, head } of objects) {
-    const modified = formatIsoMillis(head.modifiedMs);
-    all += `<Contents>${leaf("Key", encode(key))}<LastModified>${modified}</LastModified><ETag>&quot;${head.etag}&quot;</ETag>`;
-    all += `<Size>${head.size}</Size>${owner}${leaf("StorageClass", s3Class(head.storageClass))}</Contents>`;
+function contents(page: Documents["ListBucketResult"], owner: XmlNode, encode: (name: string) => string): XmlNode {
+  const pieces: string[] = [];
+  for (const { key, head } of page.objects) {
+    pieces.push("<Contents><Key>", textNode(encode(key)), "</Key><LastModified>", formatIsoMillis(head.modifiedMs));
+    pieces.push("</LastModified><ETag>&quot;", head.etag, "&quot;</ETag>", kindOf(page.checksumOf(head)), "<Size>");
+    pieces.push(String(head.size), "</Size>", owner, leaf("StorageClass", s3Class(head.storageClass)));
+    pieces.push(restoreStatus(page.restoreOf(head)), "</Contents>");
   }
-  return raw(all);
+  return raw(pieces.join(""));
+}
+
+/** Which checksum a record keeps; its value is for whoever asks for the object. */
+function kindOf(checksum: ChecksumKind | undefined): XmlNode {
+  if (checksum === undefined) return NOTHING;
+  return nodes([leaf("ChecksumAlgorithm", checksum.algorithm), leaf("ChecksumType", checksum.type)]);
+}
+
+function restoreStatus(restore: RestoreState | undefined): XmlNode {
+  if (restore === undefined) return NOTHING;
+  const { underWay, expiresMs } = restore;
+  const until = underWay ? undefined : formatIsoMillis(expiresMs);
+  return el("RestoreStatus", leaf("IsRestoreInProgress", underWay), optional("RestoreExpiryDate", until));
 }
 
 /**

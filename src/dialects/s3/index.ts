@@ -16,7 +16,7 @@
  * - With version 4 the host and every `x-amz-` and `x-cos-` header have to be signed. Version 2 signs no parameters but a
  *   few; requests with others, except those that choose a page of a list, are AccessDenied. SigV4A is NotImplemented.
  * - Checksums are kept when the client sends one or asks for one; S3 makes a CRC64NVME of its own accord, cosbox does
- *   not. Lists of objects do not tell them. Those of single parts are kept for objects of up to 1,000 parts.
+ *   not. Those of single parts are kept for objects of up to 1,000 parts.
  * - A key may not begin with `/` or `\`, names of buckets have no dots, delimiters are one character, a part has 1 MB at
  *   least: the rules of COS, whoever asks.
  * - A bucket policy may be written in S3's grammar: actions, principals (the UIN of an account, `arn:aws:iam::<UIN>:root`,

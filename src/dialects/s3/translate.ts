@@ -15,6 +15,7 @@ const COS = "x-cos-";
  * latter as S3 does.
  */
 const KEPT: ReadonlySet<string> = new Set([
+  "x-amz-bucket-namespace",
   "x-amz-bucket-object-lock-enabled",
   "x-amz-bypass-governance-retention",
   "x-amz-checksum-algorithm",

@@ -6,18 +6,20 @@ import { refuse as refuseShared } from "../../errors/cos-error.ts";
 import { xmlBody } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { bucketNameFault } from "../../operations/name-rules.ts";
-import { BUCKET_TAGS } from "../../store/tags.ts";
-import { text } from "../../xml/decode.ts";
-import { bucketTagsField } from "../tagging/model.ts";
+import type { Limits } from "../../limits.ts";
+import { BUCKET_TAGS, type Tags } from "../../store/tags.ts";
+import { child, text } from "../../xml/decode.ts";
+import { bucketTagsField, bucketTagsOf } from "../tagging/model.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 
 interface CreateBucketConfiguration {
   /** Region of the S3 spelling of this document; it must agree with the endpoint. */
   readonly location: string | undefined;
+  readonly tags: Tags;
 }
 
 /** Refuses what is not built by its element's name, so that no bucket comes out other than it was asked for. */
-function decodeConfiguration(root: XmlElement): CreateBucketConfiguration {
+function decodeConfiguration(root: XmlElement, limits: Limits): CreateBucketConfiguration {
   const plain: readonly (readonly [element: string, value: string])[] = [
     ["BucketAZConfig", "OAZ"],
     ["BucketArchConfig", "COS"],
@@ -29,7 +31,12 @@ function decodeConfiguration(root: XmlElement): CreateBucketConfiguration {
       throw refuseShared("NotImplemented", { message: `${element} other than ${value} is not implemented yet.` });
     }
   }
-  return { location: text(root, "LocationConstraint")?.trim() };
+  for (const element of ["Bucket", "Location"]) {
+    if (child(root, element) !== undefined) {
+      throw refuseShared("NotImplemented", { message: `${element} of a directory bucket is not implemented.` });
+    }
+  }
+  return { location: text(root, "LocationConstraint")?.trim(), tags: bucketTagsOf(root, limits) };
 }
 
 export const putBucket = operation(
@@ -58,6 +65,7 @@ export const putBucket = operation(
       "BucketNameTooLong",
       "InvalidBucketName",
       "InvalidLocationConstraint",
+      "InvalidRequest",
       "NotImplemented",
       "PolicyFull",
       "TooManyBuckets",
@@ -72,13 +80,19 @@ export const putBucket = operation(
     // The suffix of a name is its owner's APPID, so no account can take a name of another's.
     if (!bucketName.endsWith(`-${caller.appid}`)) throw refuse("AccessDenied");
 
+    const inDocument = input.configuration?.tags ?? [];
+    if (input.tags.length > 0 && inDocument.length > 0) {
+      throw refuse("InvalidRequest", { message: "The tags of the bucket are given both in a header and in the body." });
+    }
+    const tags = [...input.tags, ...inDocument];
+
     const { acl } = input;
     if (acl === "default") throw new Error("a bucket has no default ACL");
     const { configurations } = store;
     const result = await store.buckets.create(
       { name: bucketName, ownerUin: caller.uin, ownerAppid: caller.appid, region, acl: acl?.canned ?? "private" },
       limits.bucketsPerAccount,
-      input.tags.length === 0 ? [] : [[BUCKET_TAGS.name, BUCKET_TAGS.encode(input.tags)]],
+      tags.length === 0 ? [] : [[BUCKET_TAGS.name, BUCKET_TAGS.encode(tags)]],
       async (tx, made) => {
         if (acl !== undefined && takesPlace(acl)) await setBucketAcl({ tx, configurations, limits }, made, acl);
       },

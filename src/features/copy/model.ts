@@ -27,6 +27,7 @@ export const copySourceFields = {
   sourceIfModifiedSince: header.date("x-cos-copy-source-If-Modified-Since"),
   sourceIfUnmodifiedSince: header.date("x-cos-copy-source-If-Unmodified-Since"),
   sourceKey: sourceKeyField,
+  sourceOwner: header.text("x-amz-source-expected-bucket-owner", "UIN or APPID of the owner of the source's bucket"),
 };
 
 interface CopySourceInput {
@@ -36,6 +37,7 @@ interface CopySourceInput {
   readonly sourceIfModifiedSince: number | undefined;
   readonly sourceIfUnmodifiedSince: number | undefined;
   readonly sourceKey: Buffer | undefined;
+  readonly sourceOwner: string | undefined;
 }
 
 /** The refusals of `withSource`, for the declarations of its callers. */
@@ -93,6 +95,10 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   const bucket = await context.store.buckets.find(named.bucket);
   if (bucket === undefined || (named.region !== undefined && named.region !== bucket.region)) {
     throw refuse("NoSuchCopySource");
+  }
+  const { sourceOwner } = input;
+  if (sourceOwner !== undefined && sourceOwner !== bucket.ownerUin && sourceOwner !== bucket.ownerAppid) {
+    throw refuse("AccessDenied");
   }
   const found = await context.store.objects.findVersion(bucket, named.key, versionId);
   const object = found?.record.type === "delete-marker" ? undefined : found?.record;

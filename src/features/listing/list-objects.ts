@@ -2,13 +2,14 @@
 
 import { formatIsoMillis } from "../../http/dates.ts";
 import type { ObjectsDocument } from "../../operations/documents.ts";
+import { checksumKind } from "../../operations/checksums.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, raw, textNode, type XmlNode } from "../../xml/write.ts";
-import { classNodes, tieringFor } from "../storage-class/model.ts";
-import { delimiterField, encodingTypeField, PAGE_SIZE_MAX } from "./model.ts";
+import { classNodes, restoreStates, tieringFor } from "../storage-class/model.ts";
+import { delimiterField, encodingTypeField, PAGE_SIZE_MAX, restoreStatusField } from "./model.ts";
 
 function* names(page: ObjectsDocument): Iterable<string> {
   yield page.prefix;
@@ -71,6 +72,7 @@ export const listObjects = operation(
       marker: query.text("marker"),
       maxKeys: query.integer("max-keys", { min: 0, max: PAGE_SIZE_MAX }),
       encodingType: encodingTypeField,
+      restoreStatus: restoreStatusField,
     },
     output: { region: out.text("x-cos-bucket-region"), page: out.xml("ListBucketResult", listBucketResult) },
     status: 200,
@@ -81,6 +83,7 @@ export const listObjects = operation(
     const marker = input.marker ?? "";
     const maxKeys = Math.min(input.maxKeys ?? limits.listKeysMax, limits.listKeysMax);
     const found = await store.objects.list(bucket.id, { prefix, marker, delimiter: input.delimiter, limit: maxKeys });
+    const nowMs = clock.now();
     return {
       region: bucket.region,
       page: {
@@ -95,7 +98,9 @@ export const listObjects = operation(
         objects: found.objects,
         prefixes: found.prefixes,
         nextMarker: found.nextMarker,
-        nowMs: clock.now(),
+        restoreOf: restoreStates(input.restoreStatus !== undefined, nowMs),
+        checksumOf: checksumKind,
+        nowMs,
         tiering: await tieringFor(
           store,
           bucket,

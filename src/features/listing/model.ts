@@ -1,7 +1,7 @@
 /** What lists of keys share: their parameters and how their pages are written. Pure. */
 
 import { refuse } from "../../errors/cos-error.ts";
-import { query } from "../../operations/input-fields.ts";
+import { header, query } from "../../operations/input-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 
 /** Greatest number a page size may be given as; pages themselves are bounded by settings. */
@@ -21,6 +21,9 @@ export const delimiterField: InputField<string | undefined> = {
     return text;
   },
 };
+
+/** `x-amz-optional-object-attributes`, which S3 clients send to be told the restores of archived objects. */
+export const restoreStatusField = header.oneOf("x-amz-optional-object-attributes", ["RestoreStatus"]);
 
 /** `encoding-type`: `url` or absent. */
 export const encodingTypeField = query.oneOf("encoding-type", ["url"]);

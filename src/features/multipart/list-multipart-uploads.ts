@@ -2,6 +2,7 @@
 
 import { formatIsoMillis } from "../../http/dates.ts";
 import type { UploadsDocument } from "../../operations/documents.ts";
+import { checksumKind } from "../../operations/checksums.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
@@ -98,6 +99,7 @@ export const listMultipartUploads = operation(
         maxUploads,
         encodeNames: input.encodingType === "url",
         found,
+        checksumOf: checksumKind,
       },
     };
   },

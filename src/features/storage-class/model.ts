@@ -3,6 +3,7 @@
 import { refuse } from "../../errors/cos-error.ts";
 import type { ErrorId } from "../../errors/catalogue.ts";
 import { formatHttpDate } from "../../http/dates.ts";
+import type { RestoreState } from "../../operations/documents.ts";
 import { header } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
@@ -130,6 +131,14 @@ export function classNodes(object: ObjectHead, tiering: Tiering | undefined, now
   const restore = restoreOf(object, nowMs);
   const state = restore && (nowMs < restore.readyMs ? "ONGOING" : "DONE");
   return nodes([name, optional("StorageTier", tierOf(object, tiering, nowMs)), optional("RestoreStatus", state)]);
+}
+
+/** What lists tell of restores at `nowMs`, where they are asked for it. */
+export function restoreStates(asked: boolean, nowMs: number): (head: ObjectHead) => RestoreState | undefined {
+  return (head) => {
+    const restore = asked ? restoreOf(head, nowMs) : undefined;
+    return restore && { underWay: nowMs < restore.readyMs, expiresMs: restore.expiresMs };
+  };
 }
 
 /** The tiering of a bucket, where an object's answer depends on it. */

@@ -25,14 +25,22 @@ interface RestoreRequest {
   readonly tier: RestoreTier;
 }
 
+/** What S3 clients may ask a restore for besides. */
+const UNBUILT = ["OutputLocation", "SelectParameters", "Type"];
+
 function decodeRestore(root: XmlElement, { restoreDaysMax }: Limits): RestoreRequest {
+  for (const element of UNBUILT) {
+    if (child(root, element) === undefined) continue;
+    throw refuseShared("NotImplemented", { message: `The element ${element} of a restore is not implemented.` });
+  }
   requiredChild(root, "Days");
   const days = integer(root, "Days", { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER }) as number;
   if (days < 1 || days > restoreDaysMax) {
     throw refuseShared("InvalidArgument", { message: `The element Days must be from 1 to ${restoreDaysMax}.` });
   }
   const parameters = child(root, "CASJobParameters");
-  if (parameters === undefined) return { days, tier: "Standard" };
+  // S3 knows the tier beside the parameters too.
+  if (parameters === undefined) return { days, tier: oneOf(root, "Tier", RESTORE_TIERS) ?? "Standard" };
   const tier = oneOf(parameters, "Tier", RESTORE_TIERS);
   if (tier === undefined) throw faultAt(parameters, "expected <Tier> in <CASJobParameters>");
   return { days, tier };
@@ -72,6 +80,7 @@ export const postObjectRestore = operation(
       ...ABSENCE_ERRORS,
       "InvalidArgument",
       "NoSuchBucket",
+      "NotImplemented",
       "RestoreAlreadyInProgress",
       "RestoreNonArchiveObject",
     ],

@@ -7,7 +7,7 @@ import { header, required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import { NO_TAGS, type Tags } from "../../store/tags.ts";
-import { children, requiredChild, text } from "../../xml/decode.ts";
+import { child, children, requiredChild, text } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 import { el, leaf, nodes, type XmlNode } from "../../xml/write.ts";
 
@@ -81,19 +81,24 @@ export const bucketTagsField = taggingHeader((limits) => limits.bucketTagsMax);
 /** `x-cos-tagging-directive`: whether a copy takes the tags of its source. */
 export const taggingDirectiveField = header.oneOf("x-cos-tagging-directive", ["Copy", "Replaced", "Replace"]);
 
+/** The tags that the elements `Tag` below `parent` are; raises what a set of tags is refused with. */
+function tagsBelow(parent: XmlElement, most: number): Tags {
+  const pairs = children(parent, "Tag").map((tag) => [text(tag, "Key") ?? "", text(tag, "Value") ?? ""] as const);
+  return checkedTags(pairs, most);
+}
+
+/** The `Tags` of the document that a bucket is made by, as S3 has them; none where it has none. */
+export function bucketTagsOf(configuration: XmlElement, { bucketTagsMax }: Limits): Tags {
+  const tags = child(configuration, "Tags");
+  return tags === undefined ? [] : tagsBelow(tags, bucketTagsMax);
+}
+
 function taggingBody(most: (limits: Limits) => number): InputField<Tags> {
   return required(
     xmlBody({
       root: "Tagging",
       bytesMax: (limits) => limits.xmlBytesMax,
-      decode: (root: XmlElement, limits): Tags =>
-        checkedTags(
-          children(requiredChild(root, "TagSet"), "Tag").map((tag) => [
-            text(tag, "Key") ?? "",
-            text(tag, "Value") ?? "",
-          ]),
-          most(limits),
-        ),
+      decode: (root: XmlElement, limits): Tags => tagsBelow(requiredChild(root, "TagSet"), most(limits)),
     }),
     "MissingRequestBodyError",
   );

@@ -2,6 +2,7 @@
 
 import { formatIsoMillis } from "../../http/dates.ts";
 import type { VersionsDocument } from "../../operations/documents.ts";
+import { checksumKind } from "../../operations/checksums.ts";
 import { query } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { operation } from "../../operations/operation.ts";
@@ -9,8 +10,8 @@ import type { ListedVersion } from "../../store/version-listing.ts";
 import { parseVersionId } from "../../store/version-id.ts";
 import { nameEncoding } from "../../xml/url-encoding.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
-import { classNodes, tieringFor } from "../storage-class/model.ts";
-import { delimiterField, encodingTypeField, PAGE_SIZE_MAX } from "../listing/model.ts";
+import { classNodes, restoreStates, tieringFor } from "../storage-class/model.ts";
+import { delimiterField, encodingTypeField, PAGE_SIZE_MAX, restoreStatusField } from "../listing/model.ts";
 
 function* names({ prefix, delimiter, keyMarker, found }: VersionsDocument): Iterable<string> {
   yield prefix;
@@ -81,6 +82,7 @@ export const getBucketObjectVersions = operation(
       versionIdMarker: query.text("version-id-marker"),
       maxKeys: query.integer("max-keys", { min: 0, max: PAGE_SIZE_MAX }),
       encodingType: encodingTypeField,
+      restoreStatus: restoreStatusField,
     },
     output: { page: out.xml("ListVersionsResult", listVersionsResult) },
     status: 200,
@@ -103,6 +105,7 @@ export const getBucketObjectVersions = operation(
       versionMarker: marked,
       limit: maxKeys,
     });
+    const nowMs = clock.now();
     return {
       page: {
         bucket: bucket.name,
@@ -115,7 +118,9 @@ export const getBucketObjectVersions = operation(
         maxKeys,
         encodeNames: input.encodingType === "url",
         found,
-        nowMs: clock.now(),
+        restoreOf: restoreStates(input.restoreStatus !== undefined, nowMs),
+        checksumOf: checksumKind,
+        nowMs,
         tiering: await tieringFor(
           store,
           bucket,

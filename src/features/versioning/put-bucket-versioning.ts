@@ -10,6 +10,9 @@ import type { XmlElement } from "../../xml/parse.ts";
 
 /** A status that is none of the two is InvalidArgument, and not MalformedXML. (versioning reference page) */
 function decodeVersioning(root: XmlElement): Versioning {
+  if (text(root, "MfaDelete")?.trim() === "Enabled") {
+    throw refuse("NotImplemented", { message: "MfaDelete is not implemented." });
+  }
   const status = text(root, "Status");
   const found = VERSIONINGS.find((versioning) => versioning === status);
   if (found === undefined) {
@@ -38,7 +41,7 @@ export const putBucketVersioning = operation(
     },
     output: {},
     status: 200,
-    errors: ["InvalidArgument", "NoSuchBucket"],
+    errors: ["InvalidArgument", "NoSuchBucket", "NotImplemented"],
   },
   async ({ bucket, store }, { versioning }) => {
     // Every write reads the bucket's row in its transaction, so it sees the state before this one or the state after.
