@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { type Credential, rootCredential } from "./access/caller.ts";
+import { administration } from "./accounts/administration.ts";
 import { directory } from "./accounts/directory.ts";
 import { sealing } from "./accounts/seal.ts";
 import { applySeed } from "./accounts/seed.ts";
@@ -258,11 +259,22 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       refusalsPerSecond: limits.refusalRecordsPerSecond,
     });
     closers.add(() => records.flush());
+    const accounts = administration({
+      rows,
+      sealing: seals,
+      clock,
+      random,
+      limits,
+      fixed: new Map([...fixed.values()].map(({ uin, appid }) => [uin, appid])),
+      fixedKeys: new Set(fixed.keys()),
+      seed: settings.accounts,
+    });
     const control = await serverControl({
       clock,
       random,
       store,
       records,
+      accounts,
       peers,
       tally: counted,
       work: tasks.map((task) => dueWork(task, clock)),

@@ -94,6 +94,18 @@ export const LIMITS = {
 
   /** Bytes of a bucket's policy: `MalformedPolicy`. (policy page) */
   policyBytesMax: 20 * 1024,
+  /** Root accounts that are stored, beside those of the settings. */
+  accountsMax: 1000,
+  /** Users of one account. */
+  accountUsersMax: 1000,
+  /** Groups of one account. (CAM's limit) */
+  accountGroupsMax: 300,
+  /** Roles of one account. (CAM's limit) */
+  accountRolesMax: 1000,
+  /** Policies of one account. (CAM's limit) */
+  accountPoliciesMax: 1500,
+  /** Keys of one account itself, and of one user. */
+  identityKeysMax: 10,
   /** Bytes of a policy of a user, a group, a role or a temporary key. (CAM's limit) */
   accountPolicyBytesMax: 6 * 1024,
   /** Seconds a temporary key of a root account may last: `InvalidParameterValue` of the STS. (GetFederationToken page) */

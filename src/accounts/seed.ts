@@ -156,13 +156,20 @@ function namesOf(kind: PrincipalKind, row: PrincipalRows[PrincipalKind]): readon
     .split("\0");
 }
 
-/** Applies the accounts of the settings. Several processes that do so at once come to the same. */
-export async function applySeed({ rows, sealing, clock }: SeedParts, accounts: readonly SeedAccount[]): Promise<void> {
+/**
+ * Applies the accounts of the settings where they differ from those applied last, or `anew`. Several processes that do so
+ * at once come to the same.
+ */
+export async function applySeed(
+  { rows, sealing, clock }: SeedParts,
+  accounts: readonly SeedAccount[],
+  anew = false,
+): Promise<void> {
   const applied = await rows.seed();
   if (accounts.length === 0 && applied === undefined) return;
   const seal = await sealing.needed();
   const seed = seal.mac("seed", JSON.stringify(accounts));
-  if (applied?.equals(seed) === true) return;
+  if (applied?.equals(seed) === true && !anew) return;
 
   const wanted = accounts.flatMap(rowsOf);
   const named = new Set(wanted.map(({ kind, row }) => principalRowKey(kind, row as never).toString("latin1")));

@@ -82,6 +82,11 @@ export function newSecretId(random: Random): string {
   return id;
 }
 
+/** A SecretKey: 32 letters and digits. */
+export function newSecretKey(random: Random): string {
+  return newSecretId(random).slice(4);
+}
+
 /** The SecretKey of a temporary pair: 32 characters. */
 export function sessionKeyOf(seal: Seal, secretId: string): string {
   return seal.mac("secret", secretId).toString("base64url").slice(0, 32);

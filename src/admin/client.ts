@@ -46,7 +46,28 @@ export type ClockWanted =
 /** A state as the listener tells it; `since` is ISO 8601. */
 export type StateTold = Omit<SetState, "sinceMs"> & { readonly since: string };
 
+/** What belongs to an account, as it is in a path: `users`, with the user's UIN as its name, and so on. */
+export type OwnedPlural = "users" | "groups" | "policies" | "roles";
+
+/** A key as it is told when it is made: this once with its secret. */
+export interface CreatedKey {
+  readonly secretId: string;
+  readonly secretKey: string;
+  readonly uin: string;
+  readonly user: string;
+}
+
 export interface AdminClient {
+  /** Makes a root account, or changes its name. */
+  putAccount(uin: string, account: { readonly appid: string; readonly name?: string }): Promise<void>;
+  removeAccount(uin: string): Promise<void>;
+  /** Makes a user, a group, a policy or a role of an account, or puts it in place of the one of that name. */
+  putOwned(uin: string, plural: OwnedPlural, name: string, owned: Readonly<Record<string, unknown>>): Promise<void>;
+  removeOwned(uin: string, plural: OwnedPlural, name: string): Promise<void>;
+  /** Makes a key of an account or, where `user` is told, of that user. */
+  createKey(uin: string, user?: string): Promise<CreatedKey>;
+  setKey(secretId: string, enabled: boolean): Promise<void>;
+  removeKey(secretId: string): Promise<void>;
   clock(): Promise<ClockTold>;
   setClock(wanted: ClockWanted): Promise<ClockTold>;
   /** `by` is a duration such as `30d`. */
@@ -123,7 +144,30 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
     }
   }
 
+  const ownedPath = (uin: string, plural: OwnedPlural, name: string): string =>
+    `/v1/accounts/${encodeURIComponent(uin)}/${plural}/${encodeURIComponent(name)}`;
+
   return {
+    async putAccount(uin, account) {
+      await call("PUT", `/v1/accounts/${encodeURIComponent(uin)}`, account);
+    },
+    async removeAccount(uin) {
+      await call("DELETE", `/v1/accounts/${encodeURIComponent(uin)}`);
+    },
+    async putOwned(uin, plural, name, owned) {
+      await call("PUT", ownedPath(uin, plural, name), owned);
+    },
+    async removeOwned(uin, plural, name) {
+      await call("DELETE", ownedPath(uin, plural, name));
+    },
+    createKey: (uin, user) =>
+      call("POST", `/v1/accounts/${encodeURIComponent(uin)}/keys`, user === undefined ? {} : { user }),
+    async setKey(secretId, enabled) {
+      await call("PUT", `/v1/keys/${encodeURIComponent(secretId)}`, { enabled });
+    },
+    async removeKey(secretId) {
+      await call("DELETE", `/v1/keys/${encodeURIComponent(secretId)}`);
+    },
     clock: () => call("GET", "/v1/clock"),
     setClock: (wanted) => call("PUT", "/v1/clock", wanted),
     advanceClock: (by) => call("POST", "/v1/clock/advance", { by }),

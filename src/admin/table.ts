@@ -2,6 +2,7 @@
 
 import { openApiDocument } from "./openapi.ts";
 import { type AdminRoute, adminRoute } from "./route.ts";
+import { ACCOUNT_ROUTES } from "./routes/accounts.ts";
 import { CLOCK_ROUTES } from "./routes/clock.ts";
 import { ERROR_ROUTES } from "./routes/errors.ts";
 import { FAULT_ROUTES } from "./routes/faults.ts";
@@ -18,6 +19,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...ERROR_ROUTES,
   ...FAULT_ROUTES,
   ...CLOCK_ROUTES,
+  ...ACCOUNT_ROUTES,
   ...STATES_ROUTES,
   ...STATE_ROUTES,
   adminRoute({

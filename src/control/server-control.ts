@@ -1,5 +1,6 @@
 /** Everything that people may look at and change of a running server, for the admin listener and the library. */
 
+import type { Administration } from "../accounts/administration.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import { added, type Tally, type TallyTold } from "../diagnose/tally.ts";
 import type { Recorder } from "../diagnose/recorder.ts";
@@ -37,7 +38,11 @@ export interface ServerControl {
   readonly faults: FaultControl;
   readonly states: StateControl;
   readonly requests: Requests;
-  /** Removes every bucket, every fault and every state, and sets the clock to the machine's time. */
+  readonly accounts: Administration;
+  /**
+   * Removes every bucket, every fault and every state, sets the clock to the machine's time, and makes the accounts those
+   * of the settings again.
+   */
   reset(): Promise<void>;
   /** Of every process, since its start or the last reset. */
   counters(): Promise<Counters>;
@@ -63,6 +68,7 @@ export interface ServerControlOptions {
   readonly random: Random;
   readonly store: Store;
   readonly records: Recorder;
+  readonly accounts: Administration;
   readonly peers: Pick<Peers, "consult"> | undefined;
   readonly work?: readonly DueWork[];
 }
@@ -124,7 +130,7 @@ function watchOthers(
 }
 
 export async function serverControl(options: ServerControlOptions): Promise<ServerControl & Consulted> {
-  const { clock, random, store, records, peers, tally } = options;
+  const { clock, random, store, records, accounts, peers, tally } = options;
   const { controls } = store;
   const tell = async (topic: string): Promise<void> => {
     if ((await peers?.consult(topic, "")) === undefined && peers !== undefined) throw new ProcessSilent();
@@ -140,6 +146,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     clock: clocks,
     faults,
     states,
+    accounts,
     requests: {
       async recent(most) {
         const others = (await peers?.consult("recent", String(most))) ?? [];
@@ -175,6 +182,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       await faults.clear();
       await states.clear();
       await removeEverything(store);
+      await accounts.restore();
       if (clocks.state().mode !== "real") await clocks.set({ mode: "real" });
       tally.clear();
       await tell("uncount");

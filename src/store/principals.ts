@@ -6,7 +6,15 @@
 import { LRUCache } from "lru-cache";
 import { type MetadataEngine, pointRange } from "../ports/metadata.ts";
 import { ByteReader, ByteWriter, RecordDamaged } from "./bytes.ts";
-import { after, prefixRange, PRINCIPAL_KIND, principalKey, principalsPrefix } from "./keys.ts";
+import {
+  accountBucketsPrefix,
+  accountKey,
+  after,
+  prefixRange,
+  PRINCIPAL_KIND,
+  principalKey,
+  principalsPrefix,
+} from "./keys.ts";
 import { RecordFromNewerVersion } from "./records.ts";
 import type { Transact, Transaction } from "./transact.ts";
 
@@ -202,6 +210,8 @@ export interface PrincipalChange {
   keysOf(uin: string, limit: number): Promise<readonly string[]>;
   put<Kind extends PrincipalKind>(kind: Kind, row: PrincipalRows[Kind]): void;
   remove<Kind extends PrincipalKind>(kind: Kind, row: PrincipalRows[Kind]): void;
+  /** Whether an account has buckets. Who creates one at the same moment is seen, or sees this change. */
+  ownsBuckets(uin: string): Promise<boolean>;
   readonly tx: Transaction;
 }
 
@@ -297,6 +307,10 @@ export function principals(metadata: MetadataEngine, transact: Transact): Princi
           async list(kind, uin, limit) {
             const rows = await tx.peek(prefixRange(principalsPrefix(kind, uin), limit));
             return rows.map((row) => decodePrincipal(kind, row.value));
+          },
+          async ownsBuckets(uin) {
+            await tx.get(accountKey(uin));
+            return (await tx.peek(prefixRange(accountBucketsPrefix(uin), 1))).length > 0;
           },
           async keysOf(uin, limit) {
             const rows = await tx.peek(prefixRange(principalsPrefix("holding", uin), limit));

@@ -1,34 +1,10 @@
 /** The admin listener over HTTP. */
 
 import assert from "node:assert/strict";
-import { request as httpRequest } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, it } from "vitest";
+import { ask } from "../fixtures/admin.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
-
-interface Told {
-  readonly status: number;
-  readonly body: Record<string, unknown>;
-}
-
-function ask(
-  endpoint: string,
-  method: string,
-  path: string,
-  { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
-): Promise<Told> {
-  return new Promise((resolve, reject) => {
-    const sent = typeof body === "string" ? body : JSON.stringify(body);
-    const type: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
-    const request = httpRequest(new URL(path, endpoint), { method, headers: { ...type, ...headers } }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) as Told["body"] }));
-    });
-    request.on("error", reject);
-    request.end(sent);
-  });
-}
 
 describe("the admin listener", () => {
   let server: TestServer;

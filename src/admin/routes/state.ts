@@ -9,7 +9,7 @@ export const STATE_ROUTES = [
     path: "/v1/reset",
     name: "reset",
     about:
-      "Removes every bucket with all that is in it, every fault and every state, and sets the clock to the machine's time.",
+      "Removes every bucket with all that is in it, every fault and every state, sets the clock to the machine's time, and makes the accounts those of the settings again.",
     area: "state",
     developmentOnly: true,
     body: z.strictObject({}),
