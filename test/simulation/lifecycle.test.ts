@@ -276,7 +276,7 @@ async function walkYear(
 }
 
 describe("the lifecycle of a year", () => {
-  it("sec_S-10.5: leaves after each day what a plain model leaves", { timeout: 120_000 }, async () => {
+  it("sec_S-10.5: leaves after each day what a plain model leaves", { timeout: 1_200_000 }, async () => {
     await fc.assert(fc.asyncProperty(fc.array(rule, { minLength: 1, maxLength: 4 }), year, walkYear), {
       numRuns: Number(process.env["COSBOX_LIFECYCLE_YEARS"] ?? 3),
       // A year takes a while, and the history of one that failed is short enough to be read.
