@@ -282,6 +282,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     // From here on the clock shows what it showed last.
     const scheduled = schedule(tasks, {
       clock,
+      ...(settings.profile === "server" ? { machine: () => clock.real() } : {}),
       report: (error) => log.warn("work in the background failed and is tried again", { error }),
     });
     closers.add(() => scheduled.stop());

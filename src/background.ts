@@ -27,8 +27,27 @@ const LOOK_MS = 60_000;
 /** How soon work is tried again that could not be done, or that another process does. Monotonic ms. */
 const RETRY_MS = 30_000;
 
+/** How far a machine's clock may jump, against the one that nobody can set, before what goes by it is held. */
+const JUMP_MS_MAX = 24 * 60 * 60 * 1000;
+
+/** Told once when the machine's clock has jumped: somebody has to look whether it is right, and start the server anew. */
+class ClockJumped extends Error {
+  constructor(ms: number) {
+    super(
+      `the machine's clock has jumped by ${Math.round(ms / 3_600_000)} hours; nothing expires or changes its class ` +
+        "from now on. If the time is right, start the server again",
+    );
+    this.name = "ClockJumped";
+  }
+}
+
 export interface ScheduleOptions {
   readonly clock: Clock;
+  /**
+   * The machine's time, ms since 1970, where a jump of it is to hold all work: wrong by a year, it would remove what is to
+   * stay for another one. By default jumps are taken for what they say.
+   */
+  readonly machine?: () => number;
   /** Told about what goes wrong; the work is tried again. */
   readonly report: (error: unknown) => void;
 }
@@ -36,13 +55,28 @@ export interface ScheduleOptions {
 /** Does the tasks at their times, each by itself, until it is stopped. */
 export function schedule(
   tasks: readonly BackgroundTask[],
-  { clock, report }: ScheduleOptions,
+  { clock, machine, report }: ScheduleOptions,
 ): { stop(): Promise<void> } {
   let stopped = false;
+  let last = { machineMs: machine?.() ?? 0, monotonicMs: clock.monotonic() };
+
+  /** Whether the machine's clock has jumped since the last look; told once, and true from then on. */
+  function hasJumped(): boolean {
+    if (machine === undefined) return false;
+    const now = { machineMs: machine(), monotonicMs: clock.monotonic() };
+    const jump = now.machineMs - last.machineMs - (now.monotonicMs - last.monotonicMs);
+    last = now;
+    if (jump <= JUMP_MS_MAX) return false;
+    stopped = true;
+    report(new ClockJumped(jump));
+    return true;
+  }
+
   const timers = new Map<BackgroundTask, Timer>();
 
   /** Does what is due; how long to wait for the next look. */
   async function look(task: BackgroundTask): Promise<number> {
+    if (stopped || hasJumped()) return LOOK_MS;
     try {
       const due = await task.nextDue(clock.now());
       if (due > clock.now()) return Math.min(due - clock.now(), LOOK_MS);

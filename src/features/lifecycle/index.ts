@@ -7,7 +7,8 @@
  * while a restored copy of them is there or on its way. A delete marker counts as superseded when the next newer version
  * was stored. `Date` may be midnight of GMT+8 or of GMT, and a rule with a date in the past holds every day from then on.
  * Two enabled rules of one filter that say otherwise about the same thing are InvalidRequest (`Conflict lifecycle rule`);
- * filters that merely overlap are allowed. `AccessFrequency` and S3's `NewerNoncurrentVersions` are NotImplemented. The
+ * filters that merely overlap are allowed. `AccessFrequency` and S3's `NewerNoncurrentVersions` are NotImplemented. With
+ * the server profile a machine's clock that jumps by more than a day holds all of it until the server is started anew. The
  * answers to PUT, copy, GET and HEAD tell `x-cos-expiration`, in the form that S3 has.
  */
 
