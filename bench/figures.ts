@@ -1,9 +1,10 @@
 /**
  * `npm run figures`: what a run of the benchmark does not tell. Memory under many transfers at once, space after deleting
- * everything, the start and the check of a store with a million objects, and how long others wait while small bodies are
- * read that are not in memory. `--only=transfers,million,cold` chooses; `--data=folder` says where; `--keys=1000000`.
+ * everything, the start and the check of a store with a million objects, how long others wait while small bodies are read
+ * that are not in memory, and what the lifecycle does in a minute. `--only=transfers,million,cold,lifecycle` chooses;
+ * `--data=folder` says where; `--keys=1000000`.
  *
- * The last one needs a memory controller of cgroup version 1 or 2 and root, and says so where it has neither.
+ * `cold` needs a memory controller of cgroup version 1 or 2 and root, and says so where it has neither.
  */
 
 import { fork, spawnSync } from "node:child_process";
@@ -18,7 +19,7 @@ import { type Contender, cosbox, type Running, start } from "./servers.ts";
 
 const { values: flags } = parseArgs({
   options: {
-    only: { type: "string", default: "transfers,million,cold" },
+    only: { type: "string", default: "transfers,million,cold,lifecycle" },
     data: { type: "string", default: tmpdir() },
     keys: { type: "string", default: "1000000" },
   },
@@ -215,7 +216,10 @@ async function cold(): Promise<void> {
   }
 }
 
-const PARTS = { transfers, million, cold };
+/** What the lifecycle examines and removes in a minute; it prints its own lines. */
+const lifecycle = () => runScript("lifecycle.ts", `--keys=${keys}`, `--data=${folder}`);
+
+const PARTS = { transfers, million, cold, lifecycle };
 
 try {
   for (const [name, part] of Object.entries(PARTS)) if (flags.only.split(",").includes(name)) await part();
