@@ -173,8 +173,11 @@ export interface Cosbox {
   readonly admin: string | undefined;
   /** Which errors were met since the start or the last reset, of those that the operations used can answer with. */
   coverage(): Promise<Coverage>;
-  /** Removes every bucket, every fault and every state, sets the clock to the machine's time, and counts anew. */
-  reset(): Promise<void>;
+  /**
+   * Removes every bucket, every fault and every state, sets the clock to the machine's time, and counts anew. While
+   * something is locked it rejects and removes nothing, unless it is forced.
+   */
+  reset(options?: { readonly force?: boolean }): Promise<void>;
   /** The keys of the key management service, for objects that are encrypted with `cos/kms`. */
   readonly keys: CosboxKeys;
   /** The full name of a bucket, which ends in the APPID: `demo` is `demo-1250000000`. */
@@ -221,7 +224,7 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     states: statesOf(server.control.states),
     admin: server.admin,
     coverage: async () => coverageOf(TABLE, (await server.control.counters()).tally),
-    reset: () => server.control.reset(),
+    reset: (options) => server.control.reset(options),
     bucket: (name) => `${name}-${appid}`,
     async stop() {
       const { tally } = await server.control.counters();

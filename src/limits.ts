@@ -165,6 +165,8 @@ export const LIMITS = {
   segmentBytesMax: 512 * 1024,
   /** Bytes per second that may be read and written to give back the space of removed bodies that shared files. */
   packingBytesPerSecond: 32 * 1024 ** 2,
+  /** 2: buckets get the second generation of object lock; 1: the first. Those that have one keep it. */
+  objectLockGeneration: 2,
   /** Calls that the local key management service answers in one second, for each process: `KmsFreqControl`. */
   kmsCallsPerSecond: 10_000,
   /** Requests, and refusals besides, whose decision records are kept in memory. */
@@ -197,6 +199,7 @@ export function limitBounds(name: LimitName): { readonly min: number; readonly m
   if (name === "segmentBytesMax") return { min: 0, max: 16 * 1024 ** 2 };
   // A place in memory for each, from the start.
   if (name === "recordsInMemory") return { min: 1, max: 100_000 };
+  if (name === "objectLockGeneration") return { min: 1, max: 2 };
   if (name === "policyVersionsRollover") return { min: 0, max: 1 };
   if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };

@@ -42,8 +42,9 @@ export interface ServerControl {
   /**
    * Removes every bucket, every fault and every state, sets the clock to the machine's time, and makes the accounts those
    * of the settings again.
+   * @throws LockedObjects, having done nothing, where an object is locked, unless it is forced.
    */
-  reset(): Promise<void>;
+  reset(options?: { readonly force?: boolean }): Promise<void>;
   /** Of every process, since its start or the last reset. */
   counters(): Promise<Counters>;
   /** Finds out whether something can be stored, by storing something. */
@@ -178,10 +179,10 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       const all = [own, ...others.map((text) => JSON.parse(text) as Shown)];
       return { tally: added(all.map((one) => one.tally)), processes: all.map((one) => one.figures) };
     },
-    async reset() {
+    async reset({ force = false } = {}) {
+      await removeEverything(store, clock, force);
       await faults.clear();
       await states.clear();
-      await removeEverything(store);
       await accounts.restore();
       if (clocks.state().mode !== "real") await clocks.set({ mode: "real" });
       tally.clear();

@@ -729,7 +729,6 @@ export const CATALOGUE = codes({
     feature: "object-lock",
     raisedWhen:
       "the lock configuration of a bucket that never had one, or the retention of an unlocked object, is read",
-    notYet: true,
   },
   NoSuchPolicyVersion: {
     status: 404,
@@ -831,7 +830,6 @@ export const CATALOGUE = codes({
     message: "The bucket is locked. Replication and lifecycle are not supported.",
     feature: "object-lock",
     raisedWhen: "replication (or, under the older kind of lock, lifecycle) is configured on a bucket with object lock",
-    notYet: true,
   },
   BucketNotEmpty: {
     status: 409,
@@ -852,7 +850,6 @@ export const CATALOGUE = codes({
     feature: "versioning",
     raisedWhen:
       "a configuration contradicts another of the bucket, such as suspending versioning under replication or replicating without versioning",
-    notYet: true,
   },
   InvalidLockedTime: {
     status: 409,
@@ -860,14 +857,12 @@ export const CATALOGUE = codes({
     feature: "object-lock",
     raisedWhen:
       "a lock's days are outside 1 to 36,500 or fewer than before, or a retention ends in the past or earlier than before",
-    notYet: true,
   },
   ObjectLocked: {
     status: 409,
     message: "The object is locked.",
     feature: "object-lock",
     raisedWhen: "a locked object would be overwritten, deleted, retagged or changed by a copy onto itself",
-    notYet: true,
   },
   InvalidObjectState409: {
     status: 409,

@@ -199,6 +199,21 @@ export interface DefaultEncryptionDocument {
   readonly keyId: string | undefined;
 }
 
+/** How a bucket locks its objects. */
+export interface ObjectLockDocument {
+  readonly generation: 1 | 2;
+  /** Undefined where it locks none by default. */
+  readonly days: number | undefined;
+}
+
+/** Until when an object is locked. */
+export interface RetentionDocument {
+  /** Milliseconds since 1970. */
+  readonly untilMs: number;
+  /** Undefined where its bucket's rule alone locks it. */
+  readonly mode: "COMPLIANCE" | undefined;
+}
+
 /** The documents that dialects write in forms of their own, by the name of their root. */
 export interface Documents {
   readonly ListAllMyBucketsResult: BucketsDocument;

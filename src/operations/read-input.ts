@@ -2,14 +2,15 @@
 
 import { refuse } from "../errors/cos-error.ts";
 import type { InputFields, InputSource, Operation } from "./operation.ts";
-import { refuseEncryption, refuseUnbuiltInputs, refuseVersion } from "./unbuilt-inputs.ts";
+import { refuseMisplaced, refuseUnbuiltInputs, refuseVersion } from "./unbuilt-inputs.ts";
 
 /** An operation prepared for reading, so that nothing of a declaration is looked at twice. */
 export interface InputReader {
   /**
    * Reads headers and query first, in the order of the declaration, and the body last, so that a refusal comes before
    * any byte of it. Raises what the fields raise, NotImplemented for inputs of unbuilt features, InvalidArgument for a
-   * version where the operation is about none, SSEHeaderNotAllowed for headers about encryption where it takes none, and
+   * version where the operation is about none, SSEHeaderNotAllowed and InvalidArgument for headers about encryption and locks
+   * where it takes none, and
    * UnexpectedContent for a body where it takes none.
    */
   read(source: InputSource): Promise<Readonly<Record<string, unknown>>>;
@@ -35,7 +36,7 @@ export function inputReader(operation: Operation): InputReader {
       if (operation.preflight !== true) {
         refuseUnbuiltInputs(source.request, declared);
         refuseVersion(source.request, declared);
-        refuseEncryption(source.request, declared);
+        refuseMisplaced(source.request, declared);
       }
       if (!takesBody && source.request.body.announced) throw refuse("UnexpectedContent");
       const input: Record<string, unknown> = {};

@@ -11,6 +11,7 @@ import { operations as listing } from "../features/listing/index.ts";
 import { operations as multipart } from "../features/multipart/index.ts";
 import { operations as postObject } from "../features/post-object/index.ts";
 import { operations as policy } from "../features/policy/index.ts";
+import { operations as objectLock } from "../features/object-lock/index.ts";
 import { operations as object } from "../features/object/index.ts";
 import { operations as referer } from "../features/referer/index.ts";
 import { operations as service } from "../features/service/index.ts";
@@ -49,8 +50,6 @@ const UNBUILT: readonly Row[] = [
   ["DeleteBucketOrigin", "DELETE", "bucket", "origin"],
   ["PutBucketNotification", "PUT", "bucket", "notification"],
   ["GetBucketNotification", "GET", "bucket", "notification"],
-  ["PutBucketObjectLockConfiguration", "PUT", "bucket", "object-lock"],
-  ["GetBucketObjectLockConfiguration", "GET", "bucket", "object-lock"],
   ["ListBucketIntelligentTiering", "GET", "bucket", "intelligent-tiering"],
   ["PutBucketQuota", "PUT", "bucket", "quota"],
   ["GetBucketQuota", "GET", "bucket", "quota"],
@@ -61,8 +60,6 @@ const UNBUILT: readonly Row[] = [
   ["PutSymlink", "PUT", "object", "symlink"],
   ["GetSymlink", "GET", "object", "symlink"],
   ["RenameObject", "PUT", "object", "rename"],
-  ["PutObjectRetention", "PUT", "object", "retention"],
-  ["GetObjectRetention", "GET", "object", "retention"],
   ["PutObjectLegalHold", "PUT", "object", "legal-hold"],
   ["GetObjectLegalHold", "GET", "object", "legal-hold"],
 ];
@@ -124,6 +121,7 @@ export const TABLE: readonly Operation[] = [
   ...storageClass,
   ...encryption,
   ...lifecycle,
+  ...objectLock,
   ...acl,
   ...UNBUILT.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query })),
   ...UNBUILT_S3.map(([name, method, on, ...query]) => unbuilt(name, `name/cos:${name}`, { method, on, query }, "s3")),

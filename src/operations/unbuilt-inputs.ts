@@ -20,6 +20,7 @@ const HEADERS: readonly string[] = [
   "x-amz-mfa",
   "x-amz-object-ownership",
   "x-amz-write-offset-bytes",
+  "x-cos-object-lock-legal-hold",
   // A key that many objects of a bucket share for a while: it would change what nobody sees.
   "x-cos-server-side-encryption-bucket-key-enabled",
 ];
@@ -32,7 +33,7 @@ const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
   ["x-cos-server-side-encryption-bucket-key-enabled", "false"],
 ]);
 
-const HEADER_PREFIXES: readonly string[] = ["x-cos-object-lock", "x-cos-object-retention", "x-amz-if-match-"];
+const HEADER_PREFIXES: readonly string[] = ["x-cos-object-retention", "x-amz-if-match-"];
 
 const PARAMETERS: readonly string[] = ["ci-process", "recursive"];
 
@@ -58,17 +59,19 @@ export function refuseVersion({ target: { query } }: Pick<WireRequest, "target">
   throw refuse("InvalidArgument", { message: "The operation takes no versionId." });
 }
 
-const ENCRYPTION = /^x-cos-(copy-source-)?server-side-encryption/;
+const PROTECTING = /^x-cos-(?:object-lock-|(?:copy-source-)?(server-side-encryption))/;
 
 /**
- * Raises SSEHeaderNotAllowed for a header about encryption that the operation does not declare: what is taken for
- * encrypted, or for read with a key, would be neither.
+ * Raises SSEHeaderNotAllowed for a header about encryption, and InvalidArgument for one about locks, that the operation
+ * does not declare: what is taken for encrypted or locked would not be.
  */
-export function refuseEncryption({ headers }: Pick<WireRequest, "headers">, declared: ReadonlySet<string>): void {
+export function refuseMisplaced({ headers }: Pick<WireRequest, "headers">, declared: ReadonlySet<string>): void {
   for (const [name, value] of headers.entries()) {
-    if (value === "" || !ENCRYPTION.test(name) || declared.has(name)) continue;
-    if (HEADER_SET.has(name)) continue;
-    throw refuse("SSEHeaderNotAllowed", { message: `The operation does not take the header ${name}.` });
+    if (value === "" || declared.has(name) || HEADER_SET.has(name)) continue;
+    const found = PROTECTING.exec(name);
+    if (found === null) continue;
+    const id = found[1] === undefined ? "InvalidArgument" : "SSEHeaderNotAllowed";
+    throw refuse(id, { message: `The operation does not take the header ${name}.` });
   }
 }
 

@@ -212,6 +212,7 @@ export function buckets(options: BucketsOptions): Buckets {
         state: { kind: "normal" },
         configurations: documents.length === 0 ? NO_CONFIGURATIONS : { last: documents.length, revisions },
         versioning: undefined,
+        lock: undefined,
         sections: [],
       };
       put(tx, created);

@@ -7,6 +7,7 @@
  * adds or removes one rewrites it, and whoever looks at several has read it first. Two writers of a key that has no
  * such rows yet meet in the object's row.
  */
+import { refuse } from "../errors/cos-error.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Bodies } from "./bodies.ts";
 import {
@@ -20,7 +21,9 @@ import {
   versionsPrefix,
 } from "./keys.ts";
 import { RecordDamaged } from "./bytes.ts";
+import { isLocked } from "./locks.ts";
 import {
+  type BucketLock,
   decodeHistory,
   decodeObject,
   decodeVersion,
@@ -38,6 +41,8 @@ import type { VersionId } from "./version-id.ts";
 export interface VersionTools {
   readonly clock: Clock;
   readonly bodies: Pick<Bodies, "release">;
+  /** Removes what is locked too: for whoever takes everything away from a server of development. */
+  readonly evenLocked?: boolean;
 }
 
 /** Whether the record is the version that the id names. */
@@ -60,6 +65,8 @@ export function forgetAttachment(tx: Transaction, bucketId: string, key: string,
 interface Place {
   readonly bucketId: string;
   readonly key: string;
+  /** What the bucket locks; versions that are locked are not removed. */
+  readonly lock: BucketLock | undefined;
 }
 
 export class KeyVersions {
@@ -67,6 +74,7 @@ export class KeyVersions {
   readonly #tools: VersionTools;
   readonly #bucketId: string;
   readonly #key: string;
+  readonly #lock: BucketLock | undefined;
   #current: ObjectRecord | undefined;
   #nullSequence: number | undefined;
   /** Sequences of rows of family `version`, newest first: all, or so many that one is left after every removal. */
@@ -76,16 +84,18 @@ export class KeyVersions {
   #hasObjectRow = false;
   #changed = false;
 
-  private constructor(tx: Transaction, tools: VersionTools, bucketId: string, key: string) {
+  private constructor(tx: Transaction, tools: VersionTools, { bucketId, key, lock }: Place) {
     this.#tx = tx;
     this.#tools = tools;
     this.#bucketId = bucketId;
     this.#key = key;
+    this.#lock = lock;
   }
 
   /** Reads what there is under a key of a bucket in which versioning was never configured. */
-  static async loadUnversioned(tx: Transaction, tools: VersionTools, { bucketId, key }: Place): Promise<KeyVersions> {
-    const versions = new KeyVersions(tx, tools, bucketId, key);
+  static async loadUnversioned(tx: Transaction, tools: VersionTools, place: Place): Promise<KeyVersions> {
+    const { bucketId, key } = place;
+    const versions = new KeyVersions(tx, tools, place);
     versions.#readObject(await tx.get(objectKey(bucketId, key)));
     return versions;
   }
@@ -94,9 +104,10 @@ export class KeyVersions {
   static async load(
     tx: Transaction,
     tools: VersionTools,
-    { bucketId, key, removals }: Place & { readonly removals: number },
+    { removals, ...place }: Place & { readonly removals: number },
   ): Promise<KeyVersions> {
-    const versions = new KeyVersions(tx, tools, bucketId, key);
+    const { bucketId, key } = place;
+    const versions = new KeyVersions(tx, tools, place);
     const [object, history] = await tx.getMany([objectKey(bucketId, key), historyKey(bucketId, key)]);
     versions.#readObject(object);
     if (history === undefined) return versions;
@@ -130,6 +141,23 @@ export class KeyVersions {
     return this.#nullSequence === undefined ? undefined : decodeVersion(await this.#row(this.#nullSequence));
   }
 
+  /** Whether the version that the id names is there and locked: then whatever would remove it raises ObjectLocked. */
+  async isLocked(id: VersionId): Promise<boolean> {
+    const record = id === "null" ? await this.nullVersion() : await this.#versionWith(id);
+    return record !== undefined && record.type !== "delete-marker" && this.#holds(record);
+  }
+
+  async #versionWith(sequence: number): Promise<VersionRecord | undefined> {
+    if (this.#current && isVersion(this.#current, sequence)) return this.#current;
+    const value = await this.#tx.get(versionKey(this.#bucketId, this.#key, sequence));
+    const record = value && decodeVersion(value);
+    return record && isVersion(record, sequence) ? record : undefined;
+  }
+
+  #holds(record: ObjectRecord): boolean {
+    return this.#tools.evenLocked !== true && isLocked(record, this.#lock, this.#tools.clock.now());
+  }
+
   /** Makes room for a newer version: the current one becomes an older one. */
   supersede(): void {
     if (this.#current === undefined) return;
@@ -138,7 +166,7 @@ export class KeyVersions {
     this.#current = undefined;
   }
 
-  /** Removes the `null` version, if there is one. */
+  /** Removes the `null` version, if there is one. Raises ObjectLocked. */
   async removeNull(): Promise<void> {
     if (this.#current && !this.#current.versioned) this.#removeCurrent(this.#current);
     else if (this.#nullSequence !== undefined) await this.#removeOlder(this.#nullSequence);
@@ -159,7 +187,7 @@ export class KeyVersions {
     return marker;
   }
 
-  /** Removes one version for good, and gives it back; undefined when the key has no such version. */
+  /** Removes one version for good, and gives it back; undefined when the key has no such version. Raises ObjectLocked. */
   async remove(id: VersionId): Promise<VersionRecord | undefined> {
     const current = this.#current;
     if (current && isVersion(current, id)) {
@@ -199,6 +227,7 @@ export class KeyVersions {
   }
 
   #removeCurrent(record: ObjectRecord): void {
+    if (this.#holds(record)) throw refuse("ObjectLocked");
     this.#tools.bodies.release(this.#tx, record.body);
     forgetAttachment(this.#tx, this.#bucketId, this.#key, record);
     this.#current = undefined;
@@ -206,6 +235,7 @@ export class KeyVersions {
 
   async #removeOlder(sequence: number): Promise<VersionRecord> {
     const record = decodeVersion(await this.#row(sequence));
+    if (record.type !== "delete-marker" && this.#holds(record)) throw refuse("ObjectLocked");
     this.#forget(sequence);
     if (record.type === "delete-marker") return record;
     this.#tools.bodies.release(this.#tx, record.body);

@@ -15,7 +15,9 @@ import {
   versionsPrefix,
 } from "./keys.ts";
 import { listKeys, type ListQuery } from "./listing.ts";
+import { lockedByDefault, refuseLocked } from "./locks.ts";
 import {
+  type BucketLock,
   type BucketRecord,
   decodeHistory,
   decodeObject,
@@ -62,6 +64,16 @@ export interface Removed {
   readonly versionId: string | undefined;
   /** Whether that version is a delete marker. */
   readonly deleteMarker: boolean;
+  /** Whether the version is locked, and so is still there. */
+  readonly locked: boolean;
+}
+
+const STILL_THERE: Removed = { found: true, versionId: undefined, deleteMarker: false, locked: true };
+
+/** Further options of a removal. */
+export interface RemovalOptions {
+  /** Removes what is locked too: for whoever takes everything away from a server of development. */
+  readonly evenLocked?: boolean;
 }
 
 export interface ListedObject {
@@ -103,12 +115,13 @@ export interface Objects {
   /**
    * Stores the object under a key whose bucket this transaction has required, and gives it its sequence and version,
    * anew in each run. What was there becomes an older version (versioning Enabled), or is released if it is the `null`
-   * version (Suspended), or is released (never configured). The body itself is the caller's to add (`PendingBody.addTo`).
+   * version (Suspended), or is released (never configured). Raises ObjectLocked where that is locked; the new object is locked
+   * by the bucket's default unless it says otherwise. The body itself is the caller's to add (`PendingBody.addTo`).
    */
   put(tx: Transaction, bucket: BucketRecord, key: string, record: NewObject): Promise<ObjectRecord>;
   /**
    * Stores an appendable object. It takes no part in versioning: it is the `null` version of its key and grows in place
-   * of `present`, whose bytes it keeps. Undefined, and nothing is stored, where there is another `null` version among
+   * of `present`, whose bytes it keeps. Raises ObjectLocked. Undefined, and nothing is stored, where there is another `null` version among
    * the older ones, which it would replace.
    */
   append(
@@ -120,13 +133,15 @@ export interface Objects {
   ): Promise<ObjectRecord | undefined>;
   /**
    * Removes under distinct keys of a bucket that this transaction has required; the fate of each version, in the order
-   * asked. `ownerUin` owns the delete markers. At most seven writes for each version.
+   * asked. `ownerUin` owns the delete markers. Locked versions stay, and their fate says so. At most seven writes for each
+   * version.
    */
   remove(
     tx: Transaction,
     bucket: BucketRecord,
     removals: readonly Removal[],
     ownerUin: string,
+    options?: RemovalOptions,
   ): Promise<readonly (readonly Removed[])[]>;
   list(bucketId: string, query: ListQuery): Promise<ObjectPage>;
   /** Every version of every key, the newest first. `versionMarker` counts only together with a marker. */
@@ -239,7 +254,7 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
 
     async put(tx, bucket, key, record) {
       const enabled = bucket.versioning === "Enabled";
-      const place = { bucketId: bucket.id, key, removals: 1 };
+      const place = { bucketId: bucket.id, key, removals: 1, lock: bucket.lock };
       const versions =
         bucket.versioning === undefined
           ? await KeyVersions.loadUnversioned(tx, tools, place)
@@ -247,7 +262,7 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       const sequence = versions.nextSequence();
       if (!enabled) await versions.removeNull();
       versions.supersede();
-      const stored = placed(bound(record, bucket.id, key, sequence), sequence, enabled);
+      const stored = placed(bound(locking(record, bucket.lock, clock), bucket.id, key, sequence), sequence, enabled);
       versions.setCurrent(stored);
       versions.save();
       return stored;
@@ -256,18 +271,19 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
     async append(tx, bucket, key, record, present) {
       if (present) {
         const { versioned, sequence, supersededMs } = present;
+        refuseLocked(present, bucket.lock, clock.now());
         const next = versioned ? sequence : Math.max(Math.floor(clock.now() * 1_000), sequence + 1);
         const stored = { ...bound(record, bucket.id, key, next), versioned, supersededMs, sequence: next };
         if (!versioned) forgetAttachment(tx, bucket.id, key, present);
         tx.set(objectKey(bucket.id, key), encodeObject(stored));
         return stored;
       }
-      const versions = await KeyVersions.load(tx, tools, { bucketId: bucket.id, key, removals: 1 });
+      const versions = await KeyVersions.load(tx, tools, { bucketId: bucket.id, key, removals: 1, lock: bucket.lock });
       const hidden = await versions.nullVersion();
       if (hidden && hidden.type !== "delete-marker") return undefined;
       const sequence = versions.nextSequence();
       const stored = {
-        ...bound(record, bucket.id, key, sequence),
+        ...bound(locking(record, bucket.lock, clock), bucket.id, key, sequence),
         sequence,
         versioned: false,
         supersededMs: undefined,
@@ -278,7 +294,8 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       return stored;
     },
 
-    async remove(tx, bucket, removals, ownerUin) {
+    async remove(tx, bucket, removals, ownerUin, options = {}) {
+      const removing = { ...tools, ...options };
       const { versioning } = bucket;
       const rows = removals.map(({ key }) => objectKey(bucket.id, key));
       if (versioning !== undefined) rows.push(...removals.map(({ key }) => historyKey(bucket.id, key)));
@@ -286,19 +303,24 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       await tx.getMany(rows);
       const fates: Removed[][] = [];
       for (const { key, versions: ids } of removals) {
-        const place = { bucketId: bucket.id, key, removals: ids.length };
+        const place = { bucketId: bucket.id, key, removals: ids.length, lock: bucket.lock };
         const versions =
           versioning === undefined
-            ? await KeyVersions.loadUnversioned(tx, tools, place)
-            : await KeyVersions.load(tx, tools, place);
+            ? await KeyVersions.loadUnversioned(tx, removing, place)
+            : await KeyVersions.load(tx, removing, place);
         const fate: Removed[] = [];
         for (const id of ids) {
+          const keepsAll = id === undefined && versioning === "Enabled";
+          if (!keepsAll && (await versions.isLocked(id ?? "null"))) {
+            fate.push(STILL_THERE);
+            continue;
+          }
           if (id === undefined && versioning !== undefined) {
             const sequence = versions.nextSequence();
             if (versioning === "Suspended") await versions.removeNull();
             versions.supersede();
             const marker = versions.addMarker(sequence, versioning === "Enabled", ownerUin);
-            fate.push({ found: true, versionId: versionIdOf(marker), deleteMarker: true });
+            fate.push({ found: true, versionId: versionIdOf(marker), deleteMarker: true, locked: false });
             continue;
           }
           const removed = await versions.remove(id ?? "null");
@@ -306,6 +328,7 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
             found: removed !== undefined,
             versionId: removed && id !== undefined && versioning !== undefined ? versionIdOf(removed) : undefined,
             deleteMarker: removed?.type === "delete-marker",
+            locked: false,
           });
         }
         versions.save();
@@ -336,6 +359,12 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
       return listVersions(metadata, id, { ...query, olderThan });
     },
   };
+}
+
+/** The object, locked by default where its bucket has it so. */
+function locking(object: NewObject, lock: BucketLock | undefined, clock: Clock): NewObject {
+  if (lock === undefined) return object;
+  return { ...object, sections: lockedByDefault(object.sections, lock, clock.now()) };
 }
 
 /** The object with its data key, if it has one, kept for the version that it becomes. */

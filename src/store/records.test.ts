@@ -99,6 +99,13 @@ const bucket: fc.Arbitrary<BucketRecord> = record({
     }),
   ),
   versioning: fc.constantFrom(undefined, ...VERSIONINGS),
+  lock: fc.option(
+    record({
+      generation: fc.constantFrom(1 as const, 2 as const),
+      days: fc.option(fc.integer({ min: 1, max: 36_500 }), { nil: undefined }),
+    }),
+    { nil: undefined },
+  ),
   sections,
 });
 const object: fc.Arbitrary<ObjectRecord> = record({

@@ -118,7 +118,17 @@ export interface BucketRecord {
   readonly configurations: BucketConfigurations;
   /** Undefined while it was never configured. It is here, and not in a row of its own, so that every writer sees it. */
   readonly versioning: Versioning | undefined;
+  /** Undefined while it was never locked; it is never unlocked. Here for the same reason. */
+  readonly lock: BucketLock | undefined;
   readonly sections: readonly Section[];
+}
+
+/** How the objects of a bucket are locked. */
+export interface BucketLock {
+  /** 1: every object is locked, by the bucket's rule alone. 2: those that are stored from then on, each until its own day. */
+  readonly generation: 1 | 2;
+  /** Days for which an object is locked that says nothing else; undefined for none. */
+  readonly days: number | undefined;
 }
 
 export const VERSIONINGS = ["Enabled", "Suspended"] as const;
@@ -260,6 +270,7 @@ const CRITICAL_TAGS_FROM = 128;
 /** Sections that a bucket's record has fields for. One that is not understood would leave open what a policy closes. */
 const BUCKET_CONFIGURATIONS_TAG = 128;
 const BUCKET_VERSIONING_TAG = 129;
+const BUCKET_LOCK_TAG = 141;
 /** Sections that an object's record has fields for. */
 const OBJECT_SUPERSEDED_TAG = 1;
 /** Tags of an object, or of the one that an upload makes: policies may go by them. Stays among the sections. */
@@ -268,7 +279,9 @@ export const OBJECT_TAGS_TAG = 130;
 export const OBJECT_ACL_TAG = 129;
 /** The wrapped data key of an object, or of what an upload will make. Stays among the sections. */
 export const OBJECT_ENCRYPTION_TAG = 140;
-const OBJECT_TAGS: readonly number[] = [OBJECT_ACL_TAG, OBJECT_TAGS_TAG, OBJECT_ENCRYPTION_TAG];
+/** Until when an object is locked, or what an upload makes will be. Stays among the sections. */
+export const OBJECT_RETENTION_TAG = 141;
+const OBJECT_TAGS: readonly number[] = [OBJECT_ACL_TAG, OBJECT_TAGS_TAG, OBJECT_ENCRYPTION_TAG, OBJECT_RETENTION_TAG];
 
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
   writer.varint(sections.length);
@@ -413,7 +426,7 @@ export function encodeBucket(bucket: BucketRecord): Buffer {
     .u8(CANNED_ACLS.indexOf(bucket.acl));
   if (bucket.state.kind === "deleting") writer.u8(1).hex(bucket.state.incarnation).u64(bucket.state.token);
   else writer.u8(0);
-  const { configurations, versioning } = bucket;
+  const { configurations, lock, versioning } = bucket;
   const sections = [...bucket.sections];
   if (configurations.last !== 0) {
     sections.push({ tag: BUCKET_CONFIGURATIONS_TAG, bytes: encodeConfigurations(configurations) });
@@ -421,11 +434,27 @@ export function encodeBucket(bucket: BucketRecord): Buffer {
   if (versioning !== undefined) {
     sections.push({ tag: BUCKET_VERSIONING_TAG, bytes: Buffer.from([VERSIONINGS.indexOf(versioning)]) });
   }
+  if (lock !== undefined) {
+    const bytes = new ByteWriter(8)
+      .u8(lock.generation)
+      .varint(lock.days ?? 0)
+      .finish();
+    sections.push({ tag: BUCKET_LOCK_TAG, bytes });
+  }
   writeSections(writer, sections);
   return writer.finish();
 }
 
-const BUCKET_TAGS: readonly number[] = [BUCKET_CONFIGURATIONS_TAG, BUCKET_VERSIONING_TAG];
+const BUCKET_TAGS: readonly number[] = [BUCKET_CONFIGURATIONS_TAG, BUCKET_VERSIONING_TAG, BUCKET_LOCK_TAG];
+
+function readBucketLock(bytes: Buffer): BucketLock {
+  const reader = new ByteReader(bytes);
+  const generation = choice([undefined, 1, 2] as const, reader.u8(), "a bucket");
+  const days = reader.varint();
+  reader.end();
+  if (generation === undefined) throw new RecordDamaged("a bucket's lock has no generation");
+  return { generation, days: days === 0 ? undefined : days };
+}
 
 export function decodeBucket(value: Buffer): BucketRecord {
   const reader = begin(value, "a bucket");
@@ -442,15 +471,17 @@ export function decodeBucket(value: Buffer): BucketRecord {
   const sections = readSections(reader, "a bucket", BUCKET_TAGS);
   reader.end();
   if (sections.length === 0) {
-    return { ...fields, configurations: NO_CONFIGURATIONS, versioning: undefined, sections };
+    return { ...fields, configurations: NO_CONFIGURATIONS, versioning: undefined, lock: undefined, sections };
   }
   const bytesOf = (wanted: number): Buffer | undefined => sections.find(({ tag }) => tag === wanted)?.bytes;
   const configured = bytesOf(BUCKET_CONFIGURATIONS_TAG);
   const versioning = bytesOf(BUCKET_VERSIONING_TAG);
+  const lock = bytesOf(BUCKET_LOCK_TAG);
   return {
     ...fields,
     configurations: configured === undefined ? NO_CONFIGURATIONS : decodeConfigurations(configured),
     versioning: versioning && choice(VERSIONINGS, new ByteReader(versioning).u8(), "a bucket"),
+    lock: lock && readBucketLock(lock),
     sections: sections.filter(({ tag }) => !BUCKET_TAGS.includes(tag)),
   };
 }

@@ -17,6 +17,9 @@ const BUILT = TABLE.filter(
   ({ authentication, handle, only, preflight }) =>
     handle !== undefined && only !== "s3" && preflight !== true && !authentication.includes("form"),
 );
+const LOCK = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+const RETENTION =
+  "<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>2098-01-01T00:00:00Z</RetainUntilDate></Retention>";
 const ENCRYPTION =
   "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 const CORS =
@@ -42,6 +45,13 @@ async function store(server: TestServer, path: string): Promise<void> {
 
 const LIFECYCLE =
   "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>";
+/** What locks a bucket of its own: it would stay locked for those who come after. */
+async function locking(server: TestServer, serial: number): Promise<Sent & { readonly bucket: string }> {
+  const bucket = `locked${serial}-1250000000`;
+  await server.send({ method: "PUT", bucket });
+  return { bucket, query: { "object-lock": "" }, body: LOCK };
+}
+
 const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
 const TIERING =
   "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>30</Days></Transition></IntelligentTieringConfiguration>";
@@ -68,6 +78,38 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
     },
   ],
   ["DeleteBucketCORS", async () => ({ method: "DELETE", query: { cors: "" } })],
+  [
+    "PutBucketObjectLockConfiguration",
+    async (server, serial) => ({ method: "PUT", ...(await locking(server, serial)) }),
+  ],
+  [
+    "GetBucketObjectLockConfiguration",
+    async (server, serial) => {
+      const request = await locking(server, serial);
+      await server.send({ method: "PUT", ...request });
+      return { bucket: request.bucket, query: { "object-lock": "" } };
+    },
+  ],
+  [
+    "PutObjectRetention",
+    async (server, serial) => {
+      const request = await locking(server, serial);
+      await server.send({ method: "PUT", ...request });
+      await server.send({ method: "PUT", bucket: request.bucket, path: "/kept", body: "x" });
+      return { method: "PUT", bucket: request.bucket, path: "/kept", query: { retention: "" }, body: RETENTION };
+    },
+  ],
+  [
+    "GetObjectRetention",
+    async (server, serial) => {
+      const request = await locking(server, serial);
+      const { bucket } = request;
+      await server.send({ method: "PUT", ...request });
+      await server.send({ method: "PUT", bucket, path: "/kept", body: "x" });
+      await server.send({ method: "PUT", bucket, path: "/kept", query: { retention: "" }, body: RETENTION });
+      return { bucket, path: "/kept", query: { retention: "" } };
+    },
+  ],
   ["PutBucketEncryption", async () => ({ method: "PUT", query: { encryption: "" }, body: ENCRYPTION })],
   [
     "GetBucketEncryption",

@@ -60,7 +60,6 @@ describe("the operations of S3", () => {
     "x-amz-server-side-encryption-bucket-key-enabled",
     "x-amz-website-redirect-location",
     "x-amz-bucket-namespace",
-    "x-amz-object-lock-mode",
     "x-amz-object-lock-legal-hold",
     "x-amz-mfa",
     "x-amz-write-offset-bytes",

@@ -27,6 +27,9 @@ const bucketOf = (acl: Acl): string => `${acl}-1250000000`;
 const DELETION = "<Delete><Object><Key>kept</Key></Object></Delete>";
 
 const VERSIONING = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+const LOCK = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+const RETENTION =
+  "<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>2098-01-01T00:00:00Z</RetainUntilDate></Retention>";
 const ENCRYPTION =
   "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 const CORS =
@@ -166,6 +169,16 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
     "owner",
     (bucket) => ({ method: "PUT", bucket, query: { versioning: undefined }, body: VERSIONING }),
   ],
+  PutObjectRetention: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, path: "/kept", query: { retention: undefined }, body: RETENTION }),
+  ],
+  GetObjectRetention: ["owner", (bucket) => ({ bucket, path: "/kept", query: { retention: undefined } })],
+  PutBucketObjectLockConfiguration: [
+    "owner",
+    (bucket) => ({ method: "PUT", bucket, query: { "object-lock": undefined }, body: LOCK }),
+  ],
+  GetBucketObjectLockConfiguration: ["owner", (bucket) => ({ bucket, query: { "object-lock": undefined } })],
   GetBucketEncryption: ["owner", (bucket) => ({ bucket, query: { encryption: undefined } })],
   PutBucketEncryption: [
     "owner",

@@ -1,7 +1,8 @@
 /** What the server holds. */
 
 import { z } from "zod";
-import { adminRoute } from "../route.ts";
+import { LockedObjects } from "../../control/reset.ts";
+import { AdminRefusal, adminRoute } from "../route.ts";
 
 export const STATE_ROUTES = [
   adminRoute({
@@ -9,13 +10,18 @@ export const STATE_ROUTES = [
     path: "/v1/reset",
     name: "reset",
     about:
-      "Removes every bucket with all that is in it, every fault and every state, sets the clock to the machine's time, and makes the accounts those of the settings again.",
+      "Removes every bucket with all that is in it, every fault and every state, sets the clock to the machine's time, and makes the accounts those of the settings again. While something is locked nothing is removed, unless it is forced.",
     area: "state",
     developmentOnly: true,
-    body: z.strictObject({}),
+    body: z.strictObject({ force: z.boolean().optional() }),
     answer: z.object({}),
-    async handle({ server }) {
-      await server.reset();
+    async handle({ server }, { body: { force = false } }) {
+      try {
+        await server.reset({ force });
+      } catch (error) {
+        if (error instanceof LockedObjects) throw new AdminRefusal(409, "ObjectsLocked", error.message);
+        throw error;
+      }
       return {};
     },
   }),

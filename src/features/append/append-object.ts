@@ -21,6 +21,7 @@ import {
   keyToRead,
   keyToStore,
 } from "../encryption/model.ts";
+import { LOCK_ERRORS, lockSections, retentionField } from "../object-lock/model.ts";
 import { metadataField, storedHeaderFields, storedHeaders } from "../object/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import type { StorageClass } from "../../store/storage-class.ts";
@@ -80,6 +81,7 @@ export const appendObject = operation(
       storageClass: storageClassField,
       tags: objectTagsField,
       encryption: encryptionField,
+      retention: retentionField,
       ...bodyFields,
       body: bodyStream({ lengthNeeded: true }),
     },
@@ -97,6 +99,7 @@ export const appendObject = operation(
       ...BODY_ERRORS,
       ...DECRYPT_ERRORS,
       ...ENCRYPT_ERRORS,
+      ...LOCK_ERRORS,
       "AppendPositionErr",
       "InvalidObjectState403",
       "NoSuchBucket",
@@ -110,6 +113,7 @@ export const appendObject = operation(
     const bytesMax = limits.singleUploadBytesMax;
     refuseAppendClass(object, input.storageClass, clock.now());
     checkAppend(object, position, input.body.declaredLength ?? 0, bytesMax);
+    const locked = lockSections(context, input.retention);
     const customerKey = customerKeyIn(input.encryption);
     const dataKey =
       object === undefined
@@ -141,7 +145,7 @@ export const appendObject = operation(
           ownerUin: ownerOf(context),
           headers: storedHeaders(input.stored, key),
           metadata: input.metadata,
-          sections: [...tagSections(input.tags), ...givenSections(input.acl)],
+          sections: [...tagSections(input.tags), ...givenSections(input.acl), ...locked],
         };
         const appended = await store.objects.append(tx, holder, key, { ...facts, ...grown }, present);
         // It would take the place of the `null` version, which is an older one here.

@@ -24,6 +24,7 @@ import {
   WRITE_CONDITION_ERRORS,
   writeConditionFields,
 } from "../object/model.ts";
+import { LOCK_ERRORS, lockSections, retentionField } from "../object-lock/model.ts";
 import { ownerOf, storeObject } from "../object/store-object.ts";
 import { keptTags, tagSections } from "../../store/tags.ts";
 import { objectTagsField, taggingDirectiveField } from "../tagging/model.ts";
@@ -62,6 +63,7 @@ export const putObjectCopy = operation(
       checksumAlgorithm: checksumAlgorithmField,
       conditions: group(writeConditionFields),
       encryption: encryptionField,
+      retention: retentionField,
     },
     output: {
       versionId: versionIdOutput,
@@ -76,6 +78,7 @@ export const putObjectCopy = operation(
       ...ACL_PLACE_ERRORS,
       ...COPY_SOURCE_ERRORS,
       ...ENCRYPT_ERRORS,
+      ...LOCK_ERRORS,
       ...WRITE_CONDITION_ERRORS,
       "EntityTooLarge",
       "InvalidRequest",
@@ -87,6 +90,7 @@ export const putObjectCopy = operation(
     const { bucket, key, clock, limits, refuse, store } = context;
     const replaced = input.directive !== undefined && input.directive !== "Copy";
     const retagged = input.tagging !== undefined && input.tagging !== "Copy";
+    const locked = lockSections(context, input.retention);
     const method = await methodFor(context, input.encryption);
 
     refuseClass(store, bucket, input.storageClass);
@@ -123,6 +127,7 @@ export const putObjectCopy = operation(
           ...checksumSections(checksum),
           ...tagSections(retagged ? input.tags : keptTags(source.object.sections)),
           ...givenSections(input.acl),
+          ...locked,
         ],
         dataKey,
       } as const;

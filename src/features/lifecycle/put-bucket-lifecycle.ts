@@ -16,11 +16,12 @@ export const putBucketLifecycle = operation(
     input: { rules: lifecycleBody },
     output: {},
     status: 200,
-    errors: [...LIFECYCLE_ERRORS, "NoSuchBucket"],
+    errors: [...LIFECYCLE_ERRORS, "BucketLocked", "NoSuchBucket"],
   },
-  async ({ bucket, clock, random, store }, { rules: given }) => {
+  async ({ bucket, clock, random, refuse, store }, { rules: given }) => {
     const rules = given.map((rule) => ({ ...rule, id: rule.id ?? random.bytes(16).toString("hex") }));
     await store.configurations.change(bucket, BUCKET_LIFECYCLE, (_tx, present) => {
+      if (present.lock?.generation === 1) throw refuse("BucketLocked");
       for (const { transitions, noncurrentTransitions } of rules) {
         for (const { to } of [...transitions, ...noncurrentTransitions]) refuseClass(store, present, to);
       }

@@ -13,6 +13,7 @@
 import type { BackgroundTask } from "../../background.ts";
 import { CosError } from "../../errors/cos-error.ts";
 import { after, bucketKey, historyKey, objectKey, prefixRange, uploadKey, versionsPrefix } from "../../store/keys.ts";
+import { isLocked } from "../../store/locks.ts";
 import { type BucketRecord, decodeVersion } from "../../store/records.ts";
 import { DAY_MS, inClass, midnightFrom } from "../../store/storage-class.ts";
 import type { Store } from "../../store/store.ts";
@@ -136,8 +137,8 @@ export function lifecycleTask(store: Store): BackgroundTask {
           if (object && currentAction(rules, key, object, midnightMs)?.kind === "expire") due.push(key);
         }
         const removals = due.map((key) => ({ key, versions: [undefined] }));
-        await store.objects.remove(tx, present, removals, present.ownerUin);
-        return due.length;
+        const fates = (await store.objects.remove(tx, present, removals, present.ownerUin)).flat();
+        return fates.filter(({ locked }) => !locked).length;
       });
     });
   }
@@ -147,12 +148,12 @@ export function lifecycleTask(store: Store): BackgroundTask {
     await inBatches(counts, items, CHANGES_MAX, async (some) => {
       const rows = some.map(({ key }) => objectKey(bucket.id, key));
       counts.transitioned += await store.transact(rows, async (tx) => {
-        await begin(tx, work);
+        const present = await begin(tx, work);
         await tx.getMany(rows);
         let moved = 0;
         for (const [at, { key }] of some.entries()) {
           const object = await store.objects.findIn(tx, bucket.id, key);
-          if (object === undefined) continue;
+          if (object === undefined || isLocked(object, present.lock, midnightMs)) continue;
           const action = currentAction(rules, key, object, midnightMs);
           if (action?.kind !== "move") continue;
           store.objects.update(tx, rows[at] as Buffer, inClass(object, action.to, midnightMs));
@@ -217,24 +218,25 @@ export function lifecycleTask(store: Store): BackgroundTask {
       const done = await store.transact(rows, async (tx) => {
         const present = await begin(tx, work);
         const removals = new Map<string, VersionId[]>();
-        const fates = { moved: 0, versions: 0, markers: 0 };
+        const done = { moved: 0, versions: 0, markers: 0 };
         await tx.getMany(some.map(({ row }) => row));
         for (const { key, row, version } of some) {
           const action = await versionAction(tx, work, key, row);
           if (action === undefined) continue;
           if (action.kind === "expire") {
             removals.set(key, [...(removals.get(key) ?? []), version.versioned ? version.sequence : "null"]);
-            fates[version.type === "delete-marker" ? "markers" : "versions"] += 1;
+            done[version.type === "delete-marker" ? "markers" : "versions"] += 1;
             continue;
           }
           const record = decodeVersion((await tx.get(row)) as Buffer);
-          if (record.type === "delete-marker") continue;
+          if (record.type === "delete-marker" || isLocked(record, present.lock, work.midnightMs)) continue;
           store.objects.update(tx, row, inClass(record, action.to, work.midnightMs));
-          fates.moved += 1;
+          done.moved += 1;
         }
         const named = [...removals].map(([key, versions]) => ({ key, versions }));
-        await store.objects.remove(tx, present, named, present.ownerUin);
-        return fates;
+        const fates = (await store.objects.remove(tx, present, named, present.ownerUin)).flat();
+        done.versions -= fates.filter(({ locked }) => locked).length;
+        return done;
       });
       counts.transitioned += done.moved;
       counts.versionsRemoved += done.versions;

@@ -70,6 +70,7 @@ export const completeMultipartUpload = operation(
       "InvalidPartOrder",
       "NoSuchBucket",
       "NoSuchUpload",
+      "ObjectLocked",
     ],
     keepAlive: true,
   },

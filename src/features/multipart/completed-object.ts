@@ -17,6 +17,7 @@ import {
   partsSections,
 } from "../../store/checksums.ts";
 import { crc64Combine } from "../../store/digests.ts";
+import { retentionOf, retentionSections } from "../../store/locks.ts";
 import type { NewObject } from "../../store/objects.ts";
 import type { UploadRecord } from "../../store/records.ts";
 import { keptTags, tagSections } from "../../store/tags.ts";
@@ -89,6 +90,7 @@ export function completedObject({ named, parts, upload, claimed, limits, nowMs }
         ...partsSections(keptPartsOf(taken, checksum)),
         ...tagSections(keptTags(upload.sections)),
         ...aclSections(ownAcl(upload.sections)),
+        ...retentionSections(retentionOf(upload.sections)),
       ],
     },
   };

@@ -23,6 +23,7 @@ import {
   keyToStore,
 } from "../encryption/model.ts";
 import { metadataField, storedHeaderFields, storedHeaders } from "../object/model.ts";
+import { LOCK_ERRORS, lockSections, retentionField } from "../object-lock/model.ts";
 import { ownerOf } from "../object/store-object.ts";
 import { tagSections } from "../../store/tags.ts";
 import { refuseClass, storageClassField } from "../storage-class/model.ts";
@@ -46,6 +47,7 @@ export const initiateMultipartUpload = operation(
       checksumAlgorithm: checksumAlgorithmField,
       checksumType: checksumTypeField,
       encryption: encryptionField,
+      retention: retentionField,
     },
     output: {
       checksum: out.headers("x-amz-checksum-algorithm and x-amz-checksum-type"),
@@ -55,7 +57,7 @@ export const initiateMultipartUpload = operation(
       ),
     },
     status: 200,
-    errors: [...ENCRYPT_ERRORS, "InvalidRequest", "NoSuchBucket"],
+    errors: [...ENCRYPT_ERRORS, ...LOCK_ERRORS, "InvalidRequest", "NoSuchBucket"],
   },
   async (context, input) => {
     const { bucket, clock, key, random, store } = context;
@@ -64,6 +66,7 @@ export const initiateMultipartUpload = operation(
     const initiatedMs = clock.now();
     const uin = ownerOf(context);
     const uploadId = makeUploadId(initiatedMs, random);
+    const locked = lockSections(context, input.retention);
     const dataKey = await keyToStore(context, input.encryption);
     const kept = dataKey?.sectionFor({ bucketId: bucket.id, key, uploadId });
     await store.transact([], async (tx) => {
@@ -80,6 +83,7 @@ export const initiateMultipartUpload = operation(
           ...tagSections(input.tags),
           ...givenSections(input.acl),
           ...(kept === undefined ? [] : [kept]),
+          ...locked,
         ],
       });
     });

@@ -141,6 +141,7 @@ export const deleteMultipleObjects = operation(
       "NoSuchBucket",
       "NoSuchVersion",
       "NotImplemented",
+      "ObjectLocked",
       "PathConflict",
       "PreconditionFailed",
     ],
@@ -168,6 +169,7 @@ export const deleteMultipleObjects = operation(
       try {
         const [[removed] = []] = await removeObjects(context, [{ key, versions: [version] }], etag);
         const fate = removed as Removed;
+        if (fate.locked) return { fault: refuse("ObjectLocked") };
         return isMissing(bucket, versionId, fate) ? { fault: refuse("NoSuchVersion") } : { removed: fate };
       } catch (error) {
         if (error instanceof TransactionContended) return { fault: refuse("PathConflict") };
@@ -190,7 +192,8 @@ export const deleteMultipleObjects = operation(
         for (const [at, named] of names.entries()) {
           const fate = removed[at] as Removed;
           const missing = isMissing(bucket, named.versionId, fate);
-          fates.set(labelOf(named), missing ? { fault: refuse("NoSuchVersion") } : { removed: fate });
+          if (fate.locked) fates.set(labelOf(named), { fault: refuse("ObjectLocked") });
+          else fates.set(labelOf(named), missing ? { fault: refuse("NoSuchVersion") } : { removed: fate });
         }
       } catch (error) {
         if (!(error instanceof TransactionContended)) throw error;

@@ -18,11 +18,12 @@ export const deleteObject = operation(
     input: { versionId: versionIdField, ifMatch: header.text("If-Match", "an ETag that the object must have") },
     output: { versionId: versionIdOutput, deleteMarker: deleteMarkerOutput },
     status: 204,
-    errors: ["NoSuchBucket", "NoSuchVersion", "PreconditionFailed"],
+    errors: ["NoSuchBucket", "NoSuchVersion", "ObjectLocked", "PreconditionFailed"],
   },
   async (context, { ifMatch, versionId }) => {
     const [[removed] = []] = await removeObjects(context, [{ key: context.key, versions: [versionId] }], ifMatch);
     const fate = removed as Removed;
+    if (fate.locked) throw context.refuse("ObjectLocked");
     if (isMissing(context.bucket, versionId, fate)) throw context.refuse("NoSuchVersion");
     const { deleteMarker, versionId: affected } = fate;
     return { versionId: affected, deleteMarker: deleteMarker ? "true" : undefined };

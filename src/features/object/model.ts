@@ -12,6 +12,7 @@ import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
 import type { Tiering } from "../../store/storage-class.ts";
 import { keptTags } from "../../store/tags.ts";
 import { expirationOutput, shownExpiration } from "../lifecycle/model.ts";
+import { describeLock, lockOutput } from "../object-lock/model.ts";
 import { classOutput, describeClass, tieringFor } from "../storage-class/model.ts";
 import { contentTypeOf } from "./content-types.ts";
 
@@ -272,6 +273,7 @@ export const objectOutput = {
   tagCount: out.integer("x-cos-tagging-count"),
   ...classOutput,
   expiration: expirationOutput,
+  ...lockOutput,
   stored: out.headers("the stored headers"),
   metadata: out.headersWithPrefix("x-cos-meta-"),
 };
@@ -315,6 +317,7 @@ export function describeObject(object: ObjectRecord, { nowMs, tiering, expiratio
     tagCount: object.sections.length === 0 ? undefined : keptTags(object.sections).length || undefined,
     ...describeClass(object, tiering, nowMs),
     expiration,
+    ...describeLock(object.sections),
     stored,
     metadata: object.metadata,
   };

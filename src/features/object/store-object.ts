@@ -23,6 +23,7 @@ import {
   encryptionOutput,
   keyToStore,
 } from "../encryption/model.ts";
+import { LOCK_ERRORS, lockSections, retentionField } from "../object-lock/model.ts";
 import { metadataField, refuseWrite, storedHeaderFields, storedHeaders, type WriteConditions } from "./model.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "./take-body.ts";
 
@@ -85,6 +86,7 @@ export const newObjectFields = {
   storageClass: storageClassField,
   tags: objectTagsField,
   encryption: encryptionField,
+  retention: retentionField,
   ...bodyFields,
 };
 
@@ -104,6 +106,7 @@ export const NEW_OBJECT_ERRORS = [
   ...ACL_PLACE_ERRORS,
   ...BODY_ERRORS,
   ...ENCRYPT_ERRORS,
+  ...LOCK_ERRORS,
   "NoSuchBucket",
 ] as const satisfies readonly ErrorId[];
 
@@ -114,6 +117,7 @@ export async function storeNew(
   conditions: WriteConditions = UNCONDITIONAL,
 ): Promise<OutputOf<typeof newObjectOutput> & { readonly etag: string }> {
   refuseClass(context.store, context.bucket, input.storageClass);
+  const locked = lockSections(context, input.retention);
   const dataKey = await keyToStore(context, input.encryption);
   const bytes = await takeBody(context, input, { dataKey: dataKey?.bytes });
   const etag = dataKey?.etagOf(bytes.md5) ?? bytes.md5.toString("hex");
@@ -126,7 +130,7 @@ export async function storeNew(
     ownerUin: ownerOf(context),
     headers: storedHeaders(input.stored, context.key),
     metadata: input.metadata,
-    sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl)],
+    sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl), ...locked],
     dataKey,
   } as const;
   const { versionId } = await storeObject(context, bytes, facts, conditions);

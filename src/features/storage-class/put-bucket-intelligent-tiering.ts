@@ -15,10 +15,13 @@ export const putBucketIntelligentTiering = operation(
     input: { tiering: tieringBody },
     output: {},
     status: 200,
-    errors: ["InvalidArgument", "NoSuchBucket"],
+    errors: ["InvalidArgument", "InvalidBucketState", "NoSuchBucket"],
   },
   async ({ bucket, refuse, store }, { tiering }) => {
-    await store.configurations.change(bucket, BUCKET_TIERING, (_tx, _bucket, previous) => {
+    await store.configurations.change(bucket, BUCKET_TIERING, (_tx, { lock }, previous) => {
+      if (lock !== undefined) {
+        throw refuse("InvalidBucketState", { message: "Intelligent tiering does not go together with object lock." });
+      }
       if (previous !== undefined && previous.days !== tiering.days) {
         // In the service's own words. (test of the Python SDK)
         throw refuse("InvalidArgument", { message: "Not support modify intelligent tiering configuration" });

@@ -19,7 +19,7 @@ export const deleteObjectTagging = operation(
     input: { versionId: versionIdField },
     output: { versionId: versionIdOutput },
     status: 204,
-    errors: [...ABSENCE_ERRORS, "NoSuchBucket"],
+    errors: [...ABSENCE_ERRORS, "NoSuchBucket", "ObjectLocked"],
   },
   async (context, { versionId }) => ({
     versionId: await setObjectTags(context, versionId, NO_TAGS),

@@ -19,7 +19,7 @@ export const putObjectTagging = operation(
     input: { versionId: versionIdField, tags: objectTagsBody },
     output: { versionId: versionIdOutput },
     status: 200,
-    errors: [...ABSENCE_ERRORS, ...TAG_ERRORS, "NoSuchBucket"],
+    errors: [...ABSENCE_ERRORS, ...TAG_ERRORS, "NoSuchBucket", "ObjectLocked"],
   },
   async (context, { versionId, tags }) => ({
     versionId: await setObjectTags(context, versionId, tags),

@@ -2,16 +2,17 @@
 
 import type { OperationContext } from "../../operations/operation.ts";
 import { objectKey } from "../../store/keys.ts";
+import { refuseLocked } from "../../store/locks.ts";
 import { type Tags, withTags } from "../../store/tags.ts";
 import type { VersionId } from "../../store/version-id.ts";
 import { absence, shownVersionId } from "../versioning/model.ts";
 
 /**
  * Sets the tags of the version that is named, or of the current object, and gives the version id to tell. The object
- * stays what it is: neither its time nor its version changes. Raises NoSuchBucket and what `absence` does.
+ * stays what it is: neither its time nor its version changes. Raises NoSuchBucket, ObjectLocked and what `absence` does.
  */
 export async function setObjectTags(
-  { bucket, key, store }: Pick<OperationContext, "bucket" | "key" | "store">,
+  { bucket, clock, key, store }: Pick<OperationContext, "bucket" | "clock" | "key" | "store">,
   versionId: VersionId | undefined,
   tags: Tags,
 ): Promise<string | undefined> {
@@ -21,6 +22,7 @@ export async function setObjectTags(
     const record = found?.record;
     if (found === undefined || record === undefined) throw absence(versionId, undefined);
     if (record.type === "delete-marker") throw absence(versionId, record);
+    refuseLocked(record, present.lock, clock.now());
     store.objects.update(tx, found.row, { ...record, sections: withTags(record.sections, tags) });
     return shownVersionId(present, record);
   });

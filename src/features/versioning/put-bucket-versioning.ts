@@ -41,12 +41,17 @@ export const putBucketVersioning = operation(
     },
     output: {},
     status: 200,
-    errors: ["InvalidArgument", "NoSuchBucket", "NotImplemented"],
+    errors: ["InvalidArgument", "InvalidBucketState", "NoSuchBucket", "NotImplemented"],
   },
-  async ({ bucket, store }, { versioning }) => {
+  async ({ bucket, refuse, store }, { versioning }) => {
     // Every write reads the bucket's row in its transaction, so it sees the state before this one or the state after.
     await store.transact([bucketKey(bucket.name)], async (tx) => {
       const present = await store.buckets.requireSame(tx, bucket);
+      if (present.lock !== undefined && (versioning === "Suspended" || present.lock.generation === 1)) {
+        throw refuse("InvalidBucketState", {
+          message: "The versioning of a bucket with object lock cannot be set like that.",
+        });
+      }
       if (present.versioning !== versioning) store.buckets.put(tx, { ...present, versioning });
     });
     return {};
