@@ -6,6 +6,6 @@ import { PAGES, ROOT } from "./docs/pages.ts";
 for (const page of PAGES) {
   const file = new URL(page.path, ROOT);
   mkdirSync(new URL(".", file), { recursive: true });
-  writeFileSync(file, page.render());
+  writeFileSync(file, await page.render());
   console.log(page.path);
 }

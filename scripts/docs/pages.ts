@@ -1,5 +1,6 @@
 import { adminPage, openApiPage } from "./admin-page.ts";
 import { differencesPage } from "./differences-page.ts";
+import { errorExamplesPage } from "./error-examples-page.ts";
 import { errorsPage } from "./errors-page.ts";
 import { operationsPage } from "./operations-page.ts";
 import type { Page } from "./page.ts";
@@ -16,4 +17,5 @@ export const PAGES: readonly Page[] = [
   s3Page(ROOT),
   adminPage,
   openApiPage,
+  errorExamplesPage,
 ];

@@ -123,6 +123,26 @@ function addMaintenance(program: Command, shell: Shell, done: Done): void {
 
 const REACHING: readonly SettingName[] = ["listen", "admin", "adminToken"];
 
+/** The command that holds any COS endpoint against the error page. */
+function addConformance(program: Command, shell: Shell, done: Done): void {
+  withSettings(
+    program
+      .command("conformance")
+      .description("send a COS endpoint one request for each error that a client can meet; exit code 1 for differences")
+      .option("--endpoint <url>", "where to connect; cloud: the service itself (default: the server of --listen)")
+      .option("--secret-id <id>", "the SecretId; its SecretKey is COSBOX_SECRET_KEY (default: the root account's)")
+      .option("--insecure", "do not check certificates")
+      .option("--json", "print the results as JSON"),
+    ["listen", "region", "appid"],
+  ).action(async (flags: Record<string, unknown>) => {
+    const { secretId, ...rest } = flags as { readonly secretId?: string };
+    // A SecretId may be seen by others, so it may be a flag here; the rules for pairs hold all the same.
+    const env = secretId === undefined ? shell.env : { ...shell.env, COSBOX_SECRET_ID: secretId };
+    const loaded = await load(rest, { ...shell, env, cwd: () => shell.cwd() });
+    done(await (await import("./conformance.ts")).conformance(loaded, flags, shell));
+  });
+}
+
 /** The commands that ask a running server, over its admin listener. */
 function addControl(program: Command, shell: Shell, done: Done): void {
   type Flags = Record<string, unknown>;
@@ -205,6 +225,7 @@ export async function run(argv: readonly string[], shell: Shell): Promise<number
   };
   addMaintenance(program, shell, done);
   addControl(program, shell, done);
+  addConformance(program, shell, done);
   program
     .command("version")
     .description("print the version")
