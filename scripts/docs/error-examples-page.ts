@@ -36,7 +36,7 @@ export const errorExamplesPage: Page = {
     const cosbox = await startCosbox();
     try {
       const { endpoint, region, credentials } = cosbox;
-      const results = await runSuite({ endpoint, region, ...credentials }, "docs");
+      const results = await runSuite({ endpoint, region, now: Date.now, ...credentials }, "docs");
       return [
         "# Errors by example",
         "",

@@ -5,6 +5,7 @@ import { formatListen } from "../config/listen-address.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { SettingsError } from "../config/settings.ts";
 import { type CaseResult, runSuite } from "../conformance/suite.ts";
+import { systemClock } from "../engines/clock/system.ts";
 import { EXIT_FAILED, type Shell } from "./run.ts";
 
 function line({ id, name, seen, faults }: CaseResult): string {
@@ -22,7 +23,7 @@ export async function conformance(
 ): Promise<number> {
   const { region, appid, secretId, secretKey, listen } = settings;
   const asked = flags["endpoint"];
-  const endpoint = asked === undefined ? `http://${formatListen(listen)}` : String(asked);
+  const endpoint = asked === undefined ? `http://${formatListen(listen)}` : (asked as string);
   if (endpoint !== "cloud" && !/^https?:\/\/[^/]+\/?$/.test(endpoint)) {
     throw new SettingsError(`--endpoint: expected a URL such as http://127.0.0.1:9000, or cloud, found ${endpoint}`);
   }
@@ -33,6 +34,7 @@ export async function conformance(
     appid,
     secretId,
     secretKey,
+    now: () => systemClock().now(),
     insecure: flags["insecure"] === true,
   };
   let results: readonly CaseResult[];

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { signCos } from "../dialects/cos/sign.ts";
+import { signCos } from "../dialects/cos/index.ts";
 
 export interface Target {
   /** Where to connect, such as `http://127.0.0.1:9000`; undefined for the hosts that requests name, over HTTPS. */
@@ -12,6 +12,8 @@ export interface Target {
   readonly appid: string;
   readonly secretId: string;
   readonly secretKey: string;
+  /** The time to sign with, ms since 1970. */
+  readonly now: () => number;
   /** Certificates are not checked. */
   readonly insecure?: boolean;
 }
@@ -99,7 +101,7 @@ export function prober(target: Target, suffix: string): Prober {
     const headers: Record<string, string> = { host, ...probe.headers };
     if (sign !== false) {
       const { secretId, secretKey, shiftSeconds = 0, alter = (text: string) => text } = sign ?? {};
-      const now = Math.floor(Date.now() / 1000) + shiftSeconds;
+      const now = Math.floor(target.now() / 1000) + shiftSeconds;
       const { authorization } = signCos({
         secretId: secretId ?? target.secretId,
         secretKey: secretKey ?? target.secretKey,

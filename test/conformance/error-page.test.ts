@@ -64,7 +64,7 @@ describe("error catalogue", () => {
 });
 
 describe("error reference page", () => {
-  const lines = String(errorsPage(ROOT).render()).split("\n");
+  const lines = (errorsPage(ROOT).render() as string).split("\n");
 
   it("has one table row for every row of the catalogue", () => {
     for (const [id, row] of rows) {

@@ -18,6 +18,8 @@ import {
   signedRequestView,
 } from "./signature.ts";
 
+export { signCos } from "./sign.ts";
+
 export interface CosDialectOptions {
   readonly rules: AddressingRules;
   /** The credential of a SecretId with its token, or undefined when there is none. */
