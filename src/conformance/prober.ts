@@ -81,7 +81,17 @@ export function contentMd5(text: string): string {
   return createHash("md5").update(text).digest("base64");
 }
 
-const ELEMENT = (name: string): RegExp => new RegExp(`<${name}>([^<]*)</${name}>`);
+/** Texts of all elements of that name that hold text alone. */
+export function elementsOf(document: string, name: string): string[] {
+  const [opening, closing] = [`<${name}>`, `</${name}>`];
+  const found: string[] = [];
+  for (let at = document.indexOf(opening); at >= 0; at = document.indexOf(opening, at + 1)) {
+    const from = at + opening.length;
+    const to = document.indexOf("<", from);
+    if (to >= 0 && document.startsWith(closing, to)) found.push(document.slice(from, to));
+  }
+  return found;
+}
 
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
@@ -174,7 +184,7 @@ export function prober(target: Target, suffix: string): Prober {
               status: answer.statusCode ?? 0,
               headers: Object.fromEntries(told),
               text,
-              element: (field) => ELEMENT(field).exec(text)?.[1],
+              element: (field) => elementsOf(text, field)[0],
             });
           });
         });

@@ -2,7 +2,7 @@
 
 import { CATALOGUE, type ErrorId } from "../errors/catalogue.ts";
 import { CASES } from "./cases.ts";
-import { type Prober, prober, type Target, type Told } from "./prober.ts";
+import { elementsOf, type Prober, prober, type Target, type Told } from "./prober.ts";
 
 export interface CaseResult {
   readonly id: ErrorId;
@@ -76,13 +76,12 @@ export async function runSuite(
 
 /** Removes what the cases left, and the bucket. What cannot be removed is left. */
 async function empty(client: Prober): Promise<void> {
-  const textsOf = (told: Told, name: string): string[] =>
-    [...told.text.matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, "g"))].map(([, text]) => text ?? "");
   const uploads = await client.send({ query: { uploads: undefined } });
-  const [keys, ids] = [textsOf(uploads, "Key"), textsOf(uploads, "UploadId")];
+  const [keys, ids] = [elementsOf(uploads.text, "Key"), elementsOf(uploads.text, "UploadId")];
   for (const [at, uploadId] of ids.entries()) {
     await client.send({ method: "DELETE", path: `/${keys[at] ?? ""}`, query: { uploadId } });
   }
-  for (const key of textsOf(await client.send({}), "Key")) await client.send({ method: "DELETE", path: `/${key}` });
+  for (const key of elementsOf((await client.send({})).text, "Key"))
+    await client.send({ method: "DELETE", path: `/${key}` });
   await client.send({ method: "DELETE" });
 }
