@@ -12,8 +12,14 @@ import { adminClient } from "../../src/admin/client.ts";
 import { run } from "../../src/cli/run.ts";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../../src/config/settings.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
+import { allow } from "../fixtures/people.ts";
+import type { KeyPair } from "../fixtures/server.ts";
+import { callSts, pairIn, type TemporaryPair } from "../fixtures/sts.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
+/** A permanent pair, or a temporary one with its token. */
+type Keys = KeyPair | TemporaryPair;
+const DEVELOPMENT_KEYS: Keys = { secretId: DEVELOPMENT_SECRET_ID, secretKey: DEVELOPMENT_SECRET_KEY };
 const BUCKET_HOST = "demo-1250000000.cos.ap-guangzhou.myqcloud.com";
 
 async function told(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -32,14 +38,16 @@ async function told(...argv: string[]): Promise<{ code: number; stdout: string; 
 }
 
 describe("commands for a server of two processes", () => {
-  const data = mkdtempSync(join(tmpdir(), "cosbox-control-"));
+  const folder = mkdtempSync(join(tmpdir(), "cosbox-control-"));
+  // The key that seals secrets lies beside it.
+  const data = join(folder, "data");
   let server: ChildProcess;
   let endpoint = "";
   let admin = "";
   beforeAll(async () => {
     const flags = ["--data", data, "--listen", "127.0.0.1:0", "--workers", "2"];
     server = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), MAIN, ...flags], {
-      cwd: data,
+      cwd: folder,
       stdio: ["ignore", "pipe", "inherit"],
     });
     let text = "";
@@ -50,22 +58,27 @@ describe("commands for a server of two processes", () => {
   afterAll(async () => {
     server.kill("SIGTERM");
     await once(server, "exit");
-    rmSync(data, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   });
 
   /** Each request over a connection of its own, so that both processes get some. */
-  async function send(method: string, path: string, body = ""): Promise<Response> {
+  async function send(method: string, path: string, body = "", keys = DEVELOPMENT_KEYS): Promise<Response> {
     const now = Math.floor(Date.now() / 1000);
     const { authorization } = signCos({
       method,
       path,
       headers: [["host", BUCKET_HOST]],
-      secretId: DEVELOPMENT_SECRET_ID,
-      secretKey: DEVELOPMENT_SECRET_KEY,
+      ...keys,
       signTime: `${now - 10};${now + 600}`,
     });
     return new Promise((resolve, reject) => {
-      const headers = { Host: BUCKET_HOST, Authorization: authorization, "Content-Length": body.length };
+      const token = "token" in keys ? { "x-cos-security-token": keys.token } : {};
+      const headers = {
+        ...token,
+        Host: BUCKET_HOST,
+        Authorization: authorization,
+        "Content-Length": body.length,
+      };
       const sent = request(`${endpoint}${path}`, { method, headers, agent: false }, (answer) => {
         const chunks: Buffer[] = [];
         answer.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -90,6 +103,40 @@ describe("commands for a server of two processes", () => {
     assert.deepEqual(statuses, [503, 503, 503, ...Array<number>(9).fill(200)]);
     assert.match((await told("faults", "--admin", admin)).stdout, /"met":12/);
     assert.equal((await told("faults", "clear", "--admin", admin)).code, 0);
+  });
+
+  it("makes, disables and removes keys in both processes before it answers, their temporary ones along with them", async () => {
+    const client = adminClient({ endpoint: `http://${admin}` });
+    const uin = "100000000001";
+    const statuses = async (keys: Keys): Promise<number[]> => {
+      const seen: number[] = [];
+      for (let at = 0; at < 8; at++) seen.push((await send("HEAD", "/5", "", keys)).status);
+      return seen;
+    };
+    const every = (status: number): number[] => Array<number>(8).fill(status);
+
+    await client.putOwned(uin, "policies", "all", { document: allow("*") });
+    await client.putOwned(uin, "users", "100000000011", { policies: ["all"] });
+    const { secretId, secretKey } = await client.createKey(uin, "100000000011");
+    const pair = { secretId, secretKey };
+    assert.deepEqual(await statuses(pair), every(200));
+    const port = Number(new URL(endpoint).port);
+    const parameters = { Name: "two", Policy: JSON.stringify(allow("name/cos:HeadObject")) };
+    const temporary = pairIn(
+      await callSts({ port, cosbox: { credentials: { ...pair, uin, appid: "" } } }, { parameters }),
+    );
+    assert.deepEqual(await statuses(temporary), every(200));
+    await client.setKey(secretId, false);
+    assert.deepEqual(await statuses(pair), every(403));
+    assert.deepEqual(await statuses(temporary), every(403));
+    await client.setKey(secretId, true);
+    assert.deepEqual(await statuses(pair), every(200));
+    await client.putOwned(uin, "users", "100000000011", { policies: [] });
+    assert.deepEqual(await statuses(temporary), every(403));
+    await client.removeKey(secretId);
+    assert.deepEqual(await statuses(pair), every(403));
+    await client.removeOwned(uin, "users", "100000000011");
+    await client.removeOwned(uin, "policies", "all");
   });
 
   it("suspends an account in both processes before it answers", async () => {
