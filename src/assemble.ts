@@ -22,9 +22,11 @@ import { virtualClock } from "./engines/clock/virtual.ts";
 import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder, markWorker } from "./engines/folder-lock.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
+import { ownMeter } from "./engines/meter/counts.ts";
 import { systemRandom } from "./engines/random/system.ts";
 import { sealKeyOf } from "./engines/seal-key/seal-key-of.ts";
 import { startAdmin, type AdminListener } from "./admin/server.ts";
+import { checkOperations } from "./control/rate-control.ts";
 import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
 import type { Handler } from "./http/answer.ts";
@@ -36,6 +38,7 @@ import { type Log, SILENT } from "./log.ts";
 import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
+import type { Meter } from "./ports/meter.ts";
 import type { Peers } from "./ports/peers.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
 import { tally } from "./diagnose/tally.ts";
@@ -73,7 +76,7 @@ export interface ServerOptions {
    * The other processes of this server. The first of them holds the lock of the data folder; this one only says that it
    * works there. Without peers, this process locks the folder itself.
    */
-  readonly peers?: Peers;
+  readonly peers?: Peers & Meter;
 }
 
 /** Runs of one transaction before it is given up, for each process that may be at the same rows. */
@@ -100,6 +103,17 @@ function credentialsOf(settings: Settings): ReadonlyMap<string, Credential> {
   return new Map(
     all.map((one) => [one.secretId, rootCredential(one, one.secretKey === DEVELOPMENT_SECRET_KEY)] as const),
   );
+}
+
+/** The names of all operations, once those are found among them that the settings limit. */
+function operationsOf({ rates }: Settings): ReadonlySet<string> {
+  const operations = new Set(TABLE.map(({ name }) => name));
+  try {
+    checkOperations(rates, operations);
+  } catch (error) {
+    throw new SettingsError(`rates: ${(error as Error).message}`);
+  }
+  return operations;
 }
 
 async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
@@ -269,7 +283,10 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       fixedKeys: new Set(fixed.keys()),
       seed: settings.accounts,
     });
+    const meter = peers ?? ownMeter(clock);
+    const operations = operationsOf(settings);
     const control = await serverControl({
+      rates: { meter, configured: settings.rates, operations },
       clock,
       random,
       store,
@@ -301,6 +318,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       publishedKeys,
       faults: control.faults,
       states: control.states,
+      rates: control.rates,
       explainedAt,
       onAnswer(request, answer, outcome) {
         records.take(request, answer, outcome.refusal, outcome);

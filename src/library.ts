@@ -8,6 +8,7 @@ import { type Settings, SettingsError } from "./config/settings.ts";
 import type { ClockControl, ClockState } from "./control/clock-control.ts";
 import { durationMs } from "./control/duration.ts";
 import type { FaultControl } from "./control/fault-control.ts";
+import type { RateControl } from "./control/rate-control.ts";
 import type { StateControl } from "./control/state-control.ts";
 import { keepTally } from "./engines/tally-file.ts";
 import { systemClock } from "./engines/clock/system.ts";
@@ -15,6 +16,7 @@ import { type Coverage, coverageOf } from "./diagnose/coverage.ts";
 import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
 import type { CountedFault, FaultRequest } from "./faults/fault.ts";
+import type { RateRequest } from "./rates/rate-limit.ts";
 import type { SetState, StateName, StateSubject } from "./states/state.ts";
 import { TABLE } from "./operations/table.ts";
 import type { Limits } from "./limits.ts";
@@ -24,6 +26,7 @@ import { createLog, type Log, SILENT } from "./log.ts";
 export { SettingsError } from "./config/settings.ts";
 export type { DecisionRecord } from "./diagnose/record.ts";
 export type { CountedFault, FaultRequest } from "./faults/fault.ts";
+export type { RateRequest } from "./rates/rate-limit.ts";
 export type { SetState, StateName, StateSubject } from "./states/state.ts";
 export type { Coverage } from "./diagnose/coverage.ts";
 export type { Limits } from "./limits.ts";
@@ -157,6 +160,15 @@ export interface CosboxStates {
   clear(): Promise<void>;
 }
 
+/** Limits on how often requests may come: `SlowDown` for those beyond. */
+export interface CosboxRates {
+  /** Puts limits in place of all others; `service` for the service's own. Throws SettingsError for one that cannot stand. */
+  set(rates: readonly RateRequest[] | "service"): Promise<void>;
+  list(): readonly RateRequest[];
+  /** Lets those of the settings hold again. */
+  reset(): Promise<void>;
+}
+
 export interface Cosbox {
   /** `http://127.0.0.1:54321`. */
   readonly endpoint: string;
@@ -169,6 +181,7 @@ export interface Cosbox {
   readonly clock: CosboxClock;
   readonly faults: CosboxFaults;
   readonly states: CosboxStates;
+  readonly rates: CosboxRates;
   /** Where the admin listener is; undefined unless `admin` asks for one. */
   readonly admin: string | undefined;
   /** Which errors were met since the start or the last reset, of those that the operations used can answer with. */
@@ -222,6 +235,7 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     faults: faultsOf(server.control.faults),
     keys: server.keyRing,
     states: statesOf(server.control.states),
+    rates: ratesOf(server.control.rates),
     admin: server.admin,
     coverage: async () => coverageOf(TABLE, (await server.control.counters()).tally),
     reset: (options) => server.control.reset(options),
@@ -310,5 +324,24 @@ function statesOf(states: StateControl): CosboxStates {
     },
     list: () => states.list(),
     clear: () => states.clear(),
+  };
+}
+
+function ratesOf(rates: RateControl): CosboxRates {
+  return {
+    async set(wanted) {
+      const { RATES } = await import("./config/rates.ts");
+      const checked = RATES.safeParse(wanted);
+      if (!checked.success) {
+        throw new SettingsError(`rates: expected ${checked.error.issues[0]?.message ?? "a list of limits"}`);
+      }
+      try {
+        await rates.set(checked.data);
+      } catch (error) {
+        throw error instanceof RangeError ? new SettingsError(`rates: ${error.message}`) : error;
+      }
+    },
+    list: () => rates.list().rates,
+    reset: () => rates.set(undefined),
   };
 }

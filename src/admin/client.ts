@@ -8,6 +8,7 @@ import type { ClockState } from "../control/clock-control.ts";
 import type { Coverage } from "../diagnose/coverage.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import type { CountedFault, FaultRequest } from "../faults/fault.ts";
+import type { RateRequest } from "../rates/rate-limit.ts";
 import type { SetState, StateName, StateSubject } from "../states/state.ts";
 
 export interface AdminClientOptions {
@@ -57,6 +58,12 @@ export interface CreatedKey {
   readonly user: string;
 }
 
+/** The limits in force, and whether they stand in place of those of the settings. */
+export interface RatesTold {
+  readonly rates: readonly RateRequest[];
+  readonly changed: boolean;
+}
+
 export interface AdminClient {
   /** Makes a root account, or changes its name. */
   putAccount(uin: string, account: { readonly appid: string; readonly name?: string }): Promise<void>;
@@ -79,6 +86,11 @@ export interface AdminClient {
   clearFaults(): Promise<void>;
   /** What is in a state other than active. */
   states(): Promise<readonly StateTold[]>;
+  rates(): Promise<RatesTold>;
+  /** Puts limits in place of all others; `service` for the service's own. */
+  setRates(rates: readonly RateRequest[] | "service"): Promise<RatesTold>;
+  /** Lets those of the settings hold again. */
+  resetRates(): Promise<RatesTold>;
   /** Puts an account, a bucket, an object or, where none is named, the server into a state; `active` takes it out. */
   setState(change: StateSubject & { readonly state: StateName | "active" }): Promise<void>;
   /** The newest first. */
@@ -179,6 +191,9 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
     async clearFaults() {
       await call("DELETE", "/v1/faults");
     },
+    rates: () => call("GET", "/v1/rates"),
+    setRates: (rates) => call("PUT", "/v1/rates", { rates }),
+    resetRates: () => call("DELETE", "/v1/rates"),
     states: async () => (await call<{ states: StateTold[] }>("GET", "/v1/states")).states,
     async setState(change) {
       await call("PUT", "/v1/states", change);

@@ -8,6 +8,7 @@ import { ERROR_ROUTES } from "./routes/errors.ts";
 import { FAULT_ROUTES } from "./routes/faults.ts";
 import { HEALTH_ROUTES } from "./routes/health.ts";
 import { OBSERVE_ROUTES } from "./routes/observe.ts";
+import { RATE_ROUTES } from "./routes/rates.ts";
 import { REQUEST_ROUTES } from "./routes/requests.ts";
 import { STATE_ROUTES } from "./routes/state.ts";
 import { STATES_ROUTES } from "./routes/states.ts";
@@ -21,6 +22,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...CLOCK_ROUTES,
   ...ACCOUNT_ROUTES,
   ...STATES_ROUTES,
+  ...RATE_ROUTES,
   ...STATE_ROUTES,
   adminRoute({
     method: "GET",

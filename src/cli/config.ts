@@ -29,6 +29,7 @@ function shown(name: SettingName, settings: Settings): string {
   if (name === "accounts") {
     return JSON.stringify(settings.accounts, (key, value) => (key === "secretKey" ? "********" : value));
   }
+  if (name === "rates") return JSON.stringify(settings.rates);
   const value = settings[name];
   return Array.isArray(value) ? `[${value.map(scalar).join(", ")}]` : scalar(value);
 }

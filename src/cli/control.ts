@@ -1,4 +1,4 @@
-/** The commands that speak to a running server over its admin listener: its clock, faults, states, requests, coverage. */
+/** The commands that speak to a running server over its admin listener: its clock, faults, states, rates, requests, coverage. */
 
 import { AdminCallRefused, type AdminClient, adminClient, type ClockTold } from "../admin/client.ts";
 import { formatListen } from "../config/listen-address.ts";
@@ -79,6 +79,33 @@ function jsonOf(text: string, told: string): unknown {
 
 function faultOf(text: string): FaultRequest {
   return jsonOf(text, `faults add: expected JSON such as '{"error":"SlowDown","times":{"first":3}}'`) as FaultRequest;
+}
+
+/** `cosbox rates [set <json>|reset]` */
+export function rates(
+  { settings }: LoadedSettings,
+  verb: string | undefined,
+  value: string | undefined,
+  shell: Shell,
+): Promise<number> {
+  return calling(settings, async (client) => {
+    const told = await (() => {
+      switch (verb) {
+        case undefined:
+          return client.rates();
+        case "set": {
+          const expected = `rates set: expected service, or JSON such as '[{"per":"bucket","perSecond":100}]'`;
+          const wanted = value === "service" ? value : jsonOf(value ?? "", expected);
+          return client.setRates(wanted as Parameters<AdminClient["setRates"]>[0]);
+        }
+        case "reset":
+          return client.resetRates();
+        default:
+          throw new SettingsError(`rates: expected set or reset, found ${JSON.stringify(verb)}`);
+      }
+    })();
+    for (const rate of told.rates) shell.stdout.write(`${JSON.stringify(rate)}\n`);
+  });
 }
 
 type StateChange = Parameters<AdminClient["setState"]>[0];

@@ -163,6 +163,14 @@ function addControl(program: Command, shell: Shell, done: Done): void {
     done(await (await import("./control.ts")).faults(await load(flags, shell), verb, value, shell)),
   );
   withSettings(
+    program
+      .command("rates [verb] [value]")
+      .description("list the limits on how often requests may come, or: set <json>, set service, reset"),
+    REACHING,
+  ).action(async (verb: string | undefined, value: string | undefined, flags: Flags) =>
+    done(await (await import("./control.ts")).rates(await load(flags, shell), verb, value, shell)),
+  );
+  withSettings(
     program.command("states [verb] [value]").description("list what is in a state other than active, or: set <json>"),
     REACHING,
   ).action(async (verb: string | undefined, value: string | undefined, flags: Flags) =>

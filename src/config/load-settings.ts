@@ -149,7 +149,9 @@ async function check(layer: Layer): Promise<LayerValues> {
           ? Object.keys(LIMITS)
           : inside === "accounts"
             ? ACCOUNT_NAMES
-            : ["secretId", "secretKey", "appid", "uin"];
+            : inside === "rates"
+              ? ["id", "per", "operations", "bucket", "account", "perSecond", "burst"]
+              : ["secretId", "secretKey", "appid", "uin"];
     const near = nearestName(wrong, known);
     const place = layer.place([...issue.path, wrong]);
     throw new SettingsError(

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { PolicyFault, type PolicyRules, readPolicy } from "../access/policy/read-policy.ts";
 import { LIMITS, type LimitName, limitBounds } from "../limits.ts";
 import { type ListenAddress, parseListen } from "./listen-address.ts";
+import { RATES } from "./rates.ts";
 import { type ConfiguredAccount, WORKERS_MAX } from "./settings.ts";
 
 function text(form: RegExp, expected: string) {
@@ -231,6 +232,7 @@ export const LAYER = z
         "a list of key pairs, each with secretId and secretKey",
       ),
       accounts: z.array(account, "a list of accounts, each with uin and appid"),
+      rates: RATES,
       sealKey: text(/^[^\0]*$/, "the path of a file"),
       sealPassphrase: text(/^(.{12,1024})?$/, "a passphrase of 12 characters or more"),
       errors: oneOf("documented", "observed"),

@@ -22,6 +22,17 @@ export interface ConfiguredKey {
   readonly enabled?: boolean | undefined;
 }
 
+/** A limit on how often requests may come; `src/rates/rate-limit.ts` says what its fields mean. */
+export interface ConfiguredRate {
+  readonly id?: string | undefined;
+  readonly per: "bucket" | "account" | "server";
+  readonly operations?: readonly string[] | undefined;
+  readonly bucket?: string | undefined;
+  readonly account?: string | undefined;
+  readonly perSecond: number;
+  readonly burst?: number | undefined;
+}
+
 /** A root account with what belongs to it. Documents are JSON; names are those of the same account. */
 export interface ConfiguredAccount {
   readonly uin: string;
@@ -72,6 +83,8 @@ export interface Settings {
   readonly credentials: readonly ConfiguredCredential[];
   /** Accounts with their users, groups, roles and policies. The root account's own UIN may be among them. */
   readonly accounts: readonly ConfiguredAccount[];
+  /** How often requests may come; none by default, so that nobody is slowed who has not asked for it. */
+  readonly rates: readonly ConfiguredRate[];
   /** Absolute path of the file with the key that seals stored secrets; "" for `<data>.key`, beside the data folder. */
   readonly sealKey: string;
   /** Makes the key that seals stored secrets in place of the file; "" for none. */
@@ -200,6 +213,11 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     default: [],
     form: "list",
     about: "accounts with their users, groups, roles, policies and keys",
+  },
+  rates: {
+    default: [],
+    form: "list",
+    about: "how often requests may come, each with per (bucket, account, server) and perSecond; or service",
   },
   sealKey: {
     default: "",

@@ -11,6 +11,7 @@ import type { VirtualClock } from "../ports/clock.ts";
 import { type ClockControl, clockControl, type DueWork } from "./clock-control.ts";
 import { removeEverything } from "./reset.ts";
 import { type FaultControl, faultControl } from "./fault-control.ts";
+import { type RateControl, rateControl, type RateControlOptions } from "./rate-control.ts";
 import { type StateControl, stateControl } from "./state-control.ts";
 
 /** The records of every process of the server. */
@@ -37,11 +38,12 @@ export interface ServerControl {
   readonly clock: ClockControl;
   readonly faults: FaultControl;
   readonly states: StateControl;
+  readonly rates: RateControl;
   readonly requests: Requests;
   readonly accounts: Administration;
   /**
-   * Removes every bucket, every fault and every state, sets the clock to the machine's time, and makes the accounts those
-   * of the settings again.
+   * Removes every bucket, every fault and every state, sets the clock to the machine's time, and makes the accounts and
+   * rates those of the settings again.
    * @throws LockedObjects, having done nothing, where an object is locked, unless it is forced.
    */
   reset(options?: { readonly force?: boolean }): Promise<void>;
@@ -72,6 +74,7 @@ export interface ServerControlOptions {
   readonly accounts: Administration;
   readonly peers: Pick<Peers, "consult"> | undefined;
   readonly work?: readonly DueWork[];
+  readonly rates: Pick<RateControlOptions, "meter" | "configured" | "operations">;
 }
 
 /** What this process says to others of its server, and does for them. */
@@ -138,16 +141,19 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
   };
   const clocks = clockControl({ clock, controls, announce: () => tell("clock"), work: options.work ?? [] });
   const faults = faultControl({ controls, random, announce: () => tell("faults") });
+  const rates = rateControl({ ...options.rates, controls, announce: () => tell("rates") });
   const states = stateControl({ controls, clock, announce: () => tell("states") });
   await clocks.refresh();
   await faults.refresh();
   await states.refresh();
+  await rates.refresh();
 
   return {
     clock: clocks,
     faults,
     states,
     accounts,
+    rates,
     requests: {
       async recent(most) {
         const others = (await peers?.consult("recent", String(most))) ?? [];
@@ -183,6 +189,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       await removeEverything(store, clock, force);
       await faults.clear();
       await states.clear();
+      if (rates.list().changed) await rates.set(undefined);
       await accounts.restore();
       if (clocks.state().mode !== "real") await clocks.set({ mode: "real" });
       tally.clear();
@@ -206,6 +213,9 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
           return "";
         case "states":
           await states.refresh();
+          return "";
+        case "rates":
+          await rates.refresh();
           return "";
         case "uncount":
           tally.clear();

@@ -102,6 +102,17 @@ function ofEvidence(evidence: Evidence): Part {
         advice: ["Remove the fault when it is not wanted any more: it is in GET /v1/faults of the admin listener."],
       };
     }
+    case "rate": {
+      const { id, of, operations, perSecond, burst } = evidence;
+      const what = operations.length === 0 ? "requests" : `requests for ${operations.join(", ")}`;
+      return {
+        evidence: [`The limit ${id} allows ${perSecond} ${what} in a second, ${burst} at once; ${of} went beyond it.`],
+        advice: [
+          "Try again after a pause that grows each time, or send fewer requests at once.",
+          "Or change the limit: `rates` in cosbox.yaml, `cosbox rates`, or PUT /v1/rates of the admin listener.",
+        ],
+      };
+    }
     case "state": {
       const { of, state, sinceMs, nowMs, overdue } = evidence;
       const [kind = "", ...names] = of.split("/");

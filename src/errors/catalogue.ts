@@ -1001,8 +1001,7 @@ export const CATALOGUE = codes({
     status: 503,
     message: "Please reduce your request rate.",
     feature: "faults",
-    raisedWhen: "requests to a bucket or of an account exceed the configured rate",
-    notYet: true,
+    raisedWhen: "requests to a bucket, of an account, for an operation or to the server exceed the rate that was set",
   },
 });
 

@@ -79,11 +79,24 @@ export interface UnsignedEvidence {
   readonly rule: string;
 }
 
+/** A limit on how often requests may come. */
+export interface RateEvidence {
+  readonly kind: "rate";
+  readonly id: string;
+  /** Whose requests were counted, such as `the bucket demo-1250000000`. */
+  readonly of: string;
+  /** Empty for any. */
+  readonly operations: readonly string[];
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
 export type Evidence =
   | SignatureEvidence
   | TimeEvidence
   | RegionEvidence
   | FaultEvidence
   | StateEvidence
+  | RateEvidence
   | RefererEvidence
   | UnsignedEvidence;

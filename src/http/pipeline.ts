@@ -40,6 +40,7 @@ import type { StateFinder } from "../states/state.ts";
 import { StorageUnavailable } from "../ports/blobs.ts";
 import type { Limits } from "../limits.ts";
 import type { Random } from "../ports/random.ts";
+import type { RateGate } from "../rates/rate-limit.ts";
 import { versionIdField } from "../operations/version-field.ts";
 import type { BucketRecord, DeleteMarkerRecord, ObjectRecord, VersionRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
@@ -142,6 +143,8 @@ export interface PipelineParts {
   readonly publishedKeys?: boolean;
   /** Faults that people asked for; by default there are none. */
   readonly faults?: FaultFinder;
+  /** Limits on how often requests may come; by default there are none. */
+  readonly rates?: RateGate;
   /** States that accounts, buckets and objects were put in; by default all are active. */
   readonly states?: StateFinder;
   /** Where a request is explained, for the header `x-cosbox-explain` of its refusal; undefined where nowhere. */
@@ -344,6 +347,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     if (address.kind === "object") refuseKey(address.key, operation, limits.keyBytesMax);
 
     progress.next();
+    if (parts.rates?.any === true) await refuseHaste(parts.rates, operation, address, caller);
     let bucket: BucketRecord | undefined;
     const inBucket = address.kind !== "service" && operation.permission !== "signed";
     if (inBucket) bucket = await seekBucket(progress);
@@ -526,6 +530,7 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     progress.caller = ANONYMOUS;
     const address = named.kind === "service" ? named : { ...named, bucket: dialect.bucketName(named, ANONYMOUS) };
     progress.address = address;
+    if (parts.rates?.any === true) await refuseHaste(parts.rates, operation, address, ANONYMOUS);
     const bucket = await seekBucket(progress);
     refuseState(parts, { caller: ANONYMOUS, bucket, key: keyOf(address), permission: operation.permission });
     if (bucket === undefined) throw noSuchBucket(progress);
@@ -594,6 +599,13 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     parts.onAnswer?.(request, answer, progress);
     return answer;
   };
+}
+
+/** Raises SlowDown for one request too many. */
+async function refuseHaste(rates: RateGate, { name }: Operation, address: Address, caller: Caller): Promise<void> {
+  const account = caller.kind === "anonymous" ? undefined : caller.uin;
+  const refusal = await rates.admit({ operation: name, bucket: bucketNameOf(address), account });
+  if (refusal !== undefined) throw refusal;
 }
 
 /** Raises what the state of something that is asked for comes to. */

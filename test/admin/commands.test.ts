@@ -152,6 +152,20 @@ describe("commands for a server of two processes", () => {
     assert.match((await told("states", "set", state("lost"), "--admin", admin)).stderr, /account with one of arrears/);
   });
 
+  it("counts requests against one rate over both processes", async () => {
+    const rate = '[{"id":"few","per":"bucket","operations":["HeadBucket"],"perSecond":0.001,"burst":5}]';
+    assert.match((await told("rates", "set", rate, "--admin", admin)).stdout, /"id":"few"/);
+    const statuses: number[] = [];
+    for (let at = 0; at < 12; at++) statuses.push((await send("HEAD", "/")).status);
+    assert.deepEqual(statuses, [...Array<number>(5).fill(200), ...Array<number>(7).fill(503)]);
+    assert.match((await told("rates", "--admin", admin)).stdout, /"perSecond":0.001/);
+    assert.match((await told("rates", "set", "service", "--admin", admin)).stdout, /"id":"buckets"/);
+    assert.equal((await told("rates", "reset", "--admin", admin)).stdout, "");
+    for (let at = 0; at < 4; at++) assert.equal((await send("HEAD", "/")).status, 200);
+    assert.match((await told("rates", "set", "[", "--admin", admin)).stderr, /expected service, or JSON/);
+    assert.match((await told("rates", "set", '[{"per":"key"}]', "--admin", admin)).stderr, /bucket, account or server/);
+  });
+
   it("moves the clock in both processes before it answers", async () => {
     const advanced = await told("clock", "advance", "30d", "--admin", admin);
     assert.match(advanced.stdout, /2592000 s ahead of the machine's/);

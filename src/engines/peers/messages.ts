@@ -1,4 +1,5 @@
 /** What the processes of one server say to each other, through the first of them. All of it survives JSON. */
+import type { Rate } from "../../ports/meter.ts";
 import type { StartFault } from "./start-fault.ts";
 
 /** A question, and what it is answered with. */
@@ -12,9 +13,13 @@ export type Question =
   /** Which of the names are being read by others, who hold the rest: string[], or null when nobody knows. */
   | { readonly kind: "hold"; readonly names: readonly string[] }
   /** What each of the others says to this: string[], or null when somebody was late. One of them alone says a string. */
-  | { readonly kind: "consult"; readonly topic: string; readonly text: string };
+  | { readonly kind: "consult"; readonly topic: string; readonly text: string }
+  /** How many of `wanted` may happen now, at this rate over all: number. */
+  | { readonly kind: "take"; readonly name: string; readonly rate: Rate; readonly wanted: number }
+  /** Whether one more may be under way here: boolean. */
+  | { readonly kind: "enter"; readonly name: string; readonly most: number };
 
-export type Answer = boolean | string | readonly string[] | null;
+export type Answer = boolean | number | string | readonly string[] | null;
 
 /** What a worker and the first process both may say. */
 export type Said =
@@ -22,6 +27,8 @@ export type Said =
   | { readonly kind: "answer"; readonly id: number; readonly answer: Answer }
   /** From the first process without names: everything that others hold. */
   | { readonly kind: "let-go"; readonly names?: readonly string[] }
+  /** What was entered is over. */
+  | { readonly kind: "leave"; readonly name: string }
   | { readonly kind: "wake" }
   /** A sync has failed. */
   | { readonly kind: "stop-writing"; readonly why: string }

@@ -1,9 +1,11 @@
 /** A worker's part: its questions to the others, and its answers to theirs. */
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../ports/clock.ts";
+import type { Meter } from "../../ports/meter.ts";
 import type { Here, Peers } from "../../ports/peers.ts";
 import type { Answer, Question, Said } from "./messages.ts";
 
-export interface WorkerPeers extends Peers {
+export interface WorkerPeers extends Peers, Meter {
   /** Takes what the first process says. */
   hear(message: Said): void;
 }
@@ -11,12 +13,19 @@ export interface WorkerPeers extends Peers {
 /** How long several calls of `wake` are gathered into one message. */
 const WAKE_MS = 20;
 
+/** What may happen within this time is asked for at once, s, so that a high rate does not cost a question each time. */
+const LEASE_SECONDS = 0.01;
+/** Names of rates that something is left of. */
+const LEASES_MAX = 10_000;
+
 /** `send` speaks to the first process. When that is gone, this process has to end: nothing is answered any more. */
 export function workerPeers(send: (message: Said) => void, clock: Clock): WorkerPeers {
   const asked = new Map<number, (answer: Answer) => void>();
   let lastId = 0;
   let here: Here | undefined;
   let isWaking = false;
+  /** What may still happen here without asking. */
+  const leases = new LRUCache<string, number>({ max: LEASES_MAX });
 
   function ask(question: Question): Promise<Answer> {
     lastId += 1;
@@ -37,6 +46,8 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
         return here?.consult(question.topic, question.text) ?? "";
       case "alive":
       case "register":
+      case "take":
+      case "enter":
         throw new Error(`a worker cannot tell who is alive`);
     }
   }
@@ -55,6 +66,23 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
     async consult(topic, text) {
       const answer = await ask({ kind: "consult", topic, text });
       return Array.isArray(answer) ? (answer as readonly string[]) : undefined;
+    },
+    take(name, rate) {
+      const left = leases.get(name) ?? 0;
+      if (left >= 1) {
+        leases.set(name, left - 1);
+        return true;
+      }
+      const wanted = Math.max(1, Math.floor(rate.perSecond * LEASE_SECONDS));
+      return ask({ kind: "take", name, rate, wanted }).then((granted) => {
+        if (typeof granted !== "number" || granted < 1) return false;
+        leases.set(name, (leases.get(name) ?? 0) + granted - 1);
+        return true;
+      });
+    },
+    enter: async (name, most) => (await ask({ kind: "enter", name, most })) === true,
+    leave(name) {
+      send({ kind: "leave", name });
     },
     letGo(names) {
       send({ kind: "let-go", names });
@@ -91,6 +119,7 @@ export function workerPeers(send: (message: Said) => void, clock: Clock): Worker
           return here?.wake();
         case "tend":
           return here?.tend();
+        case "leave":
       }
     },
   };

@@ -3,6 +3,7 @@
  * passes questions on and gathers the answers; it names the one that collects. It keeps nothing of the data itself.
  */
 import type { Clock, Timer } from "../../ports/clock.ts";
+import { TokenBuckets, UnderWay } from "../meter/counts.ts";
 import type { Answer, Question, Said } from "./messages.ts";
 
 export interface Switchboard {
@@ -40,6 +41,8 @@ export function switchboard(clock: Clock): Switchboard {
   /** Why nobody may write any more, until the server is started again. */
   let stopped: Said | undefined;
   let lastId = 0;
+  const rates = new TokenBuckets(clock);
+  const underWay = new UnderWay<Member>();
 
   /** Asks `others`, and calls `end` once: when all have answered or ended, or when the time is over. */
   function pass(
@@ -122,6 +125,10 @@ export function switchboard(clock: Clock): Switchboard {
           (inTime) => answer(inTime ? said : null),
         );
       }
+      case "take":
+        return answer(rates.take(question.name, question.rate, question.wanted));
+      case "enter":
+        return answer(underWay.enter(question.name, question.most, asker));
       case "hold": {
         const others = othersThan(asker);
         const read = new Set<string>();
@@ -163,6 +170,8 @@ export function switchboard(clock: Clock): Switchboard {
               stopped ??= message;
               for (const other of othersThan(member)) other.send(message);
               return;
+            case "leave":
+              return underWay.leave(message.name, member);
             case "wake":
               if (collecting !== member) collecting?.send(message);
               return;
@@ -171,6 +180,7 @@ export function switchboard(clock: Clock): Switchboard {
         },
         leave() {
           if (!members.delete(member)) return;
+          underWay.gone(member);
           for (const question of [...passed.values()]) {
             if (question.waitingFor.delete(member) && question.waitingFor.size === 0) question.end(true);
           }
