@@ -514,6 +514,23 @@ describe("lifecycle", () => {
       assert.deepEqual(await versions(), ["covered 5", "covered marker", "hides marker", "hides 5"]);
     });
 
+    it("leaves locked versions alone, current and older ones, and does to them later what was due", async () => {
+      await enableVersioning();
+      const lock =
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Days>10</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+      await server.done({ method: "PUT", target: "/?object-lock", body: lock });
+      await setRules(rule(moveAfter(1, "ARCHIVE") + expireAfter(3) + noncurrent(1)));
+      await put("k", BIG);
+      await put("k", BIG);
+      await to(midnight(10));
+      assert.deepEqual(await versions(), ["k 65536", "k 65536"]);
+      assert.equal((await task.statistics())["skipped"], 2);
+      await to(midnight(12));
+      assert.deepEqual(await versions(), ["k marker", "k 65536"]);
+      await to(midnight(14));
+      assert.deepEqual(await versions(), []);
+    });
+
     it("removes older delete markers as the versions they are", async () => {
       await enableVersioning();
       await setRules(rule(noncurrent(2)));

@@ -134,7 +134,8 @@ export function lifecycleTask(store: Store): BackgroundTask {
         const due: string[] = [];
         for (const { key } of some) {
           const object = await store.objects.findIn(tx, bucket.id, key);
-          if (object && currentAction(rules, key, object, midnightMs)?.kind === "expire") due.push(key);
+          if (object === undefined || isLocked(object, present.lock, midnightMs)) continue;
+          if (currentAction(rules, key, object, midnightMs)?.kind === "expire") due.push(key);
         }
         const removals = due.map((key) => ({ key, versions: [undefined] }));
         const fates = (await store.objects.remove(tx, present, removals, present.ownerUin)).flat();
@@ -171,6 +172,11 @@ export function lifecycleTask(store: Store): BackgroundTask {
     for (const item of page.items) {
       const action = currentAction(rules, item.key, item.head, midnightMs);
       if (action === undefined) continue;
+      // What is locked is left alone until the lock ends, also where only its class would change. (lifecycle page)
+      if (isLocked(item.head, bucket.lock, midnightMs)) {
+        counts.skipped += 1;
+        continue;
+      }
       const others = due.get(action.kind);
       if (others === undefined) due.set(action.kind, [item]);
       else others.push(item);
@@ -249,7 +255,11 @@ export function lifecycleTask(store: Store): BackgroundTask {
     const page = await store.walk.versions(bucket.id, from, PAGE_ROWS);
     const due = page.items.filter(({ key, version }) => {
       if (version.type !== "delete-marker") {
-        return noncurrentAction(rules, key, version, version.supersededMs ?? version.modifiedMs, midnightMs);
+        const since = version.supersededMs ?? version.modifiedMs;
+        if (noncurrentAction(rules, key, version, since, midnightMs) === undefined) return false;
+        const isHeld = isLocked(version, bucket.lock, midnightMs);
+        if (isHeld) counts.skipped += 1;
+        return !isHeld;
       }
       // Whether it is the newest, and what it hides, is looked up where it could matter.
       return (
