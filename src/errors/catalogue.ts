@@ -196,7 +196,7 @@ export const CATALOGUE = codes({
     status: 400,
     message: "POST requires exactly one file upload per request.",
     feature: "post-object",
-    raisedWhen: "a POST Object form holds more than one file, or one in another field than `file`",
+    raisedWhen: "a POST Object form holds more than one field `file`",
   },
   InvalidArgument: {
     status: 400,

@@ -345,7 +345,7 @@ describe("PostObject", () => {
     });
   });
 
-  describe("refuses what is no form", () => {
+  describe("sec_S-1.4, CVE-2023-28434: refuses what is no form", () => {
     const good = (): Part[] => [["key", "malformed"], ...signed(), FILE];
     const typed = (type: string): Sent => form(good(), { headers: { "content-type": type } });
 

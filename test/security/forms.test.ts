@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { STRANGER } from "../fixtures/accounts.ts";
+import { allow, DISABLED, NOBODY, OTHER_ROOT, OTHER_USER, pairOf, PEOPLE, READER, WRITER } from "../fixtures/people.ts";
+import { federated, type TemporaryPair } from "../fixtures/sts.ts";
 import { form, type Part, s3SignedFields, signedFields } from "../fixtures/forms.ts";
-import { type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
+import { type KeyPair, type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
+import type { CosboxAccount } from "../../src/library.ts";
 
 type Fields = readonly (readonly [name: string, value: string])[];
 type Sign = (more?: Readonly<Record<string, unknown>>) => Fields;
@@ -217,6 +220,93 @@ describe("forms", () => {
     });
   }
 
+  for (const way of WAYS) {
+    describe(`signed for ${way.way}, by who asks`, () => {
+      const token = way.way === "COS" ? "x-cos-security-token" : "x-amz-security-token";
+      const only = pairOf("posts");
+      const allBut = pairOf("postsnot");
+      const denies = (action: string) => ({
+        version: "2.0",
+        statement: [...allow("*").statement, { effect: "deny", action, resource: "*" }],
+      });
+      let asked: TestServer;
+      let pairs: Readonly<Record<string, TemporaryPair>>;
+      beforeAll(async () => {
+        const [root, ...others] = PEOPLE as [CosboxAccount, ...CosboxAccount[]];
+        const more = [
+          { name: "posts", document: allow("name/cos:PostObject") },
+          { name: "postsnot", document: denies("name/cos:PostObject") },
+        ];
+        const users = [
+          { uin: "100000000021", policies: ["posts"], keys: [only] },
+          { uin: "100000000022", policies: ["postsnot"], keys: [allBut] },
+        ];
+        asked = await testServer({
+          accounts: [
+            { ...root, policies: [...(root.policies ?? []), ...more], users: [...(root.users ?? []), ...users] },
+            ...others,
+          ],
+        });
+        const expired = await federated(asked, allow("*"), { parameters: { DurationSeconds: 60 } });
+        await asked.cosbox.clock.advance("61s");
+        pairs = {
+          expired,
+          inScope: await federated(
+            asked,
+            allow("name/cos:PostObject", `qcs::cos::uid/1250000000:${asked.bucket}/up/*`),
+          ),
+          elsewhere: await federated(asked, allow("*", "qcs::cos::uid/1250000000:elsewhere-1250000000/*")),
+          otherKeys: await federated(asked, allow("*", `qcs::cos::uid/1250000000:${asked.bucket}/other/*`)),
+          otherAction: await federated(asked, denies("name/cos:PostObject")),
+          another: await federated(asked, allow("*")),
+        };
+      });
+      afterAll(() => asked.stop());
+
+      const post = (pair: KeyPair & { readonly token?: string | undefined }): Promise<Received> => {
+        const conditions = [...CONDITIONS, ...(pair.token === undefined ? [] : [{ [token]: pair.token }])];
+        const held: Fields = pair.token === undefined ? [] : [[token, pair.token]];
+        return asked.send(form([["key", "up/k"], ...held, ...way.make({ ...pair, conditions }), FILE]));
+      };
+      const PERMANENT: readonly (readonly [string, KeyPair, string])[] = [
+        ["a user who may do everything", WRITER, "204"],
+        ["a user who may post alone", only, "204"],
+        ["a user who may do everything but that", allBut, "403 AccessDenied"],
+        ["a user who may read", READER, "403 AccessDenied"],
+        ["a user who may do nothing", NOBODY, "403 AccessDenied"],
+        ["a disabled key", DISABLED, "403 InvalidAccessKeyId"],
+        ["another account", OTHER_ROOT, "403 AccessDenied"],
+        ["a user of another account", OTHER_USER, "403 AccessDenied"],
+      ];
+      it.each(PERMANENT)("%s", async (_, pair, told) => {
+        assert.equal(asSeen(await post(pair)).trim(), told);
+      });
+
+      it.each([
+        ["inScope", "204"],
+        ["elsewhere", "403 AccessDenied"],
+        ["otherKeys", "403 AccessDenied"],
+        ["otherAction", "403 AccessDenied"],
+        ["expired", "400 ExpiredToken"],
+      ])("a temporary key: %s", async (name, told) => {
+        assert.equal(asSeen(await post(pairs[name] as TemporaryPair)).trim(), told);
+      });
+
+      it("InvalidAccessKeyId: a temporary key without its token, or with another's, or one that was changed", async () => {
+        const { another, inScope } = pairs as { another: TemporaryPair; inScope: TemporaryPair };
+        const broken = inScope.token.slice(0, -1);
+        for (const held of [undefined, another.token, broken, `${inScope.token}A`]) {
+          assert.equal(asSeen(await post({ ...inScope, token: held })), "403 InvalidAccessKeyId");
+        }
+        // A header of the request is no part of the form.
+        const signed = way.make({ ...inScope, conditions: CONDITIONS });
+        const headers = { [token]: inScope.token };
+        const answer = await asked.send(form([["key", "up/k"], ...signed, FILE], { headers }));
+        assert.match(asSeen(answer), /^40[03] /);
+      });
+    });
+  }
+
   it("sec_S-2.16: AccessDenied: a field of S3's form that its policy does not speak of", async () => {
     for (const version of [2, 4] as const) {
       const signed = s3SignedFields({ ...server.cosbox.credentials, conditions: CONDITIONS, version });
@@ -230,7 +320,7 @@ describe("forms", () => {
     }
   });
 
-  it("CVE-2023-28434: no bucket of an odd name is reached by a form", async () => {
+  it("sec_S-1.4, CVE-2023-28434: no bucket of an odd name is reached by a form", async () => {
     const signed = signedFields(server.cosbox.credentials);
     for (const name of [".minio.sys", ".cosbox", "..", "%2e%2e", "a/../..", "demo-1250000000/../second-1250000000"]) {
       const answer = await server.send(
