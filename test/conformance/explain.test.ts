@@ -1,11 +1,13 @@
 /** What a refusal's record says: to whoever has one of its ids. */
 
 import assert from "node:assert/strict";
+import { createHash, createHmac } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { run } from "../fixtures/command.ts";
+import { form, signedFields } from "../fixtures/forms.ts";
 import { contentMd5, type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 
 let server: TestServer;
@@ -72,6 +74,37 @@ describe("explain of SignatureDoesNotMatch", () => {
       assert.equal(record?.evidence?.kind === "signature" ? record.evidence.mistake?.name : undefined, name);
     });
   }
+
+  const hmac = (key: string | Buffer, text: string) => createHmac("sha1", key).update(text).digest("hex");
+  const sha1 = (text: string) => createHash("sha1").update(text).digest("hex");
+  /** Of forms: the signature that each mistake gives, of the policy's text, its Base64, the key of the period. */
+  const FORM_MISTAKES: readonly (readonly [
+    string,
+    (parts: { text: string; encoded: string; key: string; keyTime: string }) => string,
+  ])[] = [
+    ["policy-encoded", ({ encoded, key }) => hmac(key, sha1(encoded))],
+    ["policy-encoded", ({ encoded, key }) => hmac(key, encoded)],
+    ["not-hashed", ({ text, key }) => hmac(key, text)],
+    ["policy-changed", ({ text, key }) => hmac(key, sha1(`${text}\n`))],
+    ["signed-as-request", ({ text, key, keyTime }) => hmac(key, `sha1\n${keyTime}\n${sha1(text)}\n`)],
+    ["key-not-made", ({ text }) => hmac(secretKey(), sha1(text))],
+    ["key-as-bytes", ({ text, key }) => hmac(Buffer.from(key, "hex"), sha1(text))],
+    ["secret-key", ({ text, keyTime }) => hmac(hmac(`${secretKey()}\n`, keyTime), sha1(text))],
+    ["upper-case", ({ text, key }) => hmac(key, sha1(text)).toUpperCase()],
+  ];
+  it.each(FORM_MISTAKES)("names the mistake of a form: %s", async (name, signature) => {
+    const fields = new Map(signedFields({ ...server.cosbox.credentials, conditions: [{ "x-cos-meta-a": "hidden" }] }));
+    const encoded = fields.get("policy") ?? "";
+    const keyTime = fields.get("q-key-time") ?? "";
+    const text = Buffer.from(encoded, "base64").toString();
+    fields.set("q-signature", signature({ text, encoded, key: hmac(secretKey(), keyTime), keyTime }));
+    const answer = await server.send(form([["key", "k"], ...fields, ["file", { bytes: "x" }]]));
+    assert.equal(answer.element("Code"), "SignatureDoesNotMatch");
+    const record = await server.cosbox.requests.find(answer.element("RequestId") ?? "");
+    assert.equal(record?.evidence?.kind === "signature" ? record.evidence.mistake?.name : undefined, name);
+    assert.doesNotMatch(JSON.stringify(record), /hidden/, "the policy is not kept");
+    assert.match(await explained(answer), /What to do/);
+  });
 
   it("shows the first character in which the signed texts differ", async () => {
     const text = await explained(await server.send({ path: KEY, sign: { instead: { path: "/docs/a%20b.txt" } } }));

@@ -6,6 +6,7 @@ import { refuse } from "../../errors/cos-error.ts";
 import type { SignedForm } from "../../http/pipeline.ts";
 import { headerFields } from "../../http/headers.ts";
 import { signatureOf, signKeyOf } from "./canonical.ts";
+import { formEvidence } from "./form-mistakes.ts";
 import {
   authenticateCos,
   carriesCredentials,
@@ -81,8 +82,13 @@ export async function authenticateCosForm(
   const credential = await keys(accessKeyId, token);
   if (credential === undefined) throw refuse("InvalidAccessKeyId");
   const stringToSign = hash("sha1", policy.text);
-  if (!sameSignature(signatureOf(signKeyOf(credential.secretKey, keyTime), stringToSign), signature)) {
-    throw refuse("SignatureDoesNotMatch", { extras: [["StringToSign", stringToSign]] });
+  const { secretKey } = credential;
+  if (!sameSignature(signatureOf(signKeyOf(secretKey, keyTime), stringToSign), signature)) {
+    const sent = { encoded: fields.get("policy") ?? "", policy: policy.text, keyTime, accessKeyId, signature };
+    throw refuse("SignatureDoesNotMatch", {
+      extras: [["StringToSign", stringToSign]],
+      evidence: () => formEvidence(sent, secretKey),
+    });
   }
   return {
     kind: "signed",
