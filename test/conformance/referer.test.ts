@@ -195,6 +195,21 @@ describe("referer rules", () => {
     assert.equal((await server.send({ method: "DELETE", bucket, path: "/new", ...from })).status, 204);
   });
 
+  it("are set, read and missed by the official SDK", async () => {
+    const bucket = await bucketWith();
+    const place = { Bucket: bucket, Region: server.cosbox.region };
+    assert.deepEqual((await server.cos.getBucketReferer(place)).RefererConfiguration, {});
+    const wanted = {
+      Status: "Enabled" as const,
+      RefererType: "White-List" as const,
+      DomainList: { Domains: ["*.qq.com", "*.qcloud.com"] },
+      EmptyReferConfiguration: "Allow" as const,
+    };
+    await server.cos.putBucketReferer({ ...place, RefererConfiguration: wanted });
+    assert.deepEqual((await server.cos.getBucketReferer(place)).RefererConfiguration, wanted);
+    assertRefused(await read(bucket, "https://b.example/"), "AccessDenied", DENIED);
+  });
+
   it("tell in the decision record which rule refused which page", async () => {
     const cases: readonly [Rules, string | undefined, RegExp][] = [
       [{ domains: ["a.example"] }, "https://b.example/x", /Referer is "https:\/\/b\.example\/x"[\s\S]*none covers it/],

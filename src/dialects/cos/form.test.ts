@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "vitest";
 import { rootCredential } from "../../access/caller.ts";
 import { readFormPolicy } from "../../access/form-policy.ts";
 import { readHeaders } from "../../http/headers.ts";
 import { parseTarget } from "../../http/target.ts";
+import { signatureOf, signKeyOf } from "./canonical.ts";
 import { authenticateCosForm, cosFormHeaders, isCosForm } from "./form.ts";
 import type { SignedRequestView } from "./signature.ts";
 
@@ -78,6 +80,53 @@ describe("a form of COS", () => {
     ["x-cos-security-token", "t", "InvalidAccessKeyId"],
   ])("with the field %s as %s: %s", async (name, value, id) => {
     await assert.rejects(authenticate(changed(name, value)), { id });
+  });
+
+  it("sec_S-1.11: takes no period but one that holds now and is made of seconds", async () => {
+    const now = START_MS / 1000;
+    const sign = (keyTime: string): ReadonlyMap<string, string> => {
+      const text = JSON.stringify({ expiration: "2100-01-01T00:00:00Z", conditions: [["starts-with", "$key", ""]] });
+      const signature = signatureOf(
+        signKeyOf(CREDENTIAL.secretKey, keyTime),
+        createHash("sha1").update(text).digest("hex"),
+      );
+      const fields = new Map([...FIELDS, ["q-key-time", keyTime], ["q-signature", signature]] as const);
+      return fields.set("policy", Buffer.from(text).toString("base64"));
+    };
+    const rows: readonly (readonly [string, string])[] = [
+      [`${now};${now}`, "signed"],
+      [`${now - 1};${now}`, "signed"],
+      [`${now - 2};${now - 1}`, "RequestHasExpired"],
+      [`${now + 900};${now + 901}`, "signed"],
+      [`${now + 901};${now + 902}`, "RequestTimeTooSkewed"],
+      [`0;${now}`, "signed"],
+      ["0;0", "RequestHasExpired"],
+      [`0;${"9".repeat(12)}`, "signed"],
+      [`0;${"9".repeat(13)}`, "AccessDenied"],
+      [`${now};${now - 1}`, "AccessDenied"],
+      [`${now * 1000};${now * 1000 + 1}`, "AccessDenied"],
+      [`-1;${now}`, "AccessDenied"],
+      [`${now};`, "AccessDenied"],
+      [`;${now}`, "AccessDenied"],
+      [`${now}`, "AccessDenied"],
+      [`${now};${now};${now}`, "AccessDenied"],
+      [`${now},${now}`, "AccessDenied"],
+      [` ${now};${now}`, "AccessDenied"],
+      [`${now};${now}\n`, "AccessDenied"],
+      [`${now}.0;${now}.0`, "AccessDenied"],
+      ["0x1;0x7fffffff", "AccessDenied"],
+      ["1e9;2e9", "AccessDenied"],
+      ["NaN;NaN", "AccessDenied"],
+      [";", "AccessDenied"],
+      ["soon;later", "AccessDenied"],
+    ];
+    for (const [keyTime, told] of rows) {
+      const seen = await authenticate(sign(keyTime)).then(
+        ({ kind }) => kind as string,
+        ({ id }: { id: string }) => id,
+      );
+      assert.equal(seen, told, JSON.stringify(keyTime));
+    }
   });
 
   it("is anonymous without credentials, and known by them", async () => {
