@@ -72,7 +72,6 @@ const UNBUILT_S3: readonly Row[] = [
   ["PutPublicAccessBlock", "PUT", "bucket", "publicAccessBlock"],
   ["GetPublicAccessBlock", "GET", "bucket", "publicAccessBlock"],
   ["DeletePublicAccessBlock", "DELETE", "bucket", "publicAccessBlock"],
-  ["GetBucketPolicyStatus", "GET", "bucket", "policyStatus"],
   ["PutBucketRequestPayment", "PUT", "bucket", "requestPayment"],
   ["GetBucketRequestPayment", "GET", "bucket", "requestPayment"],
   ["PutBucketAnalyticsConfiguration", "PUT", "bucket", "analytics"],

@@ -273,6 +273,27 @@ describe("the operations of S3", () => {
     assert.equal((await s3.send({ bucket: "none-1250000000" })).element("BucketName"), "none-1250000000");
   });
 
+  it("heeds the range and the overrides of a HEAD, as COS heeds no range there", async () => {
+    const head = (request: S3Request) => s3.send({ method: "HEAD", path: "/kept", ...request });
+    const part = await head({ headers: { range: "bytes=1-2" } });
+    assert.deepEqual(
+      [part.status, part.headers["content-range"], part.headers["content-length"]],
+      [206, "bytes 1-2/4", "2"],
+    );
+    assert.equal((await head({ headers: { range: "bytes=9-" } })).status, 416);
+    assert.equal((await head({ headers: { range: "bytes=0-0" }, query: { partNumber: 1 } })).status, 400);
+    assert.equal((await head({ headers: { range: "lines=1" } })).status, 200);
+    assert.equal((await server.send({ method: "HEAD", path: "/kept", headers: { range: "bytes=1-2" } })).status, 200);
+    const query = { "response-content-type": "a/b", "response-expires": "never" };
+    const named = await head({ query });
+    assert.deepEqual([named.headers["content-type"], named.headers["expires"]], ["a/b", "never"]);
+    const headers = { "x-amz-date": "x" };
+    assert.equal((await head({ query, sign: false, headers })).status, 403);
+    await s3.send({ method: "PUT", path: "/open", body: "x", headers: { "x-amz-acl": "public-read" } });
+    assert.equal((await head({ path: "/open", query, sign: false, headers })).status, 400);
+    assert.equal((await head({ path: "/open", sign: false, headers })).status, 200);
+  });
+
   it("has S3's ids on every answer, and no body for HEAD", async () => {
     for (const request of [
       {},

@@ -82,6 +82,31 @@ describe("bucket policies in S3's grammar", () => {
     assertS3Refused(await s3.send({ query: { policy: undefined } }), 404, "NoSuchBucketPolicy");
   });
 
+  it("are public where they allow something to anyone, wherever from", async () => {
+    const status = () => s3.send({ query: { policyStatus: undefined } });
+    assertS3Refused(await status(), 404, "NoSuchBucketPolicy");
+    const anyone = (more: object = {}) => statement({ Principal: "*", ...more });
+    const from = (...ranges: readonly string[]) => anyone({ Condition: { IpAddress: { "aws:SourceIp": ranges } } });
+    for (const [open, ...statements] of [
+      ["true", anyone()],
+      ["false", statement()],
+      ["true", statement(), anyone()],
+      ["false", from("10.0.0.0/8", "192.0.2.1", "2001:db8::/32")],
+      ["true", from("192.0.2.1", "128.0.0.0/1")],
+      ["true", from("2001::/16")],
+      ["true", anyone({ Condition: { NotIpAddress: { "aws:SourceIp": "10.0.0.0/8" } } })],
+      ["true", anyone({ Condition: { IpAddressIfExists: { "aws:SourceIp": "10.0.0.0/8" } } })],
+      ["true", anyone({ Condition: { StringEquals: { "s3:x-amz-acl": "private" } } })],
+    ] as const) {
+      assert.equal((await put(policy(...statements))).status, 204);
+      const answer = await status();
+      assert.match(answer.text, /<PolicyStatus xmlns="http:\/\/s3.amazonaws.com\/doc\/2006-03-01\/"><IsPublic>/);
+      assert.equal(answer.element("IsPublic"), open, JSON.stringify(statements));
+    }
+    assertS3Refused(await s3.send({ query: { policyStatus: undefined }, keys: STRANGER }), 403, "AccessDenied");
+    await s3.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
   it("may be in COS's grammar as well", async () => {
     const own = {
       version: "2.0",

@@ -156,6 +156,14 @@ function translatedPart(query: Query): Query {
   );
 }
 
+/** S3 heeds the range of a HEAD, where COS passes over it. */
+function withRangeOfHead(headers: HeaderFields): HeaderFields {
+  const entries = [...headers.entries()].map(
+    ([name, value]) => [name === "range" ? "x-amz-range" : name, value] as const,
+  );
+  return headerFields(new Map(entries));
+}
+
 /** ListBuckets as S3 has it since it has pages. */
 function translatedBuckets(query: Query): Query {
   const entries: (readonly [string, string])[] = [];
@@ -177,11 +185,14 @@ export interface TranslationOptions {
 
 /** The request in the names that declarations use. */
 export function translated(request: WireRequest, { kind, strict }: TranslationOptions): WireRequest {
-  const headers = translatedHeaders(
+  let headers = translatedHeaders(
     request.headers,
     (name) => strict && (name.startsWith("x-amz-checksum-") || name === "x-amz-sdk-checksum-algorithm"),
   );
   const { target } = request;
+  if (kind === "object" && request.method === "HEAD" && headers.get("range") !== undefined) {
+    headers = withRangeOfHead(headers);
+  }
   if (kind === "bucket" && request.method === "DELETE" && !strict) {
     const query = new Query([...target.query.entries, ["x-amz-end-uploads", ""]]);
     return new ReadRequest(request, { headers, target: { ...target, query } });

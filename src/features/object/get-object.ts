@@ -27,6 +27,8 @@ import {
   overrideFields,
   rangeStands,
   readRange,
+  refuseOverrides,
+  refuseRangeOfPart,
   viewOf,
 } from "./model.ts";
 import { noteAccess } from "./note-access.ts";
@@ -73,12 +75,8 @@ export const getObject = operation(
     { checksumMode, conditions, customerKey, ifRange, overrides, part: number, range: rangeText, versionId },
   ) => {
     const { bucket, caller, clock, deleteMarker, key, may, object: authorised, refuse, store } = context;
-    if (caller.kind === "anonymous" && Object.values(overrides).some((value) => value !== undefined)) {
-      throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
-    }
-    if (number !== undefined && rangeText !== undefined) {
-      throw refuse("InvalidRequest", { message: "Cannot specify both Range header and partNumber query parameter" });
-    }
+    refuseOverrides(overrides, caller);
+    refuseRangeOfPart(rangeText, number);
     const answer = async (object: ObjectRecord) => {
       const view = await viewOf({ bucket, clock, key, store }, object);
       const { nowMs } = view;

@@ -16,6 +16,11 @@ import {
   describeObject,
   evaluateConditions,
   objectOutput,
+  overrideFields,
+  rangeOfHeadField,
+  readRange,
+  refuseOverrides,
+  refuseRangeOfPart,
   viewOf,
 } from "./model.ts";
 
@@ -34,6 +39,8 @@ export const headObject = operation(
       conditions: group(conditionFields),
       checksumMode: checksumModeField,
       part: partField,
+      range: rangeOfHeadField,
+      overrides: group(overrideFields),
       customerKey: customerKeyField,
     },
     output: {
@@ -58,21 +65,29 @@ export const headObject = operation(
       "SsecDecryptHeaderInvalid",
     ],
   },
-  async (context, { checksumMode, conditions, customerKey, part: number, versionId }) => {
-    const { bucket, clock, deleteMarker, key, object, refuse, store } = context;
+  async (context, { checksumMode, conditions, customerKey, overrides, part: number, range: rangeText, versionId }) => {
+    const { bucket, caller, clock, deleteMarker, key, object, refuse, store } = context;
+    refuseOverrides(overrides, caller);
+    refuseRangeOfPart(rangeText, number);
     if (object === undefined) throw absence(versionId, deleteMarker);
     refuseReading(context, object, customerKey);
     const verdict = evaluateConditions(conditions, object);
     if (verdict === "failed") throw refuse("PreconditionFailed");
     const unchanged = verdict === "unchanged";
     const part = unchanged || number === undefined ? undefined : partOfObject(object, number);
+    const asked = part ?? (unchanged ? "whole" : readRange(rangeText, object.size));
+    if (asked === "unsatisfiable") {
+      throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
+    }
+    const range = asked === "whole" ? undefined : asked;
+    const view = await viewOf({ bucket, clock, key, store }, object);
     return {
-      status: unchanged ? 304 : part === undefined ? 200 : 206,
+      status: unchanged ? 304 : range === undefined ? 200 : 206,
       acceptRanges: "bytes",
-      contentRange: part && object.size > 0 ? `bytes ${part.start}-${part.end - 1}/${object.size}` : undefined,
-      contentLength: unchanged ? undefined : part === undefined ? object.size : part.end - part.start,
-      object: describeObject(object, await viewOf({ bucket, clock, key, store }, object)),
-      checksum: checksumMode && !unchanged ? checksumOfAnswer(object, part, true) : undefined,
+      contentRange: range && object.size > 0 ? `bytes ${range.start}-${range.end - 1}/${object.size}` : undefined,
+      contentLength: unchanged ? undefined : range === undefined ? object.size : range.end - range.start,
+      object: describeObject(object, { ...view, overrides }),
+      checksum: checksumMode && !unchanged ? checksumOfAnswer(object, part, range === undefined) : undefined,
       partsCount: part?.parts,
       versionId: shownVersionId(bucket, object),
       encryption: encryptionHeaders(shownEncryption(object.sections), customerKey),

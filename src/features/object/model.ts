@@ -1,5 +1,6 @@
 /** What operations on objects share: the stored headers, conditions and ranges. Pure. */
 
+import type { Caller } from "../../access/caller.ts";
 import { refuse } from "../../errors/cos-error.ts";
 import { parseHttpDate } from "../../http/dates.ts";
 import type { Limits } from "../../limits.ts";
@@ -201,6 +202,18 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** Raises InvalidRequest for a range of an object of which one part is asked for as well. */
+export function refuseRangeOfPart(range: string | undefined, part: number | undefined): void {
+  if (range === undefined || part === undefined) return;
+  throw refuse("InvalidRequest", { message: "Cannot specify both Range header and partNumber query parameter" });
+}
+
+/**
+ * The `Range` of a HEAD, which COS passes over, as HTTP has it (RFC 9110 §14.2), and S3 heeds: its dialect gives it this
+ * name. (S3 HeadObject page)
+ */
+export const rangeOfHeadField = header.text("x-amz-range", "bytes=first-last");
+
 const RANGE = /^bytes=[ \t]*(\d*)[ \t]*-[ \t]*(\d*)[ \t]*$/i;
 
 /**
@@ -277,6 +290,12 @@ export const objectOutput = {
   stored: out.headers("the stored headers"),
   metadata: out.headersWithPrefix("x-cos-meta-"),
 };
+
+/** Raises InvalidRequest for overrides of somebody who has not signed. */
+export function refuseOverrides(overrides: Readonly<Record<string, string | undefined>>, caller: Caller): void {
+  if (caller.kind !== "anonymous" || Object.values(overrides).every((value) => value === undefined)) return;
+  throw refuse("InvalidRequest", { message: "response- parameters are for signed requests only." });
+}
 
 /** What an answer about an object depends on besides its record. */
 interface ObjectView {

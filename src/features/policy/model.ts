@@ -1,6 +1,7 @@
 /** What the operations on bucket policies share: reading the document of a request. Pure. */
 
 import { policyVersions, type PolicyVersions } from "../../access/documents.ts";
+import type { Policy } from "../../access/policy/policy.ts";
 import { concerns, type ResourcePattern } from "../../access/policy/resource.ts";
 import { PolicyFault, readPolicy } from "../../access/policy/read-policy.ts";
 import { refuse } from "../../errors/cos-error.ts";
@@ -18,6 +19,26 @@ export function readBucketPolicy(bytes: Buffer, bucket: BucketRecord, limits: Li
     if (error instanceof PolicyFault) throw refuse("MalformedPolicy", { message: `${error.message}.`, cause: error });
     throw error;
   }
+}
+
+/** Prefixes of source addresses as short as these are the open world. (S3 user guide, the meaning of "public") */
+const OPEN_PREFIX_BITS = { ipv4: 8, ipv6: 32 } as const;
+
+function isNarrow(range: string): boolean {
+  const bits = /\/(\d{1,3})$/.exec(range)?.[1];
+  return bits === undefined || Number(bits) >= OPEN_PREFIX_BITS[range.includes(":") ? "ipv6" : "ipv4"];
+}
+
+/** Whether a policy allows something to anybody, wherever they come from. */
+export function isPublic({ statements }: Policy): boolean {
+  return statements.some(
+    ({ effect, principals, conditions }) =>
+      effect === "allow" &&
+      principals?.some(({ kind }) => kind === "anyone") === true &&
+      !conditions.some(({ operator, key, values }) => {
+        return operator === "ip_equal" && key === "qcs:ip" && values.every(isNarrow);
+      }),
+  );
 }
 
 /**
