@@ -168,6 +168,15 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   return await keep(metadata, blobs, { isHeld, peers: inheriting });
 }
 
+/** Puts the faults of the settings in place. @throws SettingsError for one that cannot stand. */
+async function adoptFaults({ faults, profile }: Settings, { faults: control }: ServerControl): Promise<void> {
+  if (profile === "server") throw new SettingsError("faults: they are for development, and this is --profile server");
+  const { FAULT, faultTrouble, withoutUndefined } = await import("./faults/shape.ts");
+  const checked = FAULT.array().safeParse(faults);
+  if (!checked.success) throw new SettingsError(faultTrouble(checked.error, "faults"));
+  await control.adopt(checked.data.map(withoutUndefined));
+}
+
 /**
  * Opens the admin listener. Where nobody said which port it has, it is the one after the server's, and a server does
  * without when somebody else is there.
@@ -209,7 +218,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const random = systemRandom();
     const { limits, region } = settings;
     // Others may ask before there is anything to say, and read what is stored when they begin.
-    const here: { control?: Consulted; admin?: string } = {};
+    const here: { control?: Consulted; admin?: string; endpoint?: string } = {};
     const sealKey = sealKeyOf(settings, random);
     const store = await openEngines(
       settings,
@@ -294,6 +303,9 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       accounts,
       peers,
       tally: counted,
+      region,
+      endpoint: () => here.endpoint ?? "",
+      faultsByHeader: settings.profile !== "server",
       work: tasks.map((task) => dueWork(task, clock)),
     });
     // From here on the clock shows what it showed last.
@@ -303,6 +315,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       report: (error) => log.warn("work in the background failed and is tried again", { error }),
     });
     closers.add(() => scheduled.stop());
+    if (settings.faults.length > 0) await adoptFaults(settings, control);
     here.control = control;
     const { explainHeader } = settings;
     const explained = explainHeader === "on" || (explainHeader === "auto" && isLoopback(settings.listen.host));
@@ -362,13 +375,15 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     closers.add(() => edge.stop(limits.stopGraceMs));
     const { port } = edge;
     const host = reachableHost(settings.listen.host);
+    const endpoint = `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`;
+    here.endpoint = endpoint;
     const admin = await openAdmin(settings, port, control, log);
     if (admin !== undefined) {
       here.admin = admin.endpoint;
       closers.add(() => admin.stop());
     }
     return {
-      endpoint: `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`,
+      endpoint,
       host,
       port,
       control,

@@ -302,11 +302,10 @@ function clockOf(clock: ClockControl): CosboxClock {
 function faultsOf(faults: FaultControl): CosboxFaults {
   return {
     async add(fault) {
-      const { FAULT, withoutUndefined } = await import("./faults/shape.ts");
+      const { FAULT, faultTrouble, withoutUndefined } = await import("./faults/shape.ts");
       const checked = FAULT.safeParse(fault);
       if (checked.success) return await faults.set(withoutUndefined(checked.data));
-      const told = checked.error.issues.map(({ path, message }) => [["fault", ...path].join("."), message].join(": "));
-      throw new SettingsError(told.join("; "));
+      throw new SettingsError(faultTrouble(checked.error, "fault"));
     },
     list: () => faults.list(),
     remove: (id) => faults.remove(id),

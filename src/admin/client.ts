@@ -95,7 +95,13 @@ export interface AdminClient {
   setState(change: StateSubject & { readonly state: StateName | "active" }): Promise<void>;
   /** The newest first. */
   requests(filter?: RequestFilter): Promise<readonly DecisionRecord[]>;
-  request(id: string): Promise<{ readonly record: DecisionRecord; readonly explanation: string }>;
+  request(id: string): Promise<{
+    readonly record: DecisionRecord;
+    readonly explanation: string;
+    /** The same request as a command, and as a call of the Node.js SDK. */
+    readonly curl: string;
+    readonly node?: string;
+  }>;
   /** Requests as they are answered, until `signal` is aborted or the server ends. */
   follow(signal?: AbortSignal): AsyncIterable<DecisionRecord>;
   coverage(): Promise<Coverage>;

@@ -84,10 +84,40 @@ function tlsSnippets({ secretId, secretKey, region, bucketHost, host, port, auth
   ];
 }
 
+function isSecure({ tls, tlsCert }: Settings): boolean {
+  return tls === "dev" || tlsCert !== "";
+}
+
+/** Settings to paste, of every client in turn, each under a line that begins with its name. */
+function snippets(settings: Settings, host: string, port: number, caPath: string | undefined): string[] {
+  const near = reachableHost(host);
+  const { appid, region, secretId, secretKey } = settings;
+  const paste = {
+    secretId,
+    secretKey: secretKey === DEVELOPMENT_SECRET_KEY ? secretKey : "YOUR_SECRET_KEY",
+    region,
+    bucketHost: `demo-${appid}.cos.${region}.myqcloud.com`,
+    host: near.includes(":") ? `[${near}]` : near,
+    port,
+    authority: formatListen({ host: near, port }),
+    caPath,
+  };
+  return isSecure(settings) ? tlsSnippets(paste) : plainSnippets(paste);
+}
+
+/** Those of one client, by the beginning of its line, for a server at the address of the settings. */
+export function snippetsOf(settings: Settings, client: string): readonly string[] {
+  const lines = snippets(settings, settings.listen.host, settings.listen.port, undefined);
+  const from = lines.findIndex((line) => line.startsWith(client));
+  const rest = lines.slice(from + 1);
+  const end = rest.findIndex((line) => !line.startsWith(" "));
+  return from < 0 ? [] : [lines[from] as string, ...rest.slice(0, end < 0 ? undefined : end)];
+}
+
 /** The whole text, ending in a newline. Root keys of one's own are never in it: terminals are logged and shared. */
 export function banner({ settings, host, port, version, admin, caPath }: BannerFacts): string {
   const { appid, data, memory, region, secretId } = settings;
-  const secure = settings.tls === "dev" || settings.tlsCert !== "";
+  const secure = isSecure(settings);
   const near = reachableHost(host);
   const authority = formatListen({ host: near, port });
   const published = settings.secretKey === DEVELOPMENT_SECRET_KEY;
@@ -103,22 +133,12 @@ export function banner({ settings, host, port, version, admin, caPath }: BannerF
     ...(caPath === undefined ? [] : [["CA", caPath]]),
   ].map(([name = "", value = ""]) => `  ${name.padEnd(10)} ${value}`);
 
-  const paste = {
-    secretId,
-    secretKey,
-    region,
-    bucketHost: `demo-${appid}.cos.${region}.myqcloud.com`,
-    host: near.includes(":") ? `[${near}]` : near,
-    port,
-    authority,
-    caPath,
-  };
   return [
     `cosbox ${version} listens on ${secure ? "https" : "http"}://${authority}`,
     "",
     ...facts,
     "",
-    ...(secure ? tlsSnippets(paste) : plainSnippets(paste)),
+    ...snippets(settings, host, port, caPath),
     "",
     "Stop with Ctrl-C.",
     "",

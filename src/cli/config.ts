@@ -22,6 +22,8 @@ function shown(name: SettingName, settings: Settings): string {
   if (name === "listen") return scalar(formatListen(settings.listen));
   if (name === "admin")
     return scalar(typeof settings.admin === "string" ? settings.admin : formatListen(settings.admin));
+  // A YAML flow, which JSON is.
+  if (name === "faults") return JSON.stringify(settings.faults);
   if (name === "adminToken") return settings.adminToken === "" ? '""' : "********";
   if (name === "secretKey") return scalar(mask(settings.secretKey));
   if (name === "sealPassphrase") return settings.sealPassphrase === "" ? '""' : "********";

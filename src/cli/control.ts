@@ -17,7 +17,7 @@ function endpointOf({ admin, listen }: Settings): string {
 }
 
 /** Calls the server; what is refused, and that nobody is there, is told in a line. */
-async function calling(settings: Settings, work: (client: AdminClient) => Promise<void>): Promise<number> {
+export async function calling(settings: Settings, work: (client: AdminClient) => Promise<void>): Promise<number> {
   const endpoint = endpointOf(settings);
   try {
     await work(adminClient({ endpoint, token: settings.adminToken }));

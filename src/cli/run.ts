@@ -187,6 +187,12 @@ function addControl(program: Command, shell: Shell, done: Done): void {
   );
   withSettings(
     program
+      .command("doctor")
+      .description("watch for the next request, say what is set wrongly in its client, and print the right settings"),
+    [...REACHING, "region", "appid", "tls", "tlsCert", "tlsKey"],
+  ).action(async (flags: Flags) => done(await (await import("./doctor.ts")).doctor(await load(flags, shell), shell)));
+  withSettings(
+    program
       .command("requests")
       .description("show the requests the server answered last")
       .option("--follow", "and those to come, until Ctrl-C")

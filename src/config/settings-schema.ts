@@ -261,6 +261,7 @@ export const LAYER = z
         [z.boolean().transform((on) => (on ? ("on" as const) : ("off" as const))), oneOf("auto", "on", "off")],
         "one of auto, on, off",
       ),
+      faults: z.array(z.record(z.string(), z.unknown()), "a list of faults, such as [{ error: SlowDown }]"),
       logLevel: oneOf("debug", "info", "warn", "error", "silent"),
       limits,
     },

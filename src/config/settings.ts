@@ -117,6 +117,8 @@ export interface Settings {
   readonly adminToken: string;
   /** Whether refusals carry `x-cosbox-explain`; `auto` is where the server and its admin listener are on loopback. */
   readonly explainHeader: "auto" | "on" | "off";
+  /** Faults as `POST /v1/faults` of the admin listener takes them; checked where they are put in place. */
+  readonly faults: readonly Readonly<Record<string, unknown>>[];
   readonly logLevel: LogLevel;
   readonly limits: Limits;
 }
@@ -335,6 +337,11 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     flag: "--explain-header <when>",
     env: "COSBOX_EXPLAIN_HEADER",
     about: "whether refusals tell where they are explained: on, off, or auto for on loopback",
+  },
+  faults: {
+    default: [],
+    form: "list",
+    about: "faults from the start on, each as the admin listener takes them",
   },
   logLevel: {
     default: "info",

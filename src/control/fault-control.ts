@@ -1,5 +1,6 @@
 /** The faults of a server: kept in its store, the same in every process, counted once over all of them. */
 
+import { createHash } from "node:crypto";
 import { type CountedFault, type FaultRequest, happens, meets } from "../faults/fault.ts";
 import type { FaultFinder } from "../faults/inject.ts";
 import type { Random } from "../ports/random.ts";
@@ -14,6 +15,8 @@ export interface FaultControl extends FaultFinder {
   clear(): Promise<void>;
   /** Reads anew what another process has stored. */
   refresh(): Promise<void>;
+  /** Puts the faults of the settings in place of those of an earlier start. What is there already keeps its count. */
+  adopt(faults: readonly FaultRequest[]): Promise<void>;
 }
 
 export interface FaultControlOptions {
@@ -21,7 +24,12 @@ export interface FaultControlOptions {
   readonly random: Random;
   /** Has every other process refresh; resolves when they have. */
   readonly announce: () => Promise<void>;
+  /** Whether callers may ask for faults by a header. */
+  readonly byHeader: boolean;
 }
+
+/** What the ids of faults of the settings begin with. */
+const FROM_SETTINGS = "settings-";
 
 const PREFIX = "fault/";
 const ID_BYTES = 8;
@@ -29,7 +37,7 @@ const ID_BYTES = 8;
 const decode = (document: Buffer): CountedFault => JSON.parse(document.toString("utf8")) as CountedFault;
 const encode = (fault: CountedFault): Buffer => Buffer.from(JSON.stringify(fault));
 
-export function faultControl({ controls, random, announce }: FaultControlOptions): FaultControl {
+export function faultControl({ controls, random, announce, byHeader }: FaultControlOptions): FaultControl {
   /** In order of their ids, which is the order in which they are tried. */
   let faults: readonly CountedFault[] = [];
 
@@ -90,5 +98,32 @@ export function faultControl({ controls, random, announce }: FaultControlOptions
       await changed();
     },
     refresh,
+    async asked(header) {
+      if (!byHeader) return undefined;
+      const { faultOfHeader } = await import("../faults/shape.ts");
+      return { ...faultOfHeader(header), id: "x-cosbox-fault", match: {} };
+    },
+    async adopt(given) {
+      const wanted = new Map<string, FaultRequest>(
+        given.map((fault) => {
+          const text = JSON.stringify(fault);
+          const id = fault.id ?? createHash("sha256").update(text).digest("hex").slice(0, 16);
+          return [`${FROM_SETTINGS}${id}`, fault] as const;
+        }),
+      );
+      const present = await read();
+      const stale = present.filter(({ id }) => id.startsWith(FROM_SETTINGS) && !wanted.has(id));
+      for (const { id } of stale) await controls.change(PREFIX + id, () => undefined);
+      for (const [id, fault] of wanted) {
+        const whole = { ...fault, id, match: fault.match ?? {}, met: 0 };
+        // Another process of the same server may have put it there, and requests may have met it since.
+        await controls.change(PREFIX + id, (previous) => {
+          const { met: _, ...same } = previous === undefined ? whole : decode(previous);
+          const { met: _none, ...asked } = whole;
+          return previous !== undefined && JSON.stringify(same) === JSON.stringify(asked) ? previous : encode(whole);
+        });
+      }
+      if (stale.length + wanted.size > 0) await refresh();
+    },
   };
 }

@@ -35,6 +35,9 @@ export interface Readiness {
 }
 
 export interface ServerControl {
+  readonly region: string;
+  /** Where it listens, such as `http://127.0.0.1:9000`. */
+  endpoint(): string;
   readonly clock: ClockControl;
   readonly faults: FaultControl;
   readonly states: StateControl;
@@ -66,11 +69,15 @@ export interface Counters {
 }
 
 export interface ServerControlOptions {
+  readonly region: string;
+  readonly endpoint: () => string;
   readonly tally: Tally;
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly store: Store;
   readonly records: Recorder;
+  /** Whether the root account's requests may ask for faults by a header. */
+  readonly faultsByHeader: boolean;
   readonly accounts: Administration;
   readonly peers: Pick<Peers, "consult"> | undefined;
   readonly work?: readonly DueWork[];
@@ -140,8 +147,8 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     if ((await peers?.consult(topic, "")) === undefined && peers !== undefined) throw new ProcessSilent();
   };
   const clocks = clockControl({ clock, controls, announce: () => tell("clock"), work: options.work ?? [] });
-  const faults = faultControl({ controls, random, announce: () => tell("faults") });
   const rates = rateControl({ ...options.rates, controls, announce: () => tell("rates") });
+  const faults = faultControl({ controls, random, announce: () => tell("faults"), byHeader: options.faultsByHeader });
   const states = stateControl({ controls, clock, announce: () => tell("states") });
   await clocks.refresh();
   await faults.refresh();
@@ -149,6 +156,8 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
   await rates.refresh();
 
   return {
+    region: options.region,
+    endpoint: options.endpoint,
     clock: clocks,
     faults,
     states,

@@ -12,6 +12,11 @@ export interface FaultFinder {
   readonly any: boolean;
   /** The first fault that is to happen to this request; it counts as met then. */
   find(subject: FaultSubject): Promise<Fault | undefined>;
+  /**
+   * The fault that a trusted caller's header `x-cosbox-fault` asks for: the id of an error, or a fault as JSON. Rejects
+   * with CosError InvalidArgument for one that cannot stand; undefined where callers may not ask.
+   */
+  asked(header: string): Promise<Fault | undefined>;
 }
 
 export function sleep(clock: Clock, ms: number): Promise<void> {

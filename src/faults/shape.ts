@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { CATALOGUE, type ErrorId } from "../errors/catalogue.ts";
+import { refuse } from "../errors/cos-error.ts";
 import type { FaultRequest } from "./fault.ts";
 
 const IDS = Object.keys(CATALOGUE) as [ErrorId, ...ErrorId[]];
@@ -42,6 +43,26 @@ export const FAULT = z
     "a fault does something: error, delayMs, bytesPerSecond or cutAfterBytes",
   )
   .refine(({ phase, error }) => phase === undefined || error !== undefined, "phase says when an error happens");
+
+/** What is not right about a fault, or a list of them; `what` names it. */
+export function faultTrouble(error: z.ZodError, what: string): string {
+  return error.issues.map(({ path, message }) => `${[what, ...path].join(".")}: ${message}`).join("; ");
+}
+
+/** The fault of a header `x-cosbox-fault`: the id of an error alone, or a fault as JSON. Raises InvalidArgument. */
+export function faultOfHeader(header: string): FaultRequest {
+  let value: unknown = { error: header.trim() };
+  if (header.trimStart().startsWith("{")) {
+    try {
+      value = JSON.parse(header);
+    } catch (error) {
+      throw refuse("InvalidArgument", { message: `x-cosbox-fault is no JSON: ${(error as Error).message}` });
+    }
+  }
+  const checked = FAULT.safeParse(value);
+  if (!checked.success) throw refuse("InvalidArgument", { message: faultTrouble(checked.error, "x-cosbox-fault") });
+  return withoutUndefined(checked.data);
+}
 
 /** The same fault without the fields that say nothing. */
 export function withoutUndefined(fault: z.output<typeof FAULT>): FaultRequest {

@@ -366,10 +366,16 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
       }
     }
     const key = keyOf(address);
-    if (parts.faults?.any === true) {
+    const wish = request.headers.get("x-cosbox-fault");
+    if (wish !== undefined && isTrusted(caller) && isSigned?.("header", "x-cosbox-fault") === true) {
+      progress.fault = await parts.faults?.asked(wish);
+    }
+    if (parts.faults?.any === true && progress.fault === undefined) {
       const subject = { operation: operation.name, bucket: bucketNameOf(address), key, callers: namesOf(caller) };
       progress.fault = await parts.faults.find(subject);
-      if (progress.fault?.delayMs !== undefined) await sleep(clock, progress.fault.delayMs);
+    }
+    if (progress.fault !== undefined) {
+      if (progress.fault.delayMs !== undefined) await sleep(clock, progress.fault.delayMs);
       const refusal = refusalOf(progress.fault, "before");
       if (refusal !== undefined) throw refusal;
       const breaking = refusalOf(progress.fault, "during");
@@ -632,6 +638,11 @@ function keyOf(address: Address): string | undefined {
 
 function bucketNameOf(address: Address): string | undefined {
   return address.kind === "service" ? undefined : address.bucket;
+}
+
+/** Whether the caller may ask for a fault in its own request: the root of an account, with a key that lasts. */
+function isTrusted(caller: Caller): boolean {
+  return caller.kind === "account" && caller.user === caller.uin && caller.session === undefined;
 }
 
 /** What a caller goes by where faults name one. */

@@ -71,6 +71,11 @@ describe("the admin listener", () => {
     );
     const found = await call("GET", `/v1/requests/${encodeURIComponent(id)}`);
     assert.match(String(found.body["explanation"]), /Refused with 404 NoSuchKey/);
+    const url = `http://${server.bucket}.cos.ap-guangzhou.myqcloud.com/not-there`;
+    const curl = `curl -x ${server.endpoint} -X GET -H "Authorization: $AUTHORIZATION" '${url}'`;
+    assert.equal(found.body["curl"], curl);
+    const node = `{"Method":"GET","Bucket":"${server.bucket}","Region":"ap-guangzhou","Key":"not-there"}`;
+    assert.equal(found.body["node"], `await cos.request(${node});`);
     assert.equal((await call("GET", "/v1/requests/none")).status, 404);
   });
 

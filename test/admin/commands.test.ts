@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { adminClient } from "../../src/admin/client.ts";
 import { run } from "../../src/cli/run.ts";
@@ -200,6 +201,28 @@ describe("commands for a server of two processes", () => {
       (await told("requests", "--admin", admin)).stdout,
       /404 {2}GetObject {2}demo-1250000000\/seen-7 {2}NoSuchKey/,
     );
+  });
+
+  it("watches for a request, and tells what its client has to set", async () => {
+    const watching = told("doctor", "--admin", admin, "--listen", endpoint.replace("http://", ""));
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    const Proxy = endpoint;
+    const wrong = { SecretId: DEVELOPMENT_SECRET_ID, SecretKey: "cosboxdevelopmentsecretkey000001" };
+    const cos = new COS({ ...wrong, Protocol: "http:", Proxy });
+    const Region = "ap-guangzhou";
+    await assert.rejects(cos.headObject({ Bucket: "demo-1250000000", Region, Key: "a" }));
+    const { stdout } = await watching;
+    for (const line of [
+      /^Client: cos-nodejs-sdk-v5 \d/m,
+      /It was refused with 403 SignatureDoesNotMatch\./,
+      /The likeliest reason left is another SecretKey|What to do/,
+      /Settings that work:\n {2}Node\.js, cos-nodejs-sdk-v5\n {4}const cos = new COS/,
+      /Proxy: "http:\/\/127\.0\.0\.1:\d+"/,
+      /curl -x http:\/\/127\.0\.0\.1:\d+ -X HEAD/,
+      /await cos\.request\(\{"Method":"HEAD","Bucket":"demo-1250000000"/,
+    ]) {
+      assert.match(stdout, line);
+    }
   });
 
   it("says in a line what is wrong", async () => {

@@ -107,10 +107,38 @@ describe("faults", () => {
     assert.match((await server.cosbox.requests.explain(id)) ?? "", /the fault mine\. Nothing of the request was done/);
   });
 
+  it("happens to a single request of the root account that asks for it in a signed header", async () => {
+    const asked = (fault: string, more = {}) =>
+      server.send({ path: "/asked", headers: { "x-cosbox-fault": fault }, ...more });
+    await put("/asked");
+    assertRefused(await asked("SlowDown"), "SlowDown");
+    assertRefused(await asked('{"error":"InternalError","delayMs":1}'), "InternalError");
+    assertRefused(await asked("Nonsense"), "InvalidArgument", { message: /^x-cosbox-fault.error: the id of a row/ });
+    assertRefused(await asked("{"), "InvalidArgument", { message: /^x-cosbox-fault is no JSON/ });
+    // Not signed, it is a header like any other.
+    const unsigned = await asked("SlowDown", { sign: { instead: { headers: {} } } });
+    assert.equal(unsigned.status, 200);
+    assert.equal((await get("/asked")).status, 200);
+  });
+
   it("refuses a fault that does nothing, and one that nobody knows", async () => {
     await assert.rejects(server.cosbox.faults.add({}), /a fault does something/);
     await assert.rejects(server.cosbox.faults.add({ error: "Nonsense" as never }), /fault.error: the id of a row/);
     await assert.rejects(server.cosbox.faults.add({ error: "SlowDown", times: { first: 0 } }), /fault\.times/);
+  });
+});
+
+describe("faults of the settings", () => {
+  it("hold from the start on, and what cannot stand keeps the server from starting", async () => {
+    const match = { operation: "HeadBucket" };
+    const server = await testServer({ faults: [{ error: "SlowDown", times: { first: 1 }, match }] });
+    try {
+      assert.equal((await server.send({ method: "HEAD" })).status, 503);
+      assert.equal((await server.send({ method: "HEAD" })).status, 200);
+    } finally {
+      await server.stop();
+    }
+    await assert.rejects(testServer({ faults: [{ error: "Nothing" }] }), /faults\.0\.error: the id of a row/);
   });
 });
 

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { explanation } from "../../diagnose/explain.ts";
+import { asCurl, asNodeCall } from "../../diagnose/export.ts";
 import type { DecisionRecord } from "../../diagnose/record.ts";
 import { AdminRefusal, adminRoute } from "../route.ts";
 
@@ -70,11 +71,22 @@ export const REQUEST_ROUTES = [
     name: "getRequest",
     about: "Finds a request by its RequestId, or by the TraceId of its refusal, and explains what became of it.",
     area: AREA,
-    answer: z.object({ record: RECORD, explanation: z.string() }),
+    answer: z.object({
+      record: RECORD,
+      explanation: z.string(),
+      curl: z.string().describe("the same request as a command"),
+      node: z.string().optional().describe("the same request as a call of the Node.js SDK"),
+    }),
     async handle({ server }, { path }) {
       const record = await server.requests.find(path["id"] ?? "");
       if (record === undefined) throw new AdminRefusal(404, "NoSuchRequest", "no request with this id is kept");
-      return { record: { ...record }, explanation: explanation(record) };
+      const node = asNodeCall(record, server.region);
+      return {
+        record: { ...record },
+        explanation: explanation(record),
+        curl: asCurl(record, server.endpoint()),
+        ...(node === undefined ? {} : { node }),
+      };
     },
   }),
 ];
