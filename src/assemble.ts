@@ -332,6 +332,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       faults: control.faults,
       states: control.states,
       rates: control.rates,
+      meter,
       explainedAt,
       onAnswer(request, answer, outcome) {
         records.take(request, answer, outcome.refusal, outcome);

@@ -155,6 +155,15 @@ export const LIMITS = {
   writeStallMs: 60_000,
   /** While a document is not known that was promised with a status of 200, ms between two blanks. */
   blankEveryMs: 5000,
+  /** Requests under way at once in each process; one more is `ServiceUnavailable`, before anything of it is read. */
+  requestsMax: 10_000,
+  /** Uploads of one key under way at once, over all processes, 0 for any number; one more is `UploadConflict`. */
+  keyUploadsMax: 0,
+  /**
+   * 1: of two uploads of one key that began with the same object in place and are stored in the same millisecond, the
+   * later one is `PathConflict`; 0: the later one is what is there then.
+   */
+  sameTickConflicts: 0,
   /** Connections at once; further ones are closed as they come. */
   connectionsMax: 65_536,
   /** A copy or a completion that takes longer, ms, is answered 200 at once; its document follows, after blanks. */
@@ -200,6 +209,8 @@ export function limitBounds(name: LimitName): { readonly min: number; readonly m
   // A place in memory for each, from the start.
   if (name === "recordsInMemory") return { min: 1, max: 100_000 };
   if (name === "objectLockGeneration") return { min: 1, max: 2 };
+  if (name === "sameTickConflicts") return { min: 0, max: 1 };
+  if (name === "keyUploadsMax") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name === "policyVersionsRollover") return { min: 0, max: 1 };
   if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };

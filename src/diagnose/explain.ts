@@ -113,6 +113,13 @@ function ofEvidence(evidence: Evidence): Part {
         ],
       };
     }
+    case "limit": {
+      const { name, bound, told } = evidence;
+      return {
+        evidence: [told, `The limit ${name} is ${bound}.`],
+        advice: [`Keep within it, or change it: --limit ${name}=…, or ${name} under limits in cosbox.yaml.`],
+      };
+    }
     case "state": {
       const { of, state, sinceMs, nowMs, overdue } = evidence;
       const [kind = "", ...names] = of.split("/");

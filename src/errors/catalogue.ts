@@ -913,7 +913,6 @@ export const CATALOGUE = codes({
     message: "Upload conflict.",
     feature: "faults",
     raisedWhen: "more uploads of one key run at once than the setting allows",
-    notYet: true,
   },
   // The page prints the status as `409 ObjectNotAppendale`; on the wire it is an ordinary 409.
   ObjectNotAppendable: {

@@ -91,6 +91,16 @@ export interface RateEvidence {
   readonly burst: number;
 }
 
+/** A bound of the settings that was reached. */
+export interface LimitEvidence {
+  readonly kind: "limit";
+  /** Its name in `limits`. */
+  readonly name: string;
+  readonly bound: number;
+  /** One sentence on what reached it. */
+  readonly told: string;
+}
+
 export type Evidence =
   | SignatureEvidence
   | TimeEvidence
@@ -98,5 +108,6 @@ export type Evidence =
   | FaultEvidence
   | StateEvidence
   | RateEvidence
+  | LimitEvidence
   | RefererEvidence
   | UnsignedEvidence;

@@ -283,19 +283,27 @@ export class IncomingBody implements RequestBody {
     this.#watch = undefined;
   }
 
+  #tooSlow(id: ErrorId, name: keyof BodyLimits, what: string): CosError {
+    const [received, bound] = [this.#received, this.#limits[name]];
+    const of = this.declaredLength === undefined ? "" : ` of ${this.declaredLength}`;
+    const told = `Of the body, ${received} bytes${of} had come; then ${what}.`;
+    return refuse(id, { evidence: () => ({ kind: "limit", name, bound, told }) });
+  }
+
   /** One timer per body: it looks when a bound could first be broken, and sets itself anew; chunks do not touch it. */
   #look(): void {
     const { bodyIdleMs, bodyRateFloor, bodyRateWindowMs } = this.#limits;
     const now = this.#clock.monotonic();
     const idleMs = this.#waiting ? now - this.#idleSince : 0;
     if (idleMs >= bodyIdleMs) {
-      this.fail(refuse("RequestTimeout"));
+      this.fail(this.#tooSlow("RequestTimeout", "bodyIdleMs", `nothing came for ${Math.round(idleMs)} ms`));
       return;
     }
     let waitedMs = this.#windowWaitedMs + (this.#waiting ? now - this.#waitSince : 0);
     if (waitedMs >= bodyRateWindowMs) {
       if (this.#windowBytes * 1000 < bodyRateFloor * waitedMs) {
-        this.fail(refuse("UserNetworkTooSlow"));
+        const told = `${this.#windowBytes} bytes came in ${Math.round(waitedMs)} ms of waiting for the client`;
+        this.fail(this.#tooSlow("UserNetworkTooSlow", "bodyRateFloor", told));
         return;
       }
       waitedMs = this.#windowWaitedMs = this.#windowBytes = 0;

@@ -20,6 +20,8 @@ export interface EdgeLimits extends BodyLimits {
   readonly writeStallMs: number;
   /** Between two blanks of an answer whose document is not known yet, ms. */
   readonly blankEveryMs: number;
+  /** Requests under way at once; one more is `ServiceUnavailable`. */
+  readonly requestsMax: number;
   /** Connections at once; further ones are closed as they come. */
   readonly connectionsMax: number;
 }

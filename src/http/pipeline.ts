@@ -39,6 +39,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { StateFinder } from "../states/state.ts";
 import { StorageUnavailable } from "../ports/blobs.ts";
 import type { Limits } from "../limits.ts";
+import type { Meter } from "../ports/meter.ts";
 import type { Random } from "../ports/random.ts";
 import type { RateGate } from "../rates/rate-limit.ts";
 import { versionIdField } from "../operations/version-field.ts";
@@ -145,6 +146,8 @@ export interface PipelineParts {
   readonly faults?: FaultFinder;
   /** Limits on how often requests may come; by default there are none. */
   readonly rates?: RateGate;
+  /** What is counted for all processes together; without it, uploads of one key are not. */
+  readonly meter?: Meter;
   /** States that accounts, buckets and objects were put in; by default all are active. */
   readonly states?: StateFinder;
   /** Where a request is explained, for the header `x-cosbox-explain` of its refusal; undefined where nowhere. */
@@ -411,7 +414,9 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     });
     const context = new Context(parts, dialect, request, address, caller, operation, bucket, version);
     progress.next();
-    const handled = operation.handle(context, input as never);
+    const leave = operation.uploads === true ? await enterUpload(parts, address) : undefined;
+    const begun = operation.handle(context, input as never);
+    const handled = leave === undefined ? begun : begun.finally(leave);
     const working = progress.fault === undefined ? handled : handled.then((output) => refusedAfter(output, progress));
     const documents = dialect.documents(wire, caller);
     const answer =
@@ -605,6 +610,19 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     parts.onAnswer?.(request, answer, progress);
     return answer;
   };
+}
+
+/** Counts an upload of the addressed key until what is given back is called. Raises UploadConflict for one too many. */
+async function enterUpload(
+  { meter, installation: { limits } }: PipelineParts,
+  address: Address,
+): Promise<(() => void) | undefined> {
+  const bound = limits.keyUploadsMax;
+  if (meter === undefined || bound === 0 || address.kind !== "object") return undefined;
+  const name = `${address.bucket}/${address.key}`;
+  if (await meter.enter(name, bound)) return () => meter.leave(name);
+  const told = `As many uploads of this key as may be were under way when it came.`;
+  throw refuse("UploadConflict", { evidence: () => ({ kind: "limit", name: "keyUploadsMax", bound, told }) });
 }
 
 /** Raises SlowDown for one request too many. */

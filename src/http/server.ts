@@ -77,6 +77,8 @@ class HttpEdge implements Edge {
   readonly #sockets = new Set<Socket>();
   readonly #connections = new Map<Socket, Connection>();
   #stopped: Promise<void> | undefined;
+  /** Requests whose answers are not out yet. */
+  #underWay = 0;
   /** While it stops: whether connections without a request are still open, for one that may be on its way. */
   #leavesIdle = false;
 
@@ -197,7 +199,9 @@ class HttpEdge implements Edge {
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connections.get(request.socket);
     if (connection === undefined || connection.doomed) return;
-    const { wire, refusal } = this.#reader.read(connection, request, response);
+    const { wire, refusal: unread } = this.#reader.read(connection, request, response);
+    this.#underWay += 1;
+    const refusal = unread ?? this.#noRoom();
     const exchange = new Exchange(connection, request, response, wire);
     connection.latest = exchange;
     connection.open.add(exchange);
@@ -215,6 +219,26 @@ class HttpEdge implements Edge {
       (answer) => this.#writer.answerSoon(exchange, answer),
       (error: unknown) => this.#writer.fail(exchange, "a handler rejected", error),
     );
+  }
+
+  /** Why no further request can be taken on. */
+  #noRoom(): CosError | undefined {
+    // Its answer would be lost with the connection, so nothing of it may happen.
+    if (this.#stopped !== undefined && !this.#leavesIdle) {
+      return refuse("ServiceUnavailable", { cause: "the server is stopping" });
+    }
+    const { requestsMax } = this.#options.limits;
+    const underWay = this.#underWay;
+    if (underWay <= requestsMax) return undefined;
+    return refuse("ServiceUnavailable", {
+      headers: { "Retry-After": "1" },
+      evidence: () => ({
+        kind: "limit",
+        name: "requestsMax",
+        bound: requestsMax,
+        told: `This process had ${underWay - 1} requests under way when it came.`,
+      }),
+    });
   }
 
   #onClientError(error: Error, socket: Socket): void {
@@ -268,7 +292,7 @@ class HttpEdge implements Edge {
 
   #done(exchange: Exchange): void {
     const { connection } = exchange;
-    connection.open.delete(exchange);
+    if (connection.open.delete(exchange)) this.#underWay -= 1;
     if (connection.paused && connection.open.size < PIPELINED_MAX / 2) {
       connection.paused = false;
       connection.socket.resume();
@@ -286,6 +310,7 @@ class HttpEdge implements Edge {
       exchange.body.lost();
       exchange.onClosed?.();
     }
+    this.#underWay -= connection.open.size;
     connection.open.clear();
   }
 }

@@ -114,6 +114,8 @@ export interface Declaration {
   readonly preflight?: true;
   /** True where a page may show what is answered: the bucket's referer rules are asked which pages. */
   readonly shows?: true;
+  /** True where a success puts another object under the addressed key: such uploads of one key are counted. */
+  readonly uploads?: true;
   /** True for a listing: policies may name the prefix it asks for as a resource. */
   readonly lists?: true;
   /**

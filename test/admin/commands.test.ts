@@ -46,7 +46,7 @@ describe("commands for a server of two processes", () => {
   let endpoint = "";
   let admin = "";
   beforeAll(async () => {
-    const flags = ["--data", data, "--listen", "127.0.0.1:0", "--workers", "2"];
+    const flags = ["--data", data, "--listen", "127.0.0.1:0", "--workers", "2", "--limit", "keyUploadsMax=1"];
     server = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), MAIN, ...flags], {
       cwd: folder,
       stdio: ["ignore", "pipe", "inherit"],
@@ -93,6 +93,18 @@ describe("commands for a server of two processes", () => {
       sent.on("error", reject);
       sent.end(body);
     });
+  }
+
+  function signedPut(path: string): string {
+    const now = Math.floor(Date.now() / 1000);
+    return signCos({
+      method: "PUT",
+      path,
+      headers: [["host", BUCKET_HOST]],
+      secretId: DEVELOPMENT_SECRET_ID,
+      secretKey: DEVELOPMENT_SECRET_KEY,
+      signTime: `${now - 10};${now + 600}`,
+    }).authorization;
   }
 
   it("counts a fault once over both processes", async () => {
@@ -165,6 +177,26 @@ describe("commands for a server of two processes", () => {
     for (let at = 0; at < 4; at++) assert.equal((await send("HEAD", "/")).status, 200);
     assert.match((await told("rates", "set", "[", "--admin", admin)).stderr, /expected service, or JSON/);
     assert.match((await told("rates", "set", '[{"per":"key"}]', "--admin", admin)).stderr, /bucket, account or server/);
+  });
+
+  it("UploadConflict: an upload of a key that the other process has under way", async () => {
+    const held = request(`${endpoint}/held`, {
+      method: "PUT",
+      agent: false,
+      headers: {
+        Host: BUCKET_HOST,
+        Authorization: signedPut("/held"),
+        "Content-Length": 1,
+        Expect: "100-continue",
+      },
+    });
+    const answered = once(held, "response");
+    held.flushHeaders();
+    await once(held, "continue");
+    for (let at = 0; at < 6; at++) assert.equal((await send("PUT", "/held", "x")).status, 409);
+    held.end("x");
+    assert.equal(((await answered)[0] as { statusCode: number }).statusCode, 200);
+    for (let at = 0; at < 6; at++) assert.equal((await send("PUT", "/held", "x")).status, 200);
   });
 
   it("moves the clock in both processes before it answers", async () => {

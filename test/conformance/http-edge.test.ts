@@ -791,6 +791,29 @@ describe("the HTTP edge, stopping", () => {
     await other.stop();
   });
 
+  it("does nothing of a request that follows on the same connection, whose answer would be lost", async () => {
+    const asked: string[] = [];
+    let proceed = (): void => undefined;
+    const other = await testEdge(async ({ target }) => {
+      asked.push(target.path);
+      await new Promise<void>((resolve) => {
+        proceed = resolve;
+      });
+      return { status: 200, headers: [], body: "done" };
+    });
+    const client = other.client();
+    client.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (asked.length === 0) await sleep(5);
+    const stopped = other.edge.stop(5000);
+    client.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
+    await sleep(50);
+    proceed();
+    assert.equal(readAnswers(await client.closed())[0]?.body, "done");
+    await stopped;
+    assert.deepEqual(asked, ["/first"]);
+    await other.stop();
+  });
+
   it("cuts what has not finished after the grace", async () => {
     const other = await testEdge(() => new Promise(() => undefined));
     const client = other.client();

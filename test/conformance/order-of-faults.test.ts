@@ -10,7 +10,7 @@ const WRONG: Signing = { secretKey: "wrong" };
 const EXPIRED: Signing = { signTime: "1;2" };
 const AHEAD: Signing = { signTime: "99999999990;99999999999" };
 const UNKNOWN: Signing = { secretId: "AKIDnobody" };
-const UNBUILT = { "x-cos-traffic-limit": "1" };
+const UNBUILT = { "x-cos-return-body": "1" };
 const LONG = `/${"k".repeat(851)}`;
 const DELETE = { method: "POST", query: { delete: undefined } } as const;
 

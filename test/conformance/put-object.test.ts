@@ -497,7 +497,7 @@ describe("PutObject", () => {
       ["a digest", "InvalidDigest", { "Content-MD5": "abc" }],
       ["a storage class", "NotSupportedStorageClass", { "x-cos-storage-class": "SHINY" }],
       ["an encryption header", "SSEContentNotSupported", { "x-cos-server-side-encryption": "AES128" }],
-      ["a header of what is not built", "NotImplemented", { "x-cos-traffic-limit": "1" }],
+      ["a header of what is not built", "NotImplemented", { "x-cos-return-body": "1" }],
       ["metadata", "InvalidArgument", { "x-cos-meta-a": "m".repeat(2048) }],
     ] as const) {
       it(`refuses ${what} before the body, without 100 Continue`, async () => {

@@ -72,6 +72,7 @@ export const appendObject = operation(
     action: "name/cos:AppendObject",
     authentication: ["header", "query", "anonymous"],
     permission: "write",
+    uploads: true,
     loads: "object",
     input: {
       position: required(query.integer("position", { min: 0, max: Number.MAX_SAFE_INTEGER }), "InvalidArgument"),

@@ -51,6 +51,7 @@ export const putObjectCopy = operation(
     action: "name/cos:PutObject",
     authentication: ["header", "query", "anonymous"],
     permission: "write",
+    uploads: true,
     input: {
       source: group(copySourceFields),
       directive: header.oneOf("x-cos-metadata-directive", ["Copy", "Replaced", "Replace"]),

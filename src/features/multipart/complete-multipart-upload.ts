@@ -26,6 +26,7 @@ export const completeMultipartUpload = operation(
     action: "name/cos:CompleteMultipartUpload",
     authentication: ["header", "query", "anonymous"],
     permission: "write",
+    uploads: true,
     input: {
       uploadId: uploadIdField,
       conditions: group(writeConditionFields),

@@ -13,6 +13,7 @@ export const putObject = operation(
     action: "name/cos:PutObject",
     authentication: ["header", "query", "anonymous"],
     permission: "write",
+    uploads: true,
     input: { ...newObjectFields, conditions: group(writeConditionFields) },
     output: newObjectOutput,
     status: 200,

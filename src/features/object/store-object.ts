@@ -1,6 +1,7 @@
 /** The one transaction that puts an object under a key, for PUT, forms and copy. */
 
 import type { ErrorId } from "../../errors/catalogue.ts";
+import { refuse } from "../../errors/cos-error.ts";
 import { checksumHeaders, checksumOutput } from "../../operations/checksums.ts";
 import { group } from "../../operations/input-fields.ts";
 import type { InputOf, OperationContext, OutputOf } from "../../operations/operation.ts";
@@ -8,6 +9,7 @@ import { out } from "../../operations/output-fields.ts";
 import { keeping, type PendingBody } from "../../store/bodies.ts";
 import { objectKey } from "../../store/keys.ts";
 import type { NewObject } from "../../store/objects.ts";
+import type { ObjectRecord } from "../../store/records.ts";
 import { checksumSections } from "../../store/checksums.ts";
 import { tagSections } from "../../store/tags.ts";
 import { objectTagsField } from "../tagging/model.ts";
@@ -27,6 +29,29 @@ import { LOCK_ERRORS, lockSections, retentionField } from "../object-lock/model.
 import { metadataField, refuseWrite, storedHeaderFields, storedHeaders, type WriteConditions } from "./model.ts";
 import { BODY_ERRORS, bodyFields, takeBody } from "./take-body.ts";
 
+/** What was under a key when an upload of it began; undefined where nobody wants to know. */
+interface KeyBefore {
+  readonly sequence: number | undefined;
+}
+
+/** Looks at what is under the context's key, where the limit `sameTickConflicts` asks for it. */
+async function keyBefore({
+  bucket,
+  key,
+  limits,
+  store,
+}: Pick<OperationContext, "bucket" | "key" | "limits" | "store">): Promise<KeyBefore | undefined> {
+  if (limits.sameTickConflicts === 0) return undefined;
+  return { sequence: (await store.objects.findVersion(bucket, key, undefined))?.record.sequence };
+}
+
+/** Raises PathConflict where another upload, begun before the other was done, was stored in the same millisecond. */
+function refuseSameTick(before: KeyBefore, present: ObjectRecord | undefined, modifiedMs: number): void {
+  if (present === undefined || present.sequence === before.sequence || present.modifiedMs !== modifiedMs) return;
+  const told = "Another upload of this key was stored in the same millisecond, after this one had begun.";
+  throw refuse("PathConflict", { evidence: () => ({ kind: "limit", name: "sameTickConflicts", bound: 1, told }) });
+}
+
 const UNCONDITIONAL: WriteConditions = { ifMatch: undefined, ifNoneMatch: undefined };
 
 /** What a client is told of an object that was stored. */
@@ -37,7 +62,7 @@ export interface StoredObject {
 
 /**
  * Stores an object whose bytes are at hand as the current one under the context's key, and gives the bytes back when it
- * is refused. Raises PolicyFull, NoSuchBucket when the bucket was deleted since it was authorised, and what `refuseWrite`
+ * is refused. Raises PolicyFull, PathConflict, NoSuchBucket when the bucket was deleted since it was authorised, and what `refuseWrite`
  * does.
  */
 export async function storeObject(
@@ -45,6 +70,7 @@ export async function storeObject(
   pending: PendingBody,
   facts: Omit<NewObject, "body" | "size">,
   conditions: WriteConditions = UNCONDITIONAL,
+  before?: KeyBefore,
 ): Promise<StoredObject> {
   const { etag, crc64, modifiedMs, storageClass, type, ownerUin, headers, metadata, sections, dataKey } = facts;
   const { body } = pending;
@@ -69,6 +95,9 @@ export async function storeObject(
       const present = await store.buckets.requireSame(tx, bucket);
       if (conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined) {
         refuseWrite(conditions, await store.objects.findIn(tx, bucket.id, key));
+      }
+      if (before !== undefined) {
+        refuseSameTick(before, await store.objects.findIn(tx, bucket.id, key), modifiedMs);
       }
       await pending.addTo(tx);
       const stored = await store.objects.put(tx, present, key, record);
@@ -108,6 +137,7 @@ export const NEW_OBJECT_ERRORS = [
   ...ENCRYPT_ERRORS,
   ...LOCK_ERRORS,
   "NoSuchBucket",
+  "PathConflict",
 ] as const satisfies readonly ErrorId[];
 
 /** Takes the body of a request in and stores it as an object. Raises what `takeBody` and `storeObject` do. */
@@ -119,6 +149,7 @@ export async function storeNew(
   refuseClass(context.store, context.bucket, input.storageClass);
   const locked = lockSections(context, input.retention);
   const dataKey = await keyToStore(context, input.encryption);
+  const before = await keyBefore(context);
   const bytes = await takeBody(context, input, { dataKey: dataKey?.bytes });
   const etag = dataKey?.etagOf(bytes.md5) ?? bytes.md5.toString("hex");
   const facts = {
@@ -133,7 +164,7 @@ export async function storeNew(
     sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl), ...locked],
     dataKey,
   } as const;
-  const { versionId } = await storeObject(context, bytes, facts, conditions);
+  const { versionId } = await storeObject(context, bytes, facts, conditions, before);
   return {
     expiration: await shownExpiration(context.store, context.bucket, context.key, { ...facts, size: bytes.size }),
     etag,

@@ -31,6 +31,7 @@ export const postObject = operation(
     action: "name/cos:PostObject",
     authentication: ["form", "anonymous"],
     permission: "write",
+    uploads: true,
     input: {
       ...newObjectFields,
       redirect: header.text("success_action_redirect", "the URL that a success leads to"),
