@@ -13,7 +13,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
 import { signedFields } from "../fixtures/forms.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 
@@ -27,11 +27,7 @@ const FLAGS = [
 ];
 const OWN_KEYS = { secretId: "AKIDbrowser0000000000000000000000000", secretKey: "browsersecretkey0000000000000000" };
 
-it.skipIf(CHROMIUM !== undefined)("a page in a browser is looked at where there is one", (context) =>
-  context.skip("neither COSBOX_TEST_CHROMIUM nor /usr/bin/chromium names a Chromium"),
-);
-
-describe.skipIf(CHROMIUM === undefined)("a page in a browser", () => {
+describe("a page in a browser", () => {
   let browser: BrowserContext;
   let profile: string;
   let pages: Server;
@@ -39,7 +35,12 @@ describe.skipIf(CHROMIUM === undefined)("a page in a browser", () => {
   let server: TestServer;
   let developing: TestServer;
 
+  beforeEach((context) => {
+    if (CHROMIUM === undefined) context.skip("neither COSBOX_TEST_CHROMIUM nor /usr/bin/chromium is there");
+  });
+
   beforeAll(async () => {
+    if (CHROMIUM === undefined) return;
     const files = new Map([
       ["/page.html", ["text/html; charset=utf-8", await readFile(new URL("page.html", import.meta.url))] as const],
       [
@@ -60,7 +61,7 @@ describe.skipIf(CHROMIUM === undefined)("a page in a browser", () => {
     [server, developing] = await Promise.all([testServer(OWN_KEYS), testServer()]);
     profile = await mkdtemp(join(tmpdir(), "cosbox-browser-"));
     browser = await chromium.launchPersistentContext(profile, {
-      executablePath: CHROMIUM as string,
+      executablePath: CHROMIUM,
       headless: true,
       args: FLAGS,
     });
@@ -69,7 +70,7 @@ describe.skipIf(CHROMIUM === undefined)("a page in a browser", () => {
   afterAll(async () => {
     await browser?.close();
     await Promise.all([server?.stop(), developing?.stop()]);
-    await new Promise((resolve) => pages?.close(resolve));
+    if (pages !== undefined) await new Promise((resolve) => pages.close(resolve));
     if (profile !== undefined) await rm(profile, { recursive: true });
   });
 
