@@ -81,6 +81,19 @@ describe("the STS", () => {
     pairIn(await call({ host: port, signedHost: "127.0.0.1", parameters: federation() }));
   });
 
+  it("takes the name of the service from the host, as the SDKs do, and no other", async () => {
+    const port = String(server.port);
+    for (const [host, service] of [
+      [`127.0.0.1:${port}`, "127"],
+      [`localhost:${port}`, `localhost:${port}`],
+      ["sts.tencentcloudapi.com", "sts"],
+    ] as const) {
+      pairIn(await call({ signed: "v3", host, service, parameters: federation() }));
+      const other = await call({ signed: "v3", host, service: "cvm", parameters: federation() });
+      assert.equal(other.code, "AuthFailure.InvalidAuthorization");
+    }
+  });
+
   it("takes a policy that is encoded once more, and one that is not", async () => {
     const plain = { ...federation(), Policy: JSON.stringify(POLICY) };
     for (const signed of ["v1", "v3"] as const) {

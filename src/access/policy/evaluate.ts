@@ -4,7 +4,7 @@ import type { AccountCaller } from "../caller.ts";
 import type { RequestValues } from "./condition.ts";
 import type { Policy, Principal, Statement } from "./policy.ts";
 import { actionName } from "./read-policy.ts";
-import { names, type Resource } from "./resource.ts";
+import { isNamed, namesOfResource, type Resource, type ResourceNames } from "./resource.ts";
 import { fits } from "./wildcard.ts";
 
 /** What somebody wants to do, as policies see it. */
@@ -54,13 +54,24 @@ export function namesCaller(caller: AccountCaller, ownerUin: string): Naming {
   };
 }
 
-function mismatch(statement: Statement, request: PolicyRequest, action: string, naming: Naming): Mismatch {
+/** A request as every statement is held against it. */
+interface Asked {
+  readonly action: string;
+  readonly names: ResourceNames | undefined;
+  readonly values: RequestValues;
+}
+
+function asked({ action, resource, values }: PolicyRequest): Asked {
+  return { action: actionName(action), names: namesOfResource(resource), values };
+}
+
+function mismatch(statement: Statement, { action, names, values }: Asked, naming: Naming): Mismatch {
   const { principals, actions, resources, conditions } = statement;
   if (principals !== undefined && !principals.some(naming)) return "principal";
   if (!actions.some((pattern) => fits(pattern, action))) return "action";
-  if (!resources.some((pattern) => names(pattern, request.resource))) return "resource";
+  if (!resources.some((pattern) => isNamed(pattern, names))) return "resource";
   for (const { holds, key, operator } of conditions) {
-    if (!holds(request.values)) return `condition ${operator} ${key}`;
+    if (!holds(values)) return `condition ${operator} ${key}`;
   }
   return "matched";
 }
@@ -68,11 +79,11 @@ function mismatch(statement: Statement, request: PolicyRequest, action: string, 
 /** The verdict of all policies together: a statement that denies wins wherever it stands. */
 export function evaluate(policies: readonly Policy[], request: PolicyRequest, naming: Naming): Verdict {
   let allowed: Statement | undefined;
-  const action = actionName(request.action);
+  const held = asked(request);
   for (const { statements } of policies) {
     for (const statement of statements) {
       if (allowed !== undefined && statement.effect === "allow") continue;
-      if (mismatch(statement, request, action, naming) !== "matched") continue;
+      if (mismatch(statement, held, naming) !== "matched") continue;
       if (statement.effect === "deny") return { effect: "deny", by: statement };
       allowed = statement;
     }
@@ -82,12 +93,12 @@ export function evaluate(policies: readonly Policy[], request: PolicyRequest, na
 
 /** What became of each statement, for those who ask why. */
 export function trace(policies: readonly Policy[], request: PolicyRequest, naming: Naming): readonly TriedStatement[] {
-  const action = actionName(request.action);
+  const held = asked(request);
   return policies.flatMap(({ statements }) =>
     statements.map((statement) => ({
       label: statement.label,
       effect: statement.effect,
-      outcome: mismatch(statement, request, action, naming),
+      outcome: mismatch(statement, held, naming),
     })),
   );
 }

@@ -68,18 +68,35 @@ export function readResource(text: string, otherServices = false): ResourcePatte
   };
 }
 
-/** Whether the pattern names the resource. */
-export function names({ segments, elsewhere }: ResourcePattern, { bucket, key, prefix }: Resource): boolean {
+/** What a resource is called, for all the patterns that are held against it. */
+export interface ResourceNames {
+  readonly region: string;
+  readonly accounts: readonly string[];
+  readonly paths: readonly string[];
+}
+
+/** Every name of a resource; none for what belongs to no bucket, such as the list of all of them. */
+export function namesOfResource({ bucket, key, prefix }: Resource): ResourceNames | undefined {
+  if (bucket === undefined) return undefined;
+  const { name, region, ownerAppid, ownerUin } = bucket;
+  const accounts = [`uid/${ownerAppid}`, `uin/${ownerUin}`];
+  if (key !== undefined) return { region, accounts, paths: [`${name}/${key}`] };
+  const asPrefix = prefix === undefined || prefix === "" ? [] : [`${name}/${prefix}`];
+  return { region, accounts, paths: [`${name}/`, name, ...asPrefix] };
+}
+
+/** Whether the pattern is for the resource of these names. What has none is called `*` alone. */
+export function isNamed({ segments, elsewhere }: ResourcePattern, names: ResourceNames | undefined): boolean {
   if (elsewhere === true) return false;
   if (segments === undefined) return true;
-  // What belongs to no bucket, such as the list of all of them, has no name but `*`.
-  if (bucket === undefined) return false;
+  if (names === undefined) return false;
   const { region, account, path } = segments;
-  if (!fits(region, bucket.region)) return false;
-  if (!fits(account, `uid/${bucket.ownerAppid}`) && !fits(account, `uin/${bucket.ownerUin}`)) return false;
-  if (key !== undefined) return fits(path, `${bucket.name}/${key}`);
-  if (fits(path, `${bucket.name}/`) || fits(path, bucket.name)) return true;
-  return prefix !== undefined && prefix !== "" && fits(path, `${bucket.name}/${prefix}`);
+  // Paths differ most from statement to statement.
+  return (
+    names.paths.some((one) => fits(path, one)) &&
+    fits(region, names.region) &&
+    names.accounts.some((one) => fits(account, one))
+  );
 }
 
 /** Whether the pattern can name anything in the bucket. */

@@ -78,16 +78,22 @@ export function credentialsV1(request: Signed, parameters: ReadonlyMap<string, s
 }
 
 const AUTHORIZATION =
-  /^TC3-HMAC-SHA256\s+Credential=([^/,\s]{1,128})\/(\d{4}-\d{2}-\d{2})\/sts\/tc3_request,\s*SignedHeaders=([a-z0-9;-]{1,1024}),\s*Signature=([0-9a-f]{64})$/;
+  /^TC3-HMAC-SHA256\s+Credential=([^/,\s]{1,128})\/(\d{4}-\d{2}-\d{2})\/([^/,\s]{1,128})\/tc3_request,\s*SignedHeaders=([a-z0-9;-]{1,1024}),\s*Signature=([0-9a-f]{64})$/;
 
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac("sha256", key).update(text).digest();
 const sha256 = (bytes: string | Buffer): string => createHash("sha256").update(bytes).digest("hex");
 
 /** Version 3. */
 export function credentialsV3(request: Signed, body: Buffer): StsCredentials {
-  const [, secretId, date, names, signature] = AUTHORIZATION.exec(request.headers.get("authorization") ?? "") ?? [];
+  const found = AUTHORIZATION.exec(request.headers.get("authorization") ?? "") ?? [];
+  const [, secretId, date, service, names, signature] = found;
   if (secretId === undefined || date === undefined || names === undefined || signature === undefined) {
-    throw new SignatureUnreadable("The Authorization is not a TC3-HMAC-SHA256 signature for the service sts.");
+    throw new SignatureUnreadable("The Authorization is not a TC3-HMAC-SHA256 signature.");
+  }
+  // The SDKs take the first label of whatever host they are pointed at for the name of the service.
+  const label = request.target.authority.text.split(".", 1)[0];
+  if (service === undefined || (service !== "sts" && service !== label)) {
+    throw new SignatureUnreadable("The Credential is not for the service sts.");
   }
   const list = names.split(";");
   if (list.length > SIGNED_HEADERS_MAX || !list.includes("host") || !list.includes("content-type")) {
@@ -105,14 +111,14 @@ export function credentialsV3(request: Signed, body: Buffer): StsCredentials {
     token: request.headers.get("x-tc-token"),
     timestamp: Number(timestamp),
     verify(secretKey) {
-      const key = hmac(hmac(hmac(`TC3${secretKey}`, date), "sts"), "tc3_request");
+      const key = hmac(hmac(hmac(`TC3${secretKey}`, date), service), "tc3_request");
       return hostsOf(request).some((host) => {
         const headers = list.map((name) => {
           const value = name === "host" ? host : (request.headers.raw(name) ?? "");
           return `${name}:${value.trim().toLowerCase()}\n`;
         });
         const canonical = [request.method, "/", query, headers.join(""), names, sha256(body)].join("\n");
-        const toSign = ["TC3-HMAC-SHA256", timestamp, `${date}/sts/tc3_request`, sha256(canonical)].join("\n");
+        const toSign = ["TC3-HMAC-SHA256", timestamp, `${date}/${service}/tc3_request`, sha256(canonical)].join("\n");
         return isSame(hmac(key, toSign), Buffer.from(signature, "hex"));
       });
     },
