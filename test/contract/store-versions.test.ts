@@ -101,10 +101,12 @@ describe.each(DISKS)("versions on %s", (_, make) => {
     const { engines, store } = await opened(make);
     await put(store, BUCKET, "k", pattern(10));
     await put(store, BUCKET, "k", pattern(20));
-    assert.deepEqual(await remove(store, BUCKET, "k"), [{ found: true, versionId: undefined, deleteMarker: false }]);
+    assert.deepEqual(await remove(store, BUCKET, "k"), [
+      { found: true, versionId: undefined, deleteMarker: false, locked: false },
+    ]);
     assert.deepEqual(await remove(store, BUCKET, "k", "null", 7), [
-      { found: false, versionId: undefined, deleteMarker: false },
-      { found: false, versionId: undefined, deleteMarker: false },
+      { found: false, versionId: undefined, deleteMarker: false, locked: false },
+      { found: false, versionId: undefined, deleteMarker: false, locked: false },
     ]);
     await store.collector.idle();
     assert.deepEqual(await rowsOf(engines.metadata), []);
@@ -133,7 +135,7 @@ describe.each(DISKS)("versions on %s", (_, make) => {
     assert.ok((await get(store, bucket.id, "k")).equals(pattern(60, 3)), "the one before is current again");
     assert.equal((await store.objects.find(bucket.id, "k"))?.record.supersededMs, undefined);
     assert.deepEqual(await remove(store, BUCKET, "k", idOf(third)), [
-      { found: true, versionId: versionIdOf(third), deleteMarker: false },
+      { found: true, versionId: versionIdOf(third), deleteMarker: false, locked: false },
     ]);
     assert.deepEqual(await shown(store, bucket), ["k 5000 latest", "k 50"]);
     await remove(store, BUCKET, "k", idOf(first));
@@ -157,7 +159,9 @@ describe.each(DISKS)("versions on %s", (_, make) => {
     await put(store, BUCKET, "k", pattern(4, 4));
     assert.deepEqual(await shown(store, bucket), ["k 4 latest", "k 2"]);
     await assertWhole(engines);
-    assert.deepEqual(await remove(store, BUCKET, "k"), [{ found: true, versionId: "null", deleteMarker: true }]);
+    assert.deepEqual(await remove(store, BUCKET, "k"), [
+      { found: true, versionId: "null", deleteMarker: true, locked: false },
+    ]);
     assert.deepEqual(await shown(store, bucket), ["k marker latest", "k 2"]);
     await remove(store, BUCKET, "k");
     assert.deepEqual(await shown(store, bucket), ["k marker latest", "k 2"], "another null marker takes its place");
