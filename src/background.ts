@@ -116,6 +116,7 @@ export function dueWork(task: BackgroundTask, clock: Clock) {
   return {
     name: task.name,
     nextDue: () => task.nextDue(clock.now()),
+    statistics: () => task.statistics(),
     async runDue(): Promise<void> {
       for (let waits = 0; waits < WAITS_MAX; waits++) {
         await task.runDue(clock.now());

@@ -12,6 +12,7 @@ import { RATE_ROUTES } from "./routes/rates.ts";
 import { REQUEST_ROUTES } from "./routes/requests.ts";
 import { STATE_ROUTES } from "./routes/state.ts";
 import { STATES_ROUTES } from "./routes/states.ts";
+import { WORKER_ROUTES } from "./routes/workers.ts";
 
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...HEALTH_ROUTES,
@@ -20,6 +21,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...ERROR_ROUTES,
   ...FAULT_ROUTES,
   ...CLOCK_ROUTES,
+  ...WORKER_ROUTES,
   ...ACCOUNT_ROUTES,
   ...STATES_ROUTES,
   ...RATE_ROUTES,

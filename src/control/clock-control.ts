@@ -26,6 +26,8 @@ export interface DueWork {
   nextDue(): Promise<number | undefined>;
   /** Does what is due at present. Resolves when it is done, also where another process is doing it. */
   runDue(): Promise<void>;
+  /** What it did in its last run, or does in the one under way. */
+  statistics(): Promise<Readonly<Record<string, number>>>;
 }
 
 export interface ClockControl {

@@ -44,6 +44,8 @@ export interface ServerControl {
   readonly rates: RateControl;
   readonly requests: Requests;
   readonly accounts: Administration;
+  /** What is done in the background by virtual time, by whichever process. */
+  readonly work: readonly DueWork[];
   /**
    * Removes every bucket, every fault and every state, sets the clock to the machine's time, and makes the accounts and
    * rates those of the settings again.
@@ -159,6 +161,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     region: options.region,
     endpoint: options.endpoint,
     clock: clocks,
+    work: options.work ?? [],
     faults,
     states,
     accounts,

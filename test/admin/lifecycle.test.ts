@@ -2,12 +2,42 @@
 
 import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { ask } from "../fixtures/admin.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 
 const RULES =
   "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status>" +
   "<Transition><Days>30</Days><StorageClass>ARCHIVE</StorageClass></Transition>" +
   "<Expiration><Days>200</Days></Expiration></Rule></LifecycleConfiguration>";
+
+describe("the admin listener on work in the background", () => {
+  it("tells when it is due and what it did, and does what is due", async () => {
+    const server = await testServer({ admin: "127.0.0.1:0" });
+    try {
+      const call = async (method: string, path: string) => await ask(server.cosbox.admin as string, method, path);
+      await server.send({ method: "PUT", path: "/k", body: "x" });
+      // Without rules there is nothing to wait for.
+      const none = (await call("POST", "/v1/workers/lifecycle/run")).body;
+      assert.equal(none["due"], null);
+      await server.send({ method: "PUT", query: { lifecycle: undefined }, body: RULES });
+      await server.cosbox.clock.advance("202d");
+      const { workers } = (await call("GET", "/v1/workers")).body as {
+        workers: { name: string; due: string; statistics: Record<string, number> }[];
+      };
+      assert.deepEqual(
+        workers.map(({ name }) => name),
+        ["lifecycle"],
+      );
+      assert.match(workers[0]?.due ?? "", /T16:00:00\.000Z$/);
+      assert.ok(Date.parse(workers[0]?.due ?? "") > server.cosbox.clock.now().getTime());
+      assert.ok("expired" in (workers[0]?.statistics ?? {}));
+      assert.equal((await server.send({ method: "HEAD", path: "/k" })).status, 404);
+      assert.equal((await call("POST", "/v1/workers/none/run")).status, 404);
+    } finally {
+      await server.stop();
+    }
+  });
+});
 
 describe("advancing the clock", () => {
   let server: TestServer;
