@@ -44,7 +44,6 @@ import { type Recorder, recorder } from "./diagnose/recorder.ts";
 import { tally } from "./diagnose/tally.ts";
 import { refusalFolder } from "./engines/record-log/folder.ts";
 import { recordFiles } from "./engines/record-log/files.ts";
-import type { KeyRing } from "./store/key-ring.ts";
 import { openStore, type Store, type StoreOptions } from "./store/store.ts";
 
 /** A server that answers. */
@@ -59,8 +58,6 @@ export interface RunningServer {
   readonly records: Recorder;
   /** Where the admin listener is, such as `http://127.0.0.1:9001`; undefined where there is none. */
   readonly admin: string | undefined;
-  /** The keys of the local key management service. */
-  readonly keyRing: KeyRing;
   /** What is done in the background by the virtual clock. */
   readonly tasks: readonly BackgroundTask[];
   /**
@@ -390,7 +387,6 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       control,
       records,
       admin: admin?.endpoint,
-      keyRing: store.keyRing,
       tasks,
       async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
         await edge.stop(graceMs, idleMs);

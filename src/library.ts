@@ -233,7 +233,7 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
     requests: requestsOf(server),
     clock: clockOf(server.control.clock),
     faults: faultsOf(server.control.faults),
-    keys: server.keyRing,
+    keys: server.control.keys,
     states: statesOf(server.control.states),
     rates: ratesOf(server.control.rates),
     admin: server.admin,

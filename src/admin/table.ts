@@ -9,6 +9,7 @@ import { FAULT_ROUTES } from "./routes/faults.ts";
 import { HEALTH_ROUTES } from "./routes/health.ts";
 import { OBSERVE_ROUTES } from "./routes/observe.ts";
 import { RATE_ROUTES } from "./routes/rates.ts";
+import { KMS_ROUTES } from "./routes/kms.ts";
 import { REQUEST_ROUTES } from "./routes/requests.ts";
 import { STATE_ROUTES } from "./routes/state.ts";
 import { STATES_ROUTES } from "./routes/states.ts";
@@ -25,6 +26,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...ACCOUNT_ROUTES,
   ...STATES_ROUTES,
   ...RATE_ROUTES,
+  ...KMS_ROUTES,
   ...STATE_ROUTES,
   adminRoute({
     method: "GET",

@@ -6,6 +6,7 @@ import { added, type Tally, type TallyTold } from "../diagnose/tally.ts";
 import type { Recorder } from "../diagnose/recorder.ts";
 import type { Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
+import type { KeyRing } from "../store/key-ring.ts";
 import type { Store } from "../store/store.ts";
 import type { VirtualClock } from "../ports/clock.ts";
 import { type ClockControl, clockControl, type DueWork } from "./clock-control.ts";
@@ -46,6 +47,8 @@ export interface ServerControl {
   readonly accounts: Administration;
   /** What is done in the background by virtual time, by whichever process. */
   readonly work: readonly DueWork[];
+  /** The keys of the local key management service. */
+  readonly keys: KeyRing;
   /**
    * Removes every bucket, every fault and every state, sets the clock to the machine's time, and makes the accounts and
    * rates those of the settings again.
@@ -166,6 +169,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     states,
     accounts,
     rates,
+    keys: store.keyRing,
     requests: {
       async recent(most) {
         const others = (await peers?.consult("recent", String(most))) ?? [];

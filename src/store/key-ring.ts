@@ -343,6 +343,7 @@ export function keyRing(options: KeyRingOptions): {
   }
 
   function unlessPending(id: string, record: KeyRecord, state: KeyRecord["state"]): KeyRecord {
+    if (id === SERVICE_KEYS) throw new KmsRefusal("refused", "the service's own keys are always in use");
     if (record.state === "pending-deletion") throw new KmsRefusal("refused", `key ${id} awaits its deletion`);
     return { ...record, state };
   }
