@@ -19,7 +19,7 @@ import { type Contender, cosbox, type Running, start } from "./servers.ts";
 
 const { values: flags } = parseArgs({
   options: {
-    only: { type: "string", default: "transfers,million,cold,lifecycle" },
+    only: { type: "string", default: "transfers,million,cold,lifecycle,encryption" },
     data: { type: "string", default: tmpdir() },
     keys: { type: "string", default: "1000000" },
   },
@@ -219,7 +219,10 @@ async function cold(): Promise<void> {
 /** What the lifecycle examines and removes in a minute; it prints its own lines. */
 const lifecycle = () => runScript("lifecycle.ts", `--keys=${keys}`, `--data=${folder}`);
 
-const PARTS = { transfers, million, cold, lifecycle };
+/** What encryption costs beside plain bodies; it prints its own lines. */
+const encryption = () => runScript("encryption.ts", `--data=${folder}`);
+
+const PARTS = { transfers, million, cold, lifecycle, encryption };
 
 try {
   for (const [name, part] of Object.entries(PARTS)) if (flags.only.split(",").includes(name)) await part();
