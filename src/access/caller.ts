@@ -75,3 +75,15 @@ export function isRoot(caller: AccountCaller): boolean {
 export function callerId(uin: string, user: string = uin): string {
   return `qcs::cam::uin/${uin}:${user.includes("/") ? user : `uin/${user}`}`;
 }
+
+/** An account, or one of its users or roles, as rows keep it: `<uin>`, or `<uin>/<user>`. */
+export function storedParty({ uin, user }: Pick<AccountCaller, "uin" | "user">): string {
+  return user === uin ? uin : `${uin}/${user}`;
+}
+
+/** How lists name who is stored so: the id, and what is shown as the name. */
+export function partyNames(stored: string): { readonly id: string; readonly name: string } {
+  const slash = stored.indexOf("/");
+  const [uin, user] = slash < 0 ? [stored, stored] : [stored.slice(0, slash), stored.slice(slash + 1)];
+  return { id: callerId(uin, user), name: user };
+}

@@ -105,6 +105,8 @@ const keyPairs = listOf(
   "key pairs, each with secretId and secretKey",
 );
 const policyNames = listOf(principalName, "names of policies");
+/** As it is unless the limit is set otherwise, which is another setting. */
+const POLICY_BYTES_MAX = LIMITS.accountPolicyBytesMax;
 /** 43,200 s, half a day. (AssumeRole page) */
 const SESSION_SECONDS_MAX = 43_200;
 const sessionSecondsMax = wholeNumber(1, SESSION_SECONDS_MAX, `seconds from 1 to ${SESSION_SECONDS_MAX}`);
@@ -142,7 +144,7 @@ const account = z
         z.strictObject(
           {
             name: principalName,
-            document: policy({ principal: "refused", bytesMax: 6 * 1024 }, "a policy in CAM's grammar"),
+            document: policy({ principal: "refused", bytesMax: POLICY_BYTES_MAX }, "a policy in CAM's grammar"),
           },
           "a policy",
         ),
@@ -170,7 +172,7 @@ const account = z
           {
             name: principalName,
             trust: policy(
-              { principal: "required", resource: "refused", bytesMax: 6 * 1024 },
+              { principal: "required", resource: "refused", bytesMax: POLICY_BYTES_MAX },
               "a policy that says who may take the role on",
             ),
             policies: policyNames,

@@ -197,6 +197,7 @@ export interface UploadRecord {
   /** Milliseconds since 1970. */
   readonly initiatedMs: number;
   readonly ownerUin: string;
+  /** `<uin>` of an account, or `<uin>/<user>` of one of its users or roles. */
   readonly initiatorUin: string;
   readonly storageClass: string;
   readonly headers: ContentHeaders;

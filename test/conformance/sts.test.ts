@@ -226,6 +226,36 @@ describe("the STS", () => {
     assertRefused(await by(server, pair, { path: "/out/a" }), "AccessDenied");
   });
 
+  it("makes keys that bucket policies know by the role, and uploads that are begun by it", async () => {
+    const bucket = "roles-1250000000";
+    await server.send({ method: "PUT", bucket });
+    const guest = pairIn(await call({ action: "AssumeRole", parameters: role() }));
+    const write = { method: "POST", bucket, path: "/a", query: { uploads: "" } };
+    assertRefused(await by(server, guest, write), "AccessDenied");
+    const policy = {
+      version: "2.0",
+      statement: {
+        effect: "allow",
+        principal: { qcs: [ROLE_ARN] },
+        action: "name/cos:InitiateMultipartUpload",
+        resource: `qcs::cos:ap-guangzhou:uid/1250000000:${bucket}/*`,
+      },
+    };
+    await server.send({ method: "PUT", bucket, query: { policy: "" }, body: JSON.stringify(policy) });
+    assert.equal((await by(server, guest, write)).status, 200);
+    assertRefused(await server.send({ ...write, sign: READER }), "AccessDenied");
+    assert.equal((await server.send({ ...write, path: "/b", sign: WRITER })).status, 200);
+    const listed = await server.send({ bucket, query: { uploads: "" } });
+    const writer = "qcs::cam::uin/100000000001:uin/100000000011";
+    for (const [id, name] of [
+      [ROLE_ARN, "roleName/guest"],
+      [writer, "100000000011"],
+    ]) {
+      const initiator = `<Initiator><ID>${id}</ID><DisplayName>${name}</DisplayName></Initiator>`;
+      assert.ok(listed.text.includes(initiator), listed.text);
+    }
+  });
+
   it("AuthFailure.UnauthorizedOperation: a role whose trust does not name the caller, and temporary keys", async () => {
     const stranger = { secretId: "AKIDstranger00", secretKey: "a-secret-of-a-stranger" };
     const roles = [{ ...PEOPLE[0], roles: [{ name: "guest", trust: trustOf(OTHER_UIN), policies: [] }] }];

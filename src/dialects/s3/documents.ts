@@ -1,7 +1,7 @@
 /** The documents of answers in S3's form. (S3 API reference; order of elements as its samples have it) */
 
 import type { Grantee } from "../../access/acl.ts";
-import { callerId } from "../../access/caller.ts";
+import { callerId, partyNames } from "../../access/caller.ts";
 import { s3Form } from "../../errors/cos-error.ts";
 import { formatIsoMillis } from "../../http/dates.ts";
 import type { ChecksumKind, Documents, RestoreState, ShownChecksum } from "../../operations/documents.ts";
@@ -42,8 +42,9 @@ function root(name: string, ...content: readonly XmlNode[]): XmlNode {
   return withAttributes(name, ATTRIBUTES, ...content);
 }
 
-function party(element: "Owner" | "Initiator", uin: string): XmlNode {
-  return el(element, leaf("ID", callerId(uin)), leaf("DisplayName", uin));
+function party(element: "Owner" | "Initiator", stored: string): XmlNode {
+  const { id, name } = partyNames(stored);
+  return el(element, leaf("ID", id), leaf("DisplayName", name));
 }
 
 const GROUPS = { everyone: "AllUsers", signed: "AuthenticatedUsers" } as const;

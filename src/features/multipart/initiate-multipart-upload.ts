@@ -1,5 +1,6 @@
 /** Initiate Multipart Upload: names an upload that parts can then be sent to. */
 
+import { storedParty } from "../../access/caller.ts";
 import type { InitiatedDocument } from "../../operations/documents.ts";
 import {
   checksumAlgorithmField,
@@ -74,7 +75,7 @@ export const initiateMultipartUpload = operation(
       store.uploads.create(tx, uploadName(context, uploadId), {
         initiatedMs,
         ownerUin: uin,
-        initiatorUin: context.caller.kind === "account" ? context.caller.uin : uin,
+        initiatorUin: context.caller.kind === "account" ? storedParty(context.caller) : uin,
         storageClass: input.storageClass,
         headers: storedHeaders(input.stored, key),
         metadata: input.metadata,

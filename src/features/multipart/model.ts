@@ -1,7 +1,7 @@
 /** What the operations on multipart uploads share: ids, part lists, the ETag of the whole. Pure. */
 
 import { createHash } from "node:crypto";
-import { callerId } from "../../access/caller.ts";
+import { partyNames } from "../../access/caller.ts";
 import { refuse } from "../../errors/cos-error.ts";
 import type { Limits } from "../../limits.ts";
 import { header, query } from "../../operations/input-fields.ts";
@@ -114,8 +114,9 @@ export function etagOfParts(md5s: Iterable<string>): string {
 }
 
 /** The owner of an upload, or the one who began it, as the lists of multipart uploads name them. */
-export function partyOf(element: "Owner" | "Initiator", uin: string): XmlNode {
-  return el(element, leaf("ID", callerId(uin)), leaf("DisplayName", uin));
+export function partyOf(element: "Owner" | "Initiator", stored: string): XmlNode {
+  const { id, name } = partyNames(stored);
+  return el(element, leaf("ID", id), leaf("DisplayName", name));
 }
 
 const sourceRangeText = header.text("x-cos-copy-source-range", "bytes=first-last");
