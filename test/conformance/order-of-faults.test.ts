@@ -84,12 +84,12 @@ const TABLE: readonly (readonly [faults: string, request: Sent, winner: ErrorId]
   // Then what cosbox can do.
   [
     "an operation that is not built before a missing bucket",
-    { bucket: NOBODY, query: { lifecycle: undefined } },
+    { bucket: NOBODY, query: { replication: undefined } },
     "NotImplemented",
   ],
   [
     "an operation that is not built before a stranger",
-    { query: { lifecycle: undefined }, sign: STRANGER },
+    { query: { replication: undefined }, sign: STRANGER },
     "NotImplemented",
   ],
   ["a key that is too long before a missing bucket", { path: LONG, bucket: NOBODY }, "KeyTooLong"],
