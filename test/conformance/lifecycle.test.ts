@@ -11,6 +11,7 @@ import {
   timedServer,
   walkTo,
 } from "../fixtures/timed-server.ts";
+import { md5, partList } from "../fixtures/uploads.ts";
 
 /** 23:55 of the first of a month in GMT+8. */
 const START = Date.UTC(2026, 2, 1, 15, 55);
@@ -277,6 +278,11 @@ describe("lifecycle", () => {
       const five = 'expiry-date="Fri, 06 Mar 2026 16:00:00 GMT", rule-id="5"';
       assert.equal((await put("a-tagged", "x", { "x-cos-tagging": "k=v" })).headers.get("x-cos-expiration"), five);
       assert.equal((await put("other")).headers.get("x-cos-expiration"), undefined);
+      const uploadId = elementOf(await server.done({ method: "POST", target: "/a-parts?uploads" }), "UploadId");
+      await server.done({ method: "PUT", target: `/a-parts?partNumber=1&uploadId=${uploadId}`, body: "x" });
+      const body = partList([[1, md5("x")]]);
+      const made = await server.done({ method: "POST", target: `/a-parts?uploadId=${uploadId}`, body });
+      assert.equal(made.headers.get("x-cos-expiration"), ten);
     });
   });
 

@@ -9,7 +9,7 @@
  * Two enabled rules of one filter that say otherwise about the same thing are InvalidRequest (`Conflict lifecycle rule`);
  * filters that merely overlap are allowed. `AccessFrequency` and S3's `NewerNoncurrentVersions` are NotImplemented. With
  * the server profile a machine's clock that jumps by more than a day holds all of it until the server is started anew. The
- * answers to PUT, copy, GET and HEAD tell `x-cos-expiration`, in the form that S3 has.
+ * answers to PUT, copy, a completion, GET and HEAD tell `x-cos-expiration`, in the form that S3 has.
  */
 
 import type { Operation } from "../../operations/operation.ts";

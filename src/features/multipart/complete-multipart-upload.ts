@@ -13,6 +13,7 @@ import { el, leaf } from "../../xml/write.ts";
 import { ACL_PLACE_ERRORS, placeObjectAcl } from "../acl/model.ts";
 import { customerKeyField, encryptionHeaders, encryptionOutput } from "../encryption/model.ts";
 import { refuseWrite, WRITE_CONDITION_ERRORS, writeConditionFields } from "../object/model.ts";
+import { expirationOutput, shownExpiration } from "../lifecycle/model.ts";
 import { shownVersionId, versionIdOutput } from "../versioning/model.ts";
 import { completedObject } from "./completed-object.ts";
 import { decodeNamedParts, uploadIdField } from "./model.ts";
@@ -47,6 +48,7 @@ export const completeMultipartUpload = operation(
     output: {
       crc64: out.integer("x-cos-hash-crc64ecma"),
       versionId: versionIdOutput,
+      expiration: expirationOutput,
       encryption: encryptionOutput,
       result: out.xml("CompleteMultipartUploadResult", ({ location, bucket, key, etag }: CompletedDocument) =>
         el(
@@ -111,13 +113,15 @@ export const completeMultipartUpload = operation(
         );
         const versionId = shownVersionId(present, stored);
         const encryption = encryptionHeaders(shown, input.customerKey);
-        return { encryption, etag: facts.etag, crc64: facts.crc64, checksum, parts: taken.length, versionId };
+        return { stored, encryption, checksum, parts: taken.length, versionId };
       });
     });
     if (completed === undefined) throw refuse("NoSuchUpload");
-    const { encryption, etag, crc64, checksum, parts, versionId } = completed.value;
+    const { stored, encryption, checksum, parts, versionId } = completed.value;
+    const { etag, crc64 } = stored;
+    const expiration = await shownExpiration(store, bucket, key, stored);
     const location = `${baseUrl}/${urlEncoded(key)}`;
     const result = { location, bucket: bucket.name, key, etag, checksum: shownChecksum(checksum, parts) };
-    return { crc64, versionId, encryption, result };
+    return { crc64, versionId, expiration, encryption, result };
   },
 );
