@@ -5,6 +5,8 @@ import { createHash } from "node:crypto";
 import { rootCredential } from "../../src/access/caller.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { FAMILY, splitUploadKey, splitVersionKey, splitAttachmentKey } from "../../src/store/keys.ts";
+import { systemRandom } from "../../src/engines/random/system.ts";
+import { memoryKey } from "../../src/engines/seal-key/memory.ts";
 import {
   type Body,
   decodeBucket,
@@ -43,6 +45,10 @@ const ACCOUNT = {
 /** Bytes up to which a body is a row. */
 const INLINE_MAX = 64;
 
+/** Half of what is stored is encrypted under the service's keys, of which a client sees nothing but a header. */
+const sealed = (number: number): Record<string, string> =>
+  number % 2 === 0 ? {} : { "x-cos-server-side-encryption": "AES256" };
+
 const hostOf = (bucket: string): string => `${bucket}.cos.ap-guangzhou.myqcloud.com`;
 const encoded = (key: string): string => key.split("/").map(encodeURIComponent).join("/");
 
@@ -59,10 +65,12 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
   let store: Store;
   let server: InProcess;
   const played = new Map<string, number>();
+  // Lies outside of what restarts.
+  const sealKey = memoryKey(systemRandom());
 
   async function open(): Promise<void> {
     engines = await disk.open();
-    store = await openOn(engines, { inlineMax: INLINE_MAX }, cleanup);
+    store = await openOn(engines, { inlineMax: INLINE_MAX, sealKey }, cleanup);
     server = await inProcess(store, { partBytesMin: PART_BYTES_MIN }, [rootCredential(ACCOUNT)]);
   }
 
@@ -109,7 +117,12 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
       case "headBucket":
         return ask(bucket, { method: "HEAD", target });
       case "put":
-        return ask(bucket, { method: "PUT", target, headers: noted(step.note), body: bytesOf(step.content) });
+        return ask(bucket, {
+          method: "PUT",
+          target,
+          headers: { ...noted(step.note), ...sealed(step.content.seed) },
+          body: bytesOf(step.content),
+        });
       case "get": {
         const { range } = step;
         const text = range && ("suffix" in range ? `-${range.suffix}` : `${range.first}-${range.last ?? ""}`);
@@ -138,16 +151,27 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
         return ask(bucket, { method: "POST", target: "/?delete", body, headers: { "content-md5": md5Base64(body) } });
       }
       case "copy": {
-        const directive = step.replaced ? { "x-cos-metadata-directive": "Replaced", ...noted("replaced") } : {};
+        const directive = step.replaced
+          ? { "x-cos-metadata-directive": "Replaced", ...noted("replaced"), ...sealed(step.key) }
+          : {};
         return ask(bucket, { method: "PUT", target, headers: { ...sourceOf(model, step), ...directive } });
       }
       case "append": {
         const size = model.object(step)?.bytes.length ?? 0;
         const body = bytesOf(step.content);
-        return ask(bucket, { method: "POST", target: `${target}?append&position=${size + step.off}`, body });
+        return ask(bucket, {
+          method: "POST",
+          target: `${target}?append&position=${size + step.off}`,
+          headers: sealed(step.content.seed),
+          body,
+        });
       }
       case "initiate":
-        return ask(bucket, { method: "POST", target: `${target}?uploads`, headers: noted(step.note) });
+        return ask(bucket, {
+          method: "POST",
+          target: `${target}?uploads`,
+          headers: { ...noted(step.note), ...sealed(step.key) },
+        });
       case "listVersions": {
         const version = model.markedVersion(step);
         const query = [
@@ -480,7 +504,10 @@ export async function expectExactly(
     "inline",
     "reference",
     "manifest",
+    "keyRing",
   ] as const;
+  // What tells the key of the keys, and the service's own; made by the first that is encrypted.
+  assert.ok([0, 2].includes(family("keyRing").length));
   const known = counted.reduce((sum, name) => sum + family(name).length, 2);
   assert.equal(rows.length, known, "rows of a family that nobody knows");
 }
