@@ -52,10 +52,16 @@ const text = fc.string({ unit: "grapheme", maxLength: 60 });
 const ms = fc.nat({ max: 2 ** 41 });
 const bytes = fc.uint8Array({ maxLength: 40 }).map((b) => Buffer.from(b));
 const range = { offset: fc.nat({ max: 2 ** 45 }), length: fc.integer({ min: 1, max: 2 ** 40 }) };
-const piece: fc.Arbitrary<Piece> = fc.oneof(
+const stored: fc.Arbitrary<Piece> = fc.oneof(
   record({ kind: fc.constant("inline" as const), id: hex(16), ...range }),
   record({ kind: fc.constant("blob" as const), id: hex(16), holder: hex(16), ...range }),
 );
+/** Some are sealed, at least up to where they end. */
+const piece: fc.Arbitrary<Piece> = fc
+  .tuple(stored, fc.option(fc.tuple(hex(16), fc.nat({ max: 2 ** 20 })), { nil: undefined }))
+  .map(([one, seal]) =>
+    seal === undefined ? one : { ...one, seal: { id: seal[0], size: one.offset + one.length + seal[1] } },
+  );
 const manifest = record({ id: hex(16), size: fc.nat({ max: 2 ** 46 }), pieces: fc.nat({ max: 2 ** 31 }) });
 const body = fc
   .tuple(fc.option(manifest, { nil: undefined }), fc.array(piece, { maxLength: 32 }))
