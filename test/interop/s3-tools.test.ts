@@ -127,9 +127,14 @@ describe("S3 tools", () => {
     const url = (await s3("presign", `s3://${bucket}/tree/small.txt`)).trim();
     const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
     assert.equal(createHash("sha256").update(bytes).digest("hex"), expected["small.txt"]);
-    // Copies in parts ask for tags unless told otherwise, and tags are not built.
     const large = `s3://${bucket}/tree/folder/deeper/large.bin`;
-    await s3("mv", large, `s3://${bucket}/moved`, "--copy-props", "metadata-directive", "--no-progress");
+    await run(aws, [
+      ...["--endpoint-url", server.endpoint, "s3api", "put-object-tagging", "--bucket", bucket],
+      ...["--key", "tree/folder/deeper/large.bin", "--tagging", "TagSet=[{Key=k,Value=v}]"],
+    ]);
+    await s3("mv", large, `s3://${bucket}/moved`, "--no-progress");
+    const tags = await server.send({ bucket, path: "/moved", query: { tagging: undefined } });
+    assert.deepEqual([tags.element("Key"), tags.element("Value")], ["k", "v"], "a copy in parts brings its tags along");
     await s3("cp", `s3://${bucket}/moved`, join(back, "moved"), "--no-progress");
     assert.equal((await hashes(back))["moved"], expected["folder/deeper/large.bin"]);
     const head = await run(aws, [
