@@ -45,23 +45,23 @@ function days(parent: XmlElement, name: string, min: number): number | undefined
 const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/;
 
 /** A midnight of GMT+8, or of GMT, which is what S3 clients send. Raises InvalidArgument for other times. */
-function date(parent: XmlElement): number | undefined {
+function date(parent: XmlElement): Extract<RuleTime, { dateMs: number }> | undefined {
   const written = text(parent, "Date")?.trim();
   if (written === undefined) return undefined;
   const ms = DATE.test(written) ? Date.parse(written) : Number.NaN;
   if (Number.isNaN(ms)) throw faultAt(parent, `expected a date of ISO 8601 in <Date> of <${parent.name}>`);
   const isMidnight = midnightFrom(ms) === ms || ms % DAY_MS === 0;
   if (!isMidnight) throw invalid("The element Date must be at midnight of GMT+8.");
-  return ms;
+  return { dateMs: ms, written };
 }
 
 /** The time of an action: one of `Days` and `Date`. */
 function time(parent: XmlElement, daysMin: number): RuleTime | undefined {
   const after = days(parent, "Days", daysMin);
-  const dateMs = date(parent);
-  if (after !== undefined && dateMs !== undefined) throw invalid("Days and Date cannot both be given.");
+  const on = date(parent);
+  if (after !== undefined && on !== undefined) throw invalid("Days and Date cannot both be given.");
   if (after !== undefined) return { days: after };
-  return dateMs === undefined ? undefined : { dateMs };
+  return on;
 }
 
 function refuseFrequency(parent: XmlElement): void {
@@ -273,13 +273,8 @@ export const LIFECYCLE_ERRORS = [
   "NotSupportedStorageClass",
 ] as const;
 
-/** As the service writes it: midnight of GMT+8. */
-function dateText(ms: number): string {
-  return `${new Date(ms + 8 * 60 * 60 * 1000).toISOString().slice(0, 19)}+08:00`;
-}
-
 function timeNode(when: RuleTime): XmlNode {
-  return "days" in when ? leaf("Days", when.days) : leaf("Date", dateText(when.dateMs));
+  return "days" in when ? leaf("Days", when.days) : leaf("Date", when.written);
 }
 
 function filterNode({ prefix, tags, notPrefixes, sizeAbove, sizeBelow }: RuleFilter): XmlNode {

@@ -26,7 +26,10 @@ export interface RuleFilter {
 }
 
 /** Days since the object was modified, or a midnight in milliseconds since 1970. */
-export type RuleTime = { readonly days: number } | { readonly dateMs: number };
+export type RuleTime =
+  | { readonly days: number }
+  /** `written` is the text of whoever put it, and what is told again. (published suite of the Node SDK) */
+  | { readonly dateMs: number; readonly written: string };
 
 export interface RuleTransition {
   readonly when: RuleTime;
