@@ -1,5 +1,5 @@
 /**
- * `npx tsx bench/overhead.ts`: what decision records and counters, and a bucket policy of twenty statements, add to a
+ * `npm run overhead`: what decision records and counters, and a bucket policy of twenty statements, add to a
  * signed GET and PUT of 4 KiB. The whole path of a request without sockets, over the memory engines, each variant in turn
  * many times within one run; the median counts. Without sockets a request costs half, so the ratios are upper bounds.
  */

@@ -10,7 +10,7 @@ import { sessions } from "./accounts/sessions.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
 import { type BackgroundTask, dueWork, schedule } from "./background.ts";
 import { formatListen, isLoopback, reachableHost } from "./config/listen-address.ts";
-import { DEVELOPMENT_SECRET_KEY, type Settings, SettingsError } from "./config/settings.ts";
+import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY, type Settings, SettingsError } from "./config/settings.ts";
 import { addressingRules } from "./addressing/address.ts";
 import { cosDialect } from "./dialects/cos/index.ts";
 import { s3Dialect } from "./dialects/s3/index.ts";
@@ -39,6 +39,7 @@ import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
 import type { Meter } from "./ports/meter.ts";
+import type { VirtualClock } from "./ports/clock.ts";
 import type { Peers } from "./ports/peers.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
 import { tally } from "./diagnose/tally.ts";
@@ -165,6 +166,21 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   return await keep(metadata, blobs, { isHeld, peers: inheriting });
 }
 
+/**
+ * A server goes by the machine's time and fails of its own alone, and has no way to change that. So it does not take over
+ * what somebody has set on the same data in development: locks would end early, and objects expire.
+ * @throws SettingsError that says how to take it back.
+ */
+function refuseLeftovers({ profile }: Settings, clock: VirtualClock, { faults }: ServerControl): void {
+  if (profile !== "server") return;
+  const isMoved = (clock.history.at(-1)?.mode ?? "real") !== "real";
+  if (!isMoved && !faults.any) return;
+  const [what, mend] = isMoved ? ["its clock is not the machine's", "clock real"] : ["it has faults", "faults clear"];
+  throw new SettingsError(
+    `the data was used in development, and ${what}: start it without --profile server, say cosbox ${mend}, and stop it`,
+  );
+}
+
 /** Puts the faults of the settings in place. @throws SettingsError for one that cannot stand. */
 async function adoptFaults({ faults, profile }: Settings, { faults: control }: ServerControl): Promise<void> {
   if (profile === "server") throw new SettingsError("faults: they are for development, and this is --profile server");
@@ -188,6 +204,9 @@ async function openAdmin(
   if (admin === "off") return undefined;
   const listen = admin === "auto" ? { host: "127.0.0.1", port: settings.listen.port === 0 ? 0 : port + 1 } : admin;
   if (admin === "auto" && profile === "server" && token === "") return undefined;
+  if (token === "" && profile === "server") {
+    throw new SettingsError("admin: with --profile server its callers need a token; set COSBOX_ADMIN_TOKEN");
+  }
   if (token === "" && !isLoopback(listen.host)) {
     throw new SettingsError(
       `admin: ${formatListen(listen)} can be reached from other machines; set COSBOX_ADMIN_TOKEN`,
@@ -287,6 +306,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       limits,
       fixed: new Map([...fixed.values()].map(({ uin, appid }) => [uin, appid])),
       fixedKeys: new Set(fixed.keys()),
+      published: new Set([DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY]),
       seed: settings.accounts,
     });
     const meter = peers ?? ownMeter(clock);
@@ -305,6 +325,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       faultsByHeader: settings.profile !== "server",
       work: tasks.map((task) => dueWork(task, clock)),
     });
+    refuseLeftovers(settings, clock, control);
     // From here on the clock shows what it showed last.
     const scheduled = schedule(tasks, {
       clock,
@@ -312,8 +333,10 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       report: (error) => log.warn("work in the background failed and is tried again", { error }),
     });
     closers.add(() => scheduled.stop());
-    if (settings.faults.length > 0) await adoptFaults(settings, control);
+    if (settings.profile !== "server" || settings.faults.length > 0) await adoptFaults(settings, control);
     here.control = control;
+    // What was announced before there was anybody here to hear it.
+    await control.refresh();
     const { explainHeader } = settings;
     const explained = explainHeader === "on" || (explainHeader === "auto" && isLoopback(settings.listen.host));
     const explainedAt = (requestId: string): string | undefined =>

@@ -42,6 +42,8 @@ export interface AccessQuestion {
   readonly bucket: BucketRecord | undefined;
   /** The addressed object's key; undefined for the bucket itself. */
   readonly key: string | undefined;
+  /** The version that is meant, where another place than the request's query names it; "" for the current one. */
+  readonly versionId?: string;
   /** The beginning of the keys a listing asks for. */
   readonly prefix?: string | undefined;
   /** The object's row, where it was read; the handler acts on the same. */

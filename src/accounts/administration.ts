@@ -100,6 +100,8 @@ export interface AdministrationParts {
   /** The root accounts that keys of the settings stand for, with their APPIDs. */
   readonly fixed: ReadonlyMap<string, string>;
   readonly fixedKeys: ReadonlySet<string>;
+  /** The two halves of the published pair, which nobody is to have besides. */
+  readonly published: ReadonlySet<string>;
   /** The accounts of the settings. */
   readonly seed: readonly SeedAccount[];
 }
@@ -115,7 +117,7 @@ function withoutSecret({ sealed: _sealed, ...open }: KeyRow): KeyTold {
 
 /** The administration of one server. Every call rejects with AccountFault for what cannot stand. */
 export function administration(parts: AdministrationParts): Administration {
-  const { rows, sealing, clock, random, limits, fixed, fixedKeys, seed } = parts;
+  const { rows, sealing, clock, random, limits, fixed, fixedKeys, published, seed } = parts;
   const mostOf: Readonly<Record<OwnedKind, number>> = {
     user: limits.accountUsersMax,
     group: limits.accountGroupsMax,
@@ -285,7 +287,13 @@ export function administration(parts: AdministrationParts): Administration {
       await account(uin);
       return await all(kind, uin);
     },
-    putUser: (user) => put("user", user, user.user, user.policies, user.groups),
+    async putUser(user) {
+      // A key of the account's own UIN is the root's, whatever is attached to a user of that name.
+      if (user.user === user.uin || (await rows.find("account", user.user)) !== undefined) {
+        throw new AccountFault("InUse", `${user.user} is the UIN of an account`);
+      }
+      await put("user", user, user.user, user.policies, user.groups);
+    },
     putGroup: (group) => put("group", group, group.name, group.policies),
     async putRole(role) {
       checkPolicy(role.trust, true);
@@ -314,6 +322,9 @@ export function administration(parts: AdministrationParts): Administration {
       return withoutSecret(row);
     },
     async createKey({ uin, user, pair }) {
+      if (pair !== undefined && (published.has(pair.secretId) || published.has(pair.secretKey))) {
+        throw new AccountFault("InUse", "everybody knows the published pair");
+      }
       const seal = await sealing.needed();
       const { secretId, secretKey } = pair ?? { secretId: newSecretId(random), secretKey: newSecretKey(random) };
       const sealed = seal.seal("key", secretId, Buffer.from(secretKey)).toString("base64");

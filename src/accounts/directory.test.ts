@@ -34,7 +34,12 @@ function processOn(engine: MetadataEngine): { who: Directory; admin: Administrat
   const parts = { rows, sealing: seals, clock, random, limits: LIMITS, seed: [] };
   return {
     who: directory({ fixed, rows, sealing: seals, clock }),
-    admin: administration({ ...parts, fixed: new Map([[ROOT.uin, ROOT.appid]]), fixedKeys: new Set(fixed.keys()) }),
+    admin: administration({
+      ...parts,
+      fixed: new Map([[ROOT.uin, ROOT.appid]]),
+      fixedKeys: new Set(fixed.keys()),
+      published: new Set(),
+    }),
     reads: () => count,
   };
 }

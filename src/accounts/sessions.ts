@@ -6,6 +6,7 @@
 import type { Credential } from "../access/caller.ts";
 import { ATTACHED, evaluate, type Naming, namesCaller } from "../access/policy/evaluate.ts";
 import type { Policy } from "../access/policy/policy.ts";
+import type { RequestValues } from "../access/policy/condition.ts";
 import { PolicyFault, readPolicy } from "../access/policy/read-policy.ts";
 import type { Limits } from "../limits.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -47,6 +48,8 @@ export interface SessionWish {
   readonly policy: string | undefined;
   /** Undefined for the action's own default. */
   readonly seconds: number | undefined;
+  /** What conditions of policies ask of the request. */
+  readonly values: RequestValues;
 }
 
 export interface Sessions {
@@ -97,27 +100,32 @@ export function sessions({ directory, sealing, clock, random, limits }: Sessions
   }
 
   /** A root account may ask for what it likes; its users need to be allowed to. */
-  function refuseUnpermitted({ uin, user, policies, session }: Credential, action: string): void {
+  function refuseUnpermitted(
+    { uin, user, policies, session }: Credential,
+    action: string,
+    values: RequestValues,
+    role?: string,
+  ): void {
     if (session !== undefined) {
       throw new SessionRefused("AuthFailure.UnauthorizedOperation", "Temporary keys cannot ask for temporary keys.");
     }
-    if (user === uin || allows(policies, action, ATTACHED)) return;
+    if (user === uin || allows(policies, { action, values, role }, ATTACHED)) return;
     const message = `You are not authorized to perform operation (${action.slice("name/".length)}).`;
     throw new SessionRefused("AuthFailure.UnauthorizedOperation", message);
   }
 
   return {
-    async federate(issuer, { name, policy, seconds }) {
+    async federate(issuer, { name, policy, seconds, values }) {
       const { secretId, uin, user } = issuer;
-      refuseUnpermitted(issuer, "name/sts:GetFederationToken");
+      refuseUnpermitted(issuer, "name/sts:GetFederationToken", values);
       checkPolicy(policy);
       const most = user === uin ? limits.rootSessionSecondsMax : limits.userSessionSecondsMax;
       const lasting = secondsOf(seconds, FEDERATION_SECONDS, most);
       return await issue({ uin, issuer: secretId, role: undefined, policy, name }, lasting);
     },
-    async assume(issuer, arn, { name, policy, seconds }) {
+    async assume(issuer, arn, { name, policy, seconds, values }) {
       const action = "name/sts:AssumeRole";
-      refuseUnpermitted(issuer, action);
+      refuseUnpermitted(issuer, action, values, arn);
       const [, uin, roleName] = ARN.exec(arn) ?? [];
       if (uin === undefined || roleName === undefined) {
         const message = "RoleArn must be of the form qcs::cam::uin/<uin>:roleName/<name>.";
@@ -131,7 +139,7 @@ export function sessions({ directory, sealing, clock, random, limits }: Sessions
       // The root account in a trust stands for its users as well, whoever's the role is.
       const named = namesCaller(caller, "");
       const trusted: Naming = (principal) => principal.kind === "anyone" || named(principal);
-      if (!allows([trust], action, trusted)) {
+      if (!allows([trust], { action, values, role: arn }, trusted)) {
         const message = `The role ${arn} does not trust its caller.`;
         throw new SessionRefused("AuthFailure.UnauthorizedOperation", message);
       }
@@ -142,7 +150,14 @@ export function sessions({ directory, sealing, clock, random, limits }: Sessions
   };
 }
 
-function allows(policies: readonly Policy[], action: string, naming: Naming): boolean {
-  const request = { action, resource: { bucket: undefined, key: undefined }, values: () => undefined };
+interface Wanted {
+  readonly action: string;
+  readonly values: RequestValues;
+  /** The role that is to be taken on: what statements about roles name. */
+  readonly role: string | undefined;
+}
+
+function allows(policies: readonly Policy[], { action, values, role }: Wanted, naming: Naming): boolean {
+  const request = { action, resource: { bucket: undefined, key: undefined, elsewhere: role }, values };
   return evaluate(policies, request, naming).effect === "allow";
 }

@@ -54,8 +54,8 @@ export interface ClockControlOptions {
 const CLOCK = "clock";
 /** Changes that are remembered for links that were signed before them. */
 const HISTORY_MAX = 1_000;
-/** The last moment of the year 9999, which every format of a date can still say. */
-const LATEST_MS = 253_402_300_799_999;
+/** The end of the year 2254: versions are numbered in microseconds, and a number is exact up to the middle of the next. */
+const LATEST_MS = 8_993_721_599_999;
 
 function isTime(ms: number): boolean {
   return Number.isFinite(ms) && ms >= 0 && ms <= LATEST_MS;
@@ -79,7 +79,7 @@ export function clockControl({ clock, controls, announce, work = [] }: ClockCont
       const last = history.at(-1);
       const mode = next(last, clock.now(), real);
       if (!isTime(mode.mode === "frozen" ? mode.atMs : real + (mode.mode === "offset" ? mode.offsetMs : 0))) {
-        throw new RangeError("the clock shows times from 1970 to 9999");
+        throw new RangeError("the clock shows times from 1970 to 2254");
       }
       const whole = [...history, { since: real, ...mode }];
       return Buffer.from(JSON.stringify(whole.slice(-HISTORY_MAX)));
@@ -113,7 +113,7 @@ export function clockControl({ clock, controls, announce, work = [] }: ClockCont
     async advance(ms) {
       if (!(ms >= 0)) throw new RangeError("a clock advances by no less than nothing");
       const target = clock.now() + ms;
-      if (!isTime(target)) throw new RangeError("the clock shows times from 1970 to 9999");
+      if (!isTime(target)) throw new RangeError("the clock shows times from 1970 to 2254");
       for (let due = await earliest(), last = ""; due !== undefined && due.at <= target; due = await earliest()) {
         // Work that stays due, because it cannot be done now, must not hold the clock for ever.
         const turn = `${due.task.name} ${due.at}`;

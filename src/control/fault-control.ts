@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { type CountedFault, type FaultRequest, happens, meets } from "../faults/fault.ts";
 import type { FaultFinder } from "../faults/inject.ts";
 import type { Random } from "../ports/random.ts";
-import type { Controls } from "../store/controls.ts";
+import { CONTROLS_MAX, type Controls } from "../store/controls.ts";
 
 export interface FaultControl extends FaultFinder {
   list(): Promise<readonly CountedFault[]>;
@@ -80,6 +80,10 @@ export function faultControl({ controls, random, announce, byHeader }: FaultCont
     list: read,
     async set(fault) {
       const id = fault.id ?? random.bytes(ID_BYTES).toString("hex");
+      const there = await read();
+      if (there.length >= CONTROLS_MAX && !there.some((one) => one.id === id)) {
+        throw new RangeError(`there are ${CONTROLS_MAX} faults already`);
+      }
       await controls.change(PREFIX + id, () => encode({ ...fault, id, match: fault.match ?? {}, met: 0 }));
       await changed();
       return id;
@@ -94,7 +98,9 @@ export function faultControl({ controls, random, announce, byHeader }: FaultCont
       return was;
     },
     async clear() {
-      for (const { id } of await read()) await controls.change(PREFIX + id, () => undefined);
+      for (let some = await read(); some.length > 0; some = await read()) {
+        for (const { id } of some) await controls.change(PREFIX + id, () => undefined);
+      }
       await changed();
     },
     refresh,

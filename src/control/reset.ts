@@ -26,21 +26,34 @@ export class LockedObjects extends Error {
  * @throws LockedObjects where an object is locked, unless it is forced.
  */
 export async function removeEverything(store: Store, clock: Clock, force: boolean): Promise<void> {
+  if (!force) await refuseAllLocks(store, clock);
   for (;;) {
-    const buckets = await store.buckets.listAll(BUCKETS_MAX);
+    const buckets = await store.buckets.listAll(undefined, BUCKETS_MAX);
     if (buckets.length === 0) return;
-    if (!force) for (const bucket of buckets) await refuseLocks(store, bucket, clock.now());
     for (const bucket of buckets) {
       do {
         await removeUploads(store, bucket);
         await removeVersions(store, bucket, force);
-      } while ((await store.buckets.remove(bucket.name)) === "not-empty");
+        // Another bucket may have the name by now: the next look finds it.
+      } while ((await store.buckets.find(bucket.name))?.id === bucket.id && !(await isRemoved(store, bucket)));
     }
   }
 }
 
+async function isRemoved(store: Store, bucket: BucketRecord): Promise<boolean> {
+  return (await store.buckets.remove(bucket.name)) !== "not-empty";
+}
+
+async function refuseAllLocks(store: Store, clock: Clock): Promise<void> {
+  for (let last: string | undefined; ; ) {
+    const buckets = await store.buckets.listAll(last, BUCKETS_MAX);
+    if (buckets.length === 0) return;
+    for (const bucket of buckets) await refuseLocks(store, bucket, clock.now());
+    last = buckets.at(-1)?.name;
+  }
+}
+
 async function refuseLocks(store: Store, bucket: BucketRecord, nowMs: number): Promise<void> {
-  if (bucket.lock === undefined) return;
   const query = { prefix: "", delimiter: undefined, limit: REMOVALS_MAX };
   let at: { marker: string | undefined; versionMarker: VersionId | undefined } = ALL;
   for (;;) {

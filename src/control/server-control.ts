@@ -91,6 +91,8 @@ export interface ServerControlOptions {
 
 /** What this process says to others of its server, and does for them. */
 export interface Consulted {
+  /** Reads anew everything that is set for all processes. */
+  refresh(): Promise<void>;
   consulted(topic: string, text: string): Promise<string>;
 }
 
@@ -155,12 +157,16 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
   const rates = rateControl({ ...options.rates, controls, announce: () => tell("rates") });
   const faults = faultControl({ controls, random, announce: () => tell("faults"), byHeader: options.faultsByHeader });
   const states = stateControl({ controls, clock, announce: () => tell("states") });
-  await clocks.refresh();
-  await faults.refresh();
-  await states.refresh();
-  await rates.refresh();
+  const refresh = async (): Promise<void> => {
+    await clocks.refresh();
+    await faults.refresh();
+    await states.refresh();
+    await rates.refresh();
+  };
+  await refresh();
 
   return {
+    refresh,
     region: options.region,
     endpoint: options.endpoint,
     clock: clocks,

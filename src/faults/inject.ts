@@ -1,6 +1,7 @@
 /** Faults as they happen to a request: a wait, a refusal, a body that breaks off, an answer that is slow or cut. */
 
 import type { Answer, StreamedBody } from "../http/answer.ts";
+import { derivedChunks } from "../http/chunks.ts";
 import { type CosError, refuse } from "../errors/cos-error.ts";
 import type { RequestBody } from "../http/request.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -81,7 +82,7 @@ export function faultyAnswer(answer: Answer, fault: Fault, clock: Clock): Answer
   const body = chunksOf(answer.body);
   if (body === undefined) return answer;
   const pieceBytes = bytesPerSecond === undefined ? PIECE_BYTES : Math.max(1, Math.ceil(bytesPerSecond / PACE));
-  async function* chunks({ chunks: whole }: StreamedBody): AsyncGenerator<Buffer> {
+  async function* chunks(whole: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let sent = 0;
     for await (const chunk of whole) {
       for (let at = 0; at < chunk.length; at += pieceBytes) {
@@ -97,7 +98,7 @@ export function faultyAnswer(answer: Answer, fault: Fault, clock: Clock): Answer
       }
     }
   }
-  return { ...answer, body: { length: body.length, chunks: chunks(body) } };
+  return { ...answer, body: { length: body.length, chunks: derivedChunks(body.chunks, chunks) } };
 }
 
 /** Why an answer broke off. */

@@ -56,6 +56,8 @@ const READERS: ReadonlyMap<string, Reader> = new Map([
   // An empty one means the same as none.
   ["cos:versionid", ({ target }) => [spelt(target.query.get("versionid") ?? "")]],
   ["cos:prefix", fromQuery("prefix")],
+  ["cos:delimiter", fromQuery("delimiter")],
+  ["cos:max-keys", fromQuery("max-keys")],
   ["cos:response-content-type", fromQuery("response-content-type")],
 ]);
 

@@ -29,7 +29,7 @@ const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 
 /**
  * The request that a form stands for. `fields` are what of the form counts as headers, under the names of declarations.
- * Raises InvalidArgument for one that could not be sent back in a header.
+ * Raises InvalidArgument for one that could not be sent back in a header, MalformedPOSTRequest for two of one name.
  */
 export function formRequest(
   sent: WireRequest,
@@ -40,7 +40,14 @@ export function formRequest(
   for (const [name, value] of sent.headers.entries()) {
     if (KEPT.has(name) || name.startsWith(KEPT_PREFIX)) values.set(name, value);
   }
+  const told = new Set<string>();
   for (const [name, value] of fields) {
+    // Two fields may stand for one header, such as `acl` and `x-cos-acl`: a policy that speaks of one would not hold.
+    if (told.has(name)) {
+      const shown = JSON.stringify(name.slice(0, 64));
+      throw refuse("MalformedPOSTRequest", { message: `The form tells ${shown} twice, under two names.` });
+    }
+    told.add(name);
     // As from the wire: one character for each byte.
     const bytes = Buffer.from(value, "utf8").toString("latin1");
     if (!FIELD_NAME.test(name) || !isHeaderText(bytes)) {

@@ -312,7 +312,11 @@ class Context implements OperationContext {
     const question = { ...wanted, caller: this.caller };
     refuseState(this.#parts, { ...question, key: wanted.key });
     const documents = await documentsFor(question, this.store);
-    return authorise(question, documents, requestValues(this.request)).allowed;
+    const values = requestValues(this.request);
+    const { versionId } = wanted;
+    const own =
+      versionId === undefined ? values : (key: string) => (key === "cos:versionid" ? [versionId] : values(key));
+    return authorise(question, documents, own).allowed;
   };
 }
 

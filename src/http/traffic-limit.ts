@@ -3,6 +3,7 @@
  * makes its client wait, so nothing is kept back here; there is one timer at a time for each request. (traffic-limit page)
  */
 
+import { derivedChunks } from "./chunks.ts";
 import { refuse } from "../errors/cos-error.ts";
 import type { Limits } from "../limits.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -89,9 +90,9 @@ export function pacedAnswer(answer: Answer, bytesPerSecond: number, clock: Clock
   if (body === undefined) return answer;
   const whole: StreamedBody = typeof body === "string" || Buffer.isBuffer(body) ? inOneChunk(Buffer.from(body)) : body;
   const pieceBytes = Math.max(1, Math.ceil(bytesPerSecond / PIECES_PER_SECOND));
-  async function* chunks(): AsyncGenerator<Buffer> {
+  async function* chunks(all: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     const pace = new Pace(clock, bytesPerSecond);
-    for await (const chunk of whole.chunks) {
+    for await (const chunk of all) {
       for (let at = 0; at < chunk.length; at += pieceBytes) {
         const piece = chunk.subarray(at, at + pieceBytes);
         await pace.spend(piece.length);
@@ -99,7 +100,7 @@ export function pacedAnswer(answer: Answer, bytesPerSecond: number, clock: Clock
       }
     }
   }
-  return { ...answer, body: { length: whole.length, chunks: chunks() } };
+  return { ...answer, body: { length: whole.length, chunks: derivedChunks(whole.chunks, chunks) } };
 }
 
 function inOneChunk(bytes: Buffer): StreamedBody {

@@ -86,8 +86,8 @@ export interface Buckets {
    * transaction that begins the deletion, and may refuse.
    */
   remove(name: string, check?: (bucket: BucketRecord) => void): Promise<BucketDeletion>;
-  /** The first buckets of all accounts in byte order of their names, at most `limit`. */
-  listAll(limit: number): Promise<readonly BucketRecord[]>;
+  /** Buckets of all accounts in byte order of their names, after `marker` (exclusive), at most `limit`. */
+  listAll(marker: string | undefined, limit: number): Promise<readonly BucketRecord[]>;
   /** The account's buckets in byte order of their names, after `marker` (exclusive), at most `limit`. */
   list(uin: string, marker: string | undefined, limit: number): Promise<BucketPage>;
   /**
@@ -282,8 +282,11 @@ export function buckets(options: BucketsOptions): Buckets {
       return row && decoded(row.value);
     },
 
-    async listAll(limit) {
-      const [rows = []] = await metadata.read([familyRange("bucket", limit)]);
+    async listAll(marker, limit) {
+      const all = familyRange("bucket", limit);
+      const [rows = []] = await metadata.read([
+        marker === undefined ? all : { ...all, start: after(bucketKey(marker)) },
+      ]);
       return rows.map(({ value }) => decodeBucket(value));
     },
 

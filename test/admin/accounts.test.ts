@@ -35,6 +35,19 @@ describe("accounts on the admin listener", () => {
   const status = async (sign: KeyPair): Promise<number> => (await server.send({ path: "/a", sign })).status;
   const own = `/accounts/${ROOT_UIN}`;
 
+  it("refuse a user that has the UIN of an account, and the published pair as a key", async () => {
+    const named = { name: "root again" };
+    assert.equal(await refusal("PUT", `${own}/users/${ROOT_UIN}`, named), "409 InUse");
+    await done("PUT", `${own}/users/100000000079`, { name: "own" });
+    for (const pair of [
+      { secretId: "AKIDcosboxdevelopment000000000000000", secretKey: "another-secret-key-00000000000000" },
+      { secretId: "AKIDanother0000000000000000000000000", secretKey: "cosboxdevelopmentsecretkey000000" },
+    ]) {
+      assert.equal(await refusal("POST", `${own}/keys`, { user: "100000000079", pair }), "409 InUse");
+    }
+    await done("DELETE", `${own}/users/100000000079`);
+  });
+
   it("make a user with its key, whose policies count for the next request, and take them away again", async () => {
     await done("PUT", `${own}/policies/seeing`, { document: allow("name/cos:GetObject") });
     await done("PUT", `${own}/groups/seers`, { policies: ["seeing"] });

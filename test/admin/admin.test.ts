@@ -162,6 +162,12 @@ describe("an admin listener with a token, on a server", () => {
     }
   });
 
+  it("does not open without a token where the profile is server, wherever it is to be", async () => {
+    const own = { secretId: "AKIDownserver0000000000000000000000", secretKey: "my-own-secret-key-of-the-server" };
+    const start = testServer({ admin: "127.0.0.1:0", profile: "server", ...own });
+    await assert.rejects(start, /admin: with --profile server its callers need a token/);
+  });
+
   it("does not open beyond loopback without a token", async () => {
     await assert.rejects(testServer({ admin: "0.0.0.0:0" }), /admin: .* set COSBOX_ADMIN_TOKEN/);
   });

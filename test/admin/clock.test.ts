@@ -90,5 +90,8 @@ describe("the virtual clock", () => {
     await assert.rejects(server.cosbox.clock.advance(-1), RangeError);
     await assert.rejects(server.cosbox.clock.freeze("never"), /expected a time/);
     await assert.rejects(server.cosbox.clock.advance("9999y"), RangeError);
+    await assert.rejects(server.cosbox.clock.freeze("2255-01-01T00:00:00Z"), RangeError);
+    await server.cosbox.clock.freeze("2254-12-31T00:00:00Z");
+    assert.equal((await server.send({ method: "PUT", path: "/late", body: "x" })).status, 200);
   });
 });

@@ -1,7 +1,11 @@
 /** Errors, delays and cuts on demand, through the library. */
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, it } from "vitest";
+import { startCosbox } from "../../src/library.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 
@@ -139,6 +143,49 @@ describe("faults of the settings", () => {
       await server.stop();
     }
     await assert.rejects(testServer({ faults: [{ error: "Nothing" }] }), /faults\.0\.error: the id of a row/);
+  });
+});
+
+describe("what was set in development", () => {
+  const OWN = { secretId: "AKIDownserver0000000000000000000000", secretKey: "my-own-secret-key-of-the-server" };
+  const withFolder = async (work: (data: string) => Promise<void>) => {
+    const parent = await mkdtemp(join(tmpdir(), "cosbox-leftovers-"));
+    try {
+      await work(join(parent, "data"));
+    } finally {
+      await rm(parent, { recursive: true });
+    }
+  };
+
+  it("keeps a server of the profile server from starting, until it is taken back", async () => {
+    await withFolder(async (data) => {
+      const start = (options = {}) => startCosbox({ memory: false, data, ...OWN, ...options });
+      let cosbox = await start();
+      await cosbox.clock.advance("1y");
+      await cosbox.stop();
+      await assert.rejects(start({ profile: "server" }), /its clock is not the machine's: .* say cosbox clock real/);
+      cosbox = await start();
+      await cosbox.clock.reset();
+      await cosbox.faults.add({ error: "SlowDown" });
+      await cosbox.stop();
+      await assert.rejects(start({ profile: "server" }), /it has faults: .* say cosbox faults clear/);
+      cosbox = await start();
+      await cosbox.faults.clear();
+      await cosbox.stop();
+      await (await start({ profile: "server" })).stop();
+    });
+  });
+
+  it("is gone with the settings that asked for it, where it is of them", async () => {
+    await withFolder(async (data) => {
+      const start = (options = {}) => startCosbox({ memory: false, data, ...options });
+      let cosbox = await start({ faults: [{ error: "SlowDown" }] });
+      assert.equal((await cosbox.faults.list()).length, 1);
+      await cosbox.stop();
+      cosbox = await start();
+      assert.deepEqual(await cosbox.faults.list(), []);
+      await cosbox.stop();
+    });
   });
 });
 

@@ -65,6 +65,20 @@ describe("PostObject", () => {
       assert.deepEqual(tags.elements("Value"), ["b", "/"]);
     });
 
+    it("MalformedPOSTRequest: two fields that stand for one header, of which the policy may speak of one alone", async () => {
+      for (const fields of [
+        [["acl", "private"] as const, ["x-cos-acl", "public-read"] as const],
+        [["x-cos-acl", "private"] as const, ["acl", "public-read"] as const],
+      ]) {
+        const [[name, value]] = fields as [readonly [string, string]];
+        const answer = await post(
+          fields.map(([one, text]): Part => [one, text]),
+          [["eq", `$${name}`, value]],
+        );
+        assertRefused(answer, "MalformedPOSTRequest", { message: /tells "x-cos-acl" twice/ });
+      }
+    });
+
     it("takes the type from the key's ending, not from the part", async () => {
       await server.send(form([["key", "page.html"], ...signed(), FILE]));
       assert.equal((await get("page.html")).headers["content-type"], "text/html");

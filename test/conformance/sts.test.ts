@@ -12,6 +12,7 @@ import {
   OTHER_UIN,
   OTHER_USER,
   PEOPLE,
+  pairOf,
   READER,
   ROLE_ARN,
   ROOT_UIN,
@@ -347,6 +348,41 @@ describe("the STS", () => {
       assert.match(record?.caller ?? "", new RegExp(`^${pair.secretId} `));
       const text = JSON.stringify(record);
       assert.ok(!text.includes(pair.token.slice(0, 30)) && !/Signature=(?!\(removed\)|%28removed)/.test(text), text);
+    }
+  });
+});
+
+describe("statements that deny a role", () => {
+  it("count by the role that they name, and by their conditions", async () => {
+    const deny = (more: object) => ({
+      version: "2.0",
+      statement: [
+        { effect: "allow", action: "name/sts:AssumeRole", resource: "*" },
+        { effect: "deny", action: "name/sts:AssumeRole", resource: "*", ...more },
+      ],
+    });
+    const users = [
+      ["this", deny({ resource: ROLE_ARN }), false],
+      ["others", deny({ resource: ROLE_ARN.replace("guest", "other*") }), true],
+      ["here", deny({ condition: { ip_equal: { "qcs:ip": "127.0.0.0/8" } } }), false],
+      ["there", deny({ condition: { ip_equal: { "qcs:ip": "10.0.0.0/8" } } }), true],
+    ] as const;
+    const [root] = PEOPLE;
+    assert.ok(root);
+    const server = await testServer({
+      accounts: [
+        {
+          ...root,
+          policies: [...(root.policies ?? []), ...users.map(([name, document]) => ({ name, document }))],
+          users: users.map(([name], at) => ({ uin: `10000000008${at}`, policies: [name], keys: [pairOf(name)] })),
+        },
+      ],
+    });
+    onTestFinished(() => server.stop());
+    for (const [name, , may] of users) {
+      const answer = await callSts(server, { ...pairOf(name), action: "AssumeRole", parameters: role() });
+      assert.equal(JSON.stringify(answer).includes("UnauthorizedOperation"), !may, name);
+      if (may) pairIn(answer);
     }
   });
 });

@@ -13,14 +13,16 @@ export interface Resource {
   readonly key: string | undefined;
   /** The keys a listing asks for: policies may name them as if they were objects. */
   readonly prefix?: string | undefined;
+  /** The whole name of a thing of another service, such as a role, where there is no bucket. */
+  readonly elsewhere?: string | undefined;
 }
 
 export interface ResourcePattern {
   readonly text: string;
   /** Undefined is any: the whole was `*`. */
   readonly segments: { readonly region: Wildcard; readonly account: Wildcard; readonly path: Wildcard } | undefined;
-  /** True for what belongs to another service, which names nothing here. */
-  readonly elsewhere?: true;
+  /** The whole of what belongs to another service, which names nothing of a bucket. */
+  readonly elsewhere?: Wildcard;
 }
 
 const ANY = wildcard("*");
@@ -52,7 +54,7 @@ export function readResource(text: string, otherServices = false): ResourcePatte
   if (scheme !== "qcs") return "expected it to begin with qcs:";
   if (project !== "" && project !== "*" && !/^id\/\d+$/.test(project)) return "expected the project to be empty";
   if (otherServices && service !== undefined && /^(?!cos$)[a-z][a-z0-9_-]*$/.test(service)) {
-    return { text, segments: undefined, elsewhere: true };
+    return { text, segments: undefined, elsewhere: wildcard(text) };
   }
   if (service !== "cos" && service !== "*") return "expected the service cos in the third segment";
   if (!/^[a-z0-9*-]*$/.test(region)) return "expected a region such as ap-guangzhou in the fourth segment";
@@ -73,10 +75,12 @@ export interface ResourceNames {
   readonly region: string;
   readonly accounts: readonly string[];
   readonly paths: readonly string[];
+  readonly elsewhere?: string;
 }
 
 /** Every name of a resource; none for what belongs to no bucket, such as the list of all of them. */
-export function namesOfResource({ bucket, key, prefix }: Resource): ResourceNames | undefined {
+export function namesOfResource({ bucket, key, prefix, elsewhere }: Resource): ResourceNames | undefined {
+  if (elsewhere !== undefined) return { region: "", accounts: [], paths: [], elsewhere };
   if (bucket === undefined) return undefined;
   const { name, region, ownerAppid, ownerUin } = bucket;
   const accounts = [`uid/${ownerAppid}`, `uin/${ownerUin}`];
@@ -87,7 +91,7 @@ export function namesOfResource({ bucket, key, prefix }: Resource): ResourceName
 
 /** Whether the pattern is for the resource of these names. What has none is called `*` alone. */
 export function isNamed({ segments, elsewhere }: ResourcePattern, names: ResourceNames | undefined): boolean {
-  if (elsewhere === true) return false;
+  if (elsewhere !== undefined) return names?.elsewhere !== undefined && fits(elsewhere, names.elsewhere);
   if (segments === undefined) return true;
   if (names === undefined) return false;
   const { region, account, path } = segments;
@@ -101,7 +105,7 @@ export function isNamed({ segments, elsewhere }: ResourcePattern, names: Resourc
 
 /** Whether the pattern can name anything in the bucket. */
 export function concerns({ segments, elsewhere }: ResourcePattern, bucket: NonNullable<Resource["bucket"]>): boolean {
-  if (elsewhere === true) return false;
+  if (elsewhere !== undefined) return false;
   if (segments === undefined) return true;
   const { region, account, path } = segments;
   if (!fits(region, bucket.region)) return false;

@@ -28,8 +28,12 @@ export const FAULT_ROUTES = [
     body: FAULT,
     answer: z.object({ id: z.string() }),
     async handle({ server }, { body }) {
-      const id = await server.faults.set(withoutUndefined(body));
-      return { id };
+      try {
+        return { id: await server.faults.set(withoutUndefined(body)) };
+      } catch (error) {
+        if (error instanceof RangeError) throw new AdminRefusal(409, "TooManyFaults", error.message);
+        throw error;
+      }
     },
   }),
   adminRoute({

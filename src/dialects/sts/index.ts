@@ -18,6 +18,8 @@ import { type Caller, callerWith, type Credential } from "../../access/caller.ts
 import { isForeignPage } from "../../access/foreign-page.ts";
 import { presentFor } from "../../access/signing-time.ts";
 import type { Directory } from "../../accounts/directory.ts";
+import type { RequestValues } from "../../access/policy/condition.ts";
+import { requestValues } from "../../http/condition-values.ts";
 import { type SessionFault, SessionRefused, type Sessions, type TemporaryKey } from "../../accounts/sessions.ts";
 import { type AddressingRules, readAddress } from "../../addressing/address.ts";
 import { CosError } from "../../errors/cos-error.ts";
@@ -79,7 +81,11 @@ const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 type Parameters = ReadonlyMap<string, string>;
 
 /** What a caller asks for, once it is known who that is. */
-type Act = (caller: Credential, parameters: Parameters) => Promise<Readonly<Record<string, unknown>>>;
+type Act = (
+  caller: Credential,
+  parameters: Parameters,
+  values: RequestValues,
+) => Promise<Readonly<Record<string, unknown>>>;
 
 /** The STS of a server. */
 export function stsDialect(parts: StsParts): Sts {
@@ -108,15 +114,15 @@ export function stsDialect(parts: StsParts): Sts {
   const actions: ReadonlyMap<string, Act> = new Map<string, Act>([
     [
       "GetFederationToken",
-      async (caller, parameters) => {
+      async (caller, parameters, values) => {
         const name = needed(parameters, "Name", /^[\w+=,.@-]{1,128}$/, "1 to 128 letters, digits or _ + = , . @ -");
         const policy = decodedPolicy(needed(parameters, "Policy", /^[^]*$/, "a policy"));
-        return told(await sessions.federate(caller, { name, policy, seconds: secondsOf(parameters) }));
+        return told(await sessions.federate(caller, { name, policy, seconds: secondsOf(parameters), values }));
       },
     ],
     [
       "AssumeRole",
-      async (caller, parameters) => {
+      async (caller, parameters, values) => {
         const arn = needed(parameters, "RoleArn", /^[^]{1,512}$/, "at most 512 characters");
         const name = needed(
           parameters,
@@ -125,7 +131,7 @@ export function stsDialect(parts: StsParts): Sts {
           "2 to 128 letters, digits or _ + = , . @ -",
         );
         const policy = decodedPolicy(parameters.get("Policy") ?? "") || undefined;
-        return told(await sessions.assume(caller, arn, { name, policy, seconds: secondsOf(parameters) }));
+        return told(await sessions.assume(caller, arn, { name, policy, seconds: secondsOf(parameters), values }));
       },
     ],
     [
@@ -220,7 +226,7 @@ export function stsDialect(parts: StsParts): Sts {
     if (version !== VERSION) throw new StsRefusal("NoSuchVersion", `The version must be ${VERSION}.`);
     const caller = await callerOf(request, credentials);
     known(caller);
-    return await act(caller, parameters);
+    return await act(caller, parameters, requestValues(request));
   }
 
   function refusalOf(error: unknown, request: WireRequest): { readonly Code: StsCode; readonly Message: string } {

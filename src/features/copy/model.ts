@@ -108,6 +108,7 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
     bucket,
     key: named.key,
     object,
+    versionId: named.versionId ?? "",
   } as const;
   if (!(await context.may(wanted))) throw refuse("AccessDenied");
   // A version that is named and is a delete marker is a fault of the source. (part-copy reference page)

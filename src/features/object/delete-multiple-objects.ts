@@ -153,10 +153,11 @@ export const deleteMultipleObjects = operation(
 
     const wanted: Named[] = [];
     for (const named of deletion.objects) {
-      const { key } = named;
+      const { key, versionId = "" } = named;
       const wrong = keyFault(key, false, limits.keyBytesMax);
       if (wrong !== undefined) fates.set(labelOf(named), { fault: refuse(wrong) });
-      else if (await may({ action: ACTION, permission: "write", bucket, key, object: undefined })) wanted.push(named);
+      else if (await may({ action: ACTION, permission: "write", bucket, key, object: undefined, versionId }))
+        wanted.push(named);
       else fates.set(labelOf(named), { fault: refuse("AccessDenied") });
     }
     // Who may delete none of them is told what everybody is told who may not do this at all.
