@@ -319,6 +319,17 @@ describe("object lock", () => {
       await ok(send("DELETE", "/open", { query: { uploadId: open } }));
     });
 
+    it("InvalidRequest: an append to an object that is there, which would not be locked", async () => {
+      await freshBucket({ lock: "" });
+      const append = (position: number, headers = {}): Promise<Received> =>
+        send("POST", "/log", { query: { append: undefined, position }, body: "x", headers });
+      await ok(append(0));
+      const late = await append(1, headersFor(now() + DAY_MS));
+      assertRefused(late, "InvalidRequest", { message: /the append that makes an object/ });
+      assert.equal(await body("/log"), "x");
+      await ok(append(1));
+    });
+
     it("InvalidRequest: where the bucket has no lock", async () => {
       await freshBucket();
       assertRefused(await put("/a", "x", headersFor(now() + DAY_MS)), "InvalidRequest", { message: /no object lock/ });

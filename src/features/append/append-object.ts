@@ -55,6 +55,17 @@ function refuseAppendClass(present: ObjectRecord | undefined, asked: StorageClas
 }
 
 /**
+ * Raises InvalidRequest for a lock that comes with bytes for an object which is there: only the first append says what
+ * the object is like, and nobody may take for locked what is not.
+ */
+function refuseLateLock(present: ObjectRecord | undefined, untilMs: number | undefined): void {
+  if (present === undefined || untilMs === undefined) return;
+  throw refuse("InvalidRequest", {
+    message: "Only the append that makes an object locks it; lock one that exists with PUT ?retention.",
+  });
+}
+
+/**
  * The MD5 of the first bytes, and after each further append one of the ETag before and of the bytes that came: an MD5
  * of the whole would mean to read it again each time. The service's own is opaque too.
  */
@@ -115,6 +126,7 @@ export const appendObject = operation(
     refuseAppendClass(object, input.storageClass, clock.now());
     checkAppend(object, position, input.body.declaredLength ?? 0, bytesMax);
     const locked = lockSections(context, input.retention);
+    refuseLateLock(object, input.retention);
     const customerKey = customerKeyIn(input.encryption);
     const dataKey =
       object === undefined
@@ -128,6 +140,7 @@ export const appendObject = operation(
         const present = await store.objects.findIn(tx, bucket.id, key);
         refuseAppendClass(present, input.storageClass, clock.now());
         checkAppend(present, position, bytes.size, bytesMax);
+        refuseLateLock(present, input.retention);
         // Another object has come to be there, whose bytes are sealed otherwise.
         if (present !== undefined && !isSealedWith(present.sections, dataKey)) throw refuse("PathConflict");
         const body = await store.bodies.extend(tx, present?.body, bytes);
