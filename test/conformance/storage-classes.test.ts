@@ -333,5 +333,19 @@ describe("storage classes", () => {
       const after = (await head("big")).headers;
       for (const name of ["etag", "last-modified"]) assert.equal(after.get(name), headers.get(name));
     });
+
+    it("are read also where it cannot be noted that somebody did", async () => {
+      await enableTiering(30);
+      await put("big", "INTELLIGENT_TIERING", BIG);
+      server.clock.advance(20 * DAY_MS);
+      const { findVersionIn } = server.store.objects;
+      server.store.objects.findVersionIn = () => Promise.reject(new Error("cannot be noted"));
+      const answer = await get("big");
+      server.store.objects.findVersionIn = findVersionIn;
+      assert.equal(answer.status, 200);
+      assert.deepEqual(server.faults, []);
+      server.clock.advance(10 * DAY_MS);
+      assert.equal((await head("big")).headers.get("x-cos-storage-tier"), "INFREQUENT");
+    });
   });
 });

@@ -107,8 +107,10 @@ export const getObject = operation(
         throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
       }
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
+      // A note that is missed only moves a tier, which is no reason to withhold the bytes. It comes before they are
+      // opened: from then on they have to be read or closed.
+      if (isAccessNews(object, nowMs)) await noteAccess({ bucket, key, store }, versionId, nowMs).catch(() => undefined);
       const content = await store.bodies.open(object.body, start, end, dataKey?.bytes);
-      if (isAccessNews(object, nowMs)) await noteAccess({ bucket, key, store }, versionId, nowMs);
       return {
         status: range === "whole" ? 200 : 206,
         acceptRanges: "bytes",
