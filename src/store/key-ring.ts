@@ -429,7 +429,12 @@ export function keyRing(options: KeyRingOptions): {
       });
     },
 
-    cancelDeletion: (id) => change(id, (record) => ({ ...record, state: "disabled", deletionMs: undefined })),
+    cancelDeletion: (id) =>
+      change(id, (record) => {
+        // A key that is in use would be disabled by it.
+        if (record.state !== "pending-deletion") throw new KmsRefusal("refused", `key ${id} awaits no deletion`);
+        return { ...record, state: "disabled", deletionMs: undefined };
+      }),
 
     async rotate(id = SERVICE_KEYS) {
       if (id === SERVICE_KEYS) await serviceRecord();

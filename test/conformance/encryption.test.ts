@@ -377,6 +377,7 @@ describe("encryption of objects", () => {
       await assert.rejects(keys.enable(key.id), { fault: "refused" });
       assert.equal((await keys.cancelDeletion(key.id)).state, "disabled");
       assert.equal((await keys.enable(key.id)).state, "enabled");
+      await assert.rejects(keys.cancelDeletion(key.id), { fault: "refused" });
       await holds(path, Buffer.from("x"));
     });
 
