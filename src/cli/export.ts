@@ -64,8 +64,8 @@ function keysBeside(metadata: Pick<MetadataEngine, "read">, settings: Settings):
   return encryption({ kms, serviceKeys, random });
 }
 
-/** Why there is no key: what the key ring said, and what that was caused by. */
-function reasonOf(error: CosError): string {
+/** What a refusal said, and what that was caused by: where there is no key, the words of the key ring. */
+export function reasonOf(error: CosError): string {
   const causes: string[] = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) causes.push(at.message);
   return causes.join(" ");

@@ -14,6 +14,7 @@ import { lockFolder } from "../engines/folder-lock.ts";
 import { lmdbMetadata } from "../engines/metadata/lmdb.ts";
 import { systemRandom } from "../engines/random/system.ts";
 import { sealKeyOf } from "../engines/seal-key/seal-key-of.ts";
+import { CosError } from "../errors/cos-error.ts";
 import { methodFor } from "../features/encryption/model.ts";
 import { storedHeaders } from "../features/object/model.ts";
 import { bucketNameFault, keyFault } from "../operations/name-rules.ts";
@@ -23,6 +24,7 @@ import { objectKey } from "../store/keys.ts";
 import type { NewObject } from "../store/objects.ts";
 import type { BucketRecord } from "../store/records.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { reasonOf } from "./export.ts";
 import { EXPORT_FOLDER, SIDECAR } from "./export-names.ts";
 import { chunksOf, eachAtOnce, filesBelow, openToRead, pathInside } from "./files.ts";
 import { metadataFolder } from "./open-data.ts";
@@ -82,8 +84,10 @@ export async function importFolder(
         totals.objects += 1;
         bar.update(totals.bytes);
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        fail(one.key, error.message);
+        // What the store refuses is of this file alone too: an object that is locked, a key that is not at hand.
+        if (error instanceof CosError) fail(one.key, reasonOf(error));
+        else if (error instanceof Refused) fail(one.key, error.message);
+        else throw error;
       }
     });
   } finally {

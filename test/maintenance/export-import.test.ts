@@ -228,6 +228,27 @@ describe("cosbox export and import", { timeout: TIMEOUT_MS }, () => {
     assert.match(cut.stderr, /^cosbox: .*objects\.jsonl:\d+: (this line is damaged|the list is cut short)\n$/);
   });
 
+  it("import what they can where the store refuses a file", async () => {
+    const folder = await freshFolder();
+    const server = await serverOn(path.join(folder, "data"));
+    await server.send({
+      method: "PUT",
+      query: { "object-lock": undefined },
+      body: "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>",
+    });
+    await putObject(server, "locked", pattern(100, 1), {
+      "x-cos-object-lock-mode": "COMPLIANCE",
+      "x-cos-object-lock-retain-until-date": new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    await server.stop();
+    mkdirSync(path.join(folder, "site"));
+    for (const name of ["a", "locked", "z"]) writeFileSync(path.join(folder, "site", name), pattern(200, 2));
+    const { code, stdout } = await run(["import", "site", server.bucket, "--data", "data"], folder);
+    assert.equal(code, 1);
+    assert.match(stdout, /^not imported: locked: The object is locked\.$/m);
+    assert.match(stdout, /^imported 2 objects of .*; 1 file not imported$/m);
+  });
+
   it("export into a folder that is empty only, and refuse a bucket that is not there or cannot be", async () => {
     const folder = await freshFolder();
     const server = await serverOn(path.join(folder, "data"));
