@@ -319,6 +319,18 @@ describe("object lock", () => {
       await ok(send("DELETE", "/open", { query: { uploadId: open } }));
     });
 
+    it("leaves an upload whose lock ended before its completion to the bucket's default", async () => {
+      await freshBucket({ lock: days(1) });
+      const there = { ...server, send: (request: Sent) => server.send({ bucket, ...request }) };
+      const uploadId = await begin(there, "parts", headersFor(now() + 60_000));
+      const part = await ok(send("PUT", "/parts", { query: { partNumber: 1, uploadId }, body: "part" }));
+      await server.cosbox.clock.advance(120_000);
+      await ok(complete(there, "parts", uploadId, [[1, (part.headers.etag as string).replaceAll('"', "")]]));
+      const until = Date.parse((await send("HEAD", "/parts")).headers[UNTIL] as string);
+      assert.ok(until > now() + DAY_MS / 2, new Date(until).toISOString());
+      assertRefused(await send("DELETE", "/parts"), "ObjectLocked");
+    });
+
     it("InvalidRequest: an append to an object that is there, which would not be locked", async () => {
       await freshBucket({ lock: "" });
       const append = (position: number, headers = {}): Promise<Received> =>

@@ -90,10 +90,16 @@ export function completedObject({ named, parts, upload, claimed, limits, nowMs }
         ...partsSections(keptPartsOf(taken, checksum)),
         ...tagSections(keptTags(upload.sections)),
         ...aclSections(ownAcl(upload.sections)),
-        ...retentionSections(retentionOf(upload.sections)),
+        ...retentionSections(retentionAt(upload, nowMs)),
       ],
     },
   };
+}
+
+/** What the upload says of its lock, unless that is over: then the object is locked as its bucket locks by default. */
+function retentionAt({ sections }: UploadRecord, nowMs: number): number | undefined {
+  const untilMs = retentionOf(sections);
+  return untilMs !== undefined && untilMs > nowMs ? untilMs : undefined;
 }
 
 function takenParts(named: readonly NamedPart[], parts: readonly NumberedPart[]): readonly NumberedPart[] {
