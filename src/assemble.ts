@@ -252,7 +252,9 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       },
       closers,
     );
-    const tasks = [lifecycleTask(store)];
+    const tasks = [
+      lifecycleTask(store, { report: (error) => log.warn("the lifecycle passed over stored data", { error }) }),
+    ];
     const fixed = credentialsOf(settings);
     const publishedKeys = [...fixed.values()].some(({ published }) => published);
     const rows = store.principals;

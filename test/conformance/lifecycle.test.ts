@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "vitest";
 import type { BackgroundTask } from "../../src/background.ts";
 import { lifecycleTask } from "../../src/features/lifecycle/index.ts";
+import { type MetadataEngine, pointRange } from "../../src/ports/metadata.ts";
+import { configurationKey, objectKey } from "../../src/store/keys.ts";
+import { decodeConfiguration, decodeObject, encodeConfiguration, encodeObject } from "../../src/store/records.ts";
+import { memoryDisk, openOn } from "../contract/store-fixture.ts";
 import {
   elementOf,
   HOUR_MS,
@@ -456,6 +460,69 @@ describe("lifecycle", () => {
       await to(midnight(5));
       assert.deepEqual(await keys(), ["kept"]);
       assert.equal((await task.statistics())["uploadsAborted"], 1);
+    });
+  });
+
+  describe("at work where something cannot be read", () => {
+    /** A server, with what its rows are in and what the task reported. */
+    const opened = async () => {
+      const disk = memoryDisk();
+      server = await timedServer(START, { disk });
+      const reports: unknown[] = [];
+      task = lifecycleTask(server.store, { report: (error) => reports.push(error) });
+      await task.runDue(START);
+      return { disk, metadata: (await disk.open()).metadata, reports };
+    };
+    const change = async (metadata: MetadataEngine, row: Buffer, next: (value: Buffer) => Buffer) => {
+      const [[found] = []] = await metadata.read([pointRange(row)]);
+      assert.ok(found);
+      await metadata.commit([], [{ key: row, value: next(found.value) }]);
+    };
+    const cut = (value: Buffer): Buffer => value.subarray(0, -5);
+
+    it("passes over records that are damaged, told once a pass, and does the rest", async () => {
+      const { metadata, reports } = await opened();
+      await setRules(rule(expireAfter(1)));
+      for (const key of ["a", "b", "c", "d"]) await put(key);
+      for (const key of ["a", "c"]) await change(metadata, objectKey(server.bucketId, key), cut);
+      await to(midnight(3));
+      assert.deepEqual([await classOf("b"), await classOf("d")], ["gone", "gone"]);
+      assert.equal(reports.length, 1);
+      assert.match(String((reports[0] as Error).cause), /RecordDamaged/);
+      assert.equal((await task.statistics())["skipped"], 2);
+      await to(midnight(4));
+      assert.equal(reports.length, 2);
+    });
+
+    it("passes over tags that are damaged", async () => {
+      const { metadata, reports } = await opened();
+      const tagged = `<Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>`;
+      await setRules(rule(expireAfter(1), tagged));
+      for (const key of ["a", "b"]) await put(key, "bytes", { "x-cos-tagging": "k=v" });
+      await change(metadata, objectKey(server.bucketId, "a"), (value) => {
+        const record = decodeObject(value);
+        const sections = record.sections.map(({ tag, bytes }) => ({ tag, bytes: cut(bytes) }));
+        return encodeObject({ ...record, sections });
+      });
+      await to(midnight(3));
+      assert.deepEqual([await classOf("b"), reports.length], ["gone", 1]);
+    });
+
+    it("passes over a bucket whose rules are damaged", async () => {
+      const { disk, metadata, reports } = await opened();
+      await setRules(rule(expireAfter(1)));
+      await put("a");
+      const row = configurationKey(server.bucketId, "lifecycle");
+      await change(metadata, row, (value) => {
+        const { revision } = decodeConfiguration(value);
+        return encodeConfiguration({ revision, document: Buffer.from("{") });
+      });
+      // Another process, which does not remember the rules as they were.
+      const other = await openOn(await disk.open(), { clock: server.clock });
+      task = lifecycleTask(other, { report: (error) => reports.push(error) });
+      await to(midnight(3));
+      assert.equal(reports.length, 2);
+      assert.ok((await task.statistics())["doneMs"] === midnight(3));
     });
   });
 

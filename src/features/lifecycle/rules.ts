@@ -1,5 +1,6 @@
 /** The rules of a bucket's lifecycle, and what they want of an object, a version or an upload at a midnight. Pure. */
 
+import { RecordDamaged } from "../../store/bytes.ts";
 import type { ConfigurationKind } from "../../store/configurations.ts";
 import type { ObjectHead, UploadRecord } from "../../store/records.ts";
 import {
@@ -62,7 +63,13 @@ export interface Lifecycle {
 export const BUCKET_LIFECYCLE: ConfigurationKind<Lifecycle> = {
   name: "lifecycle",
   encode: (lifecycle) => Buffer.from(JSON.stringify(lifecycle)),
-  decode: (document) => JSON.parse(document.toString("utf8")) as Lifecycle,
+  decode(document) {
+    try {
+      return JSON.parse(document.toString("utf8")) as Lifecycle;
+    } catch {
+      throw new RecordDamaged("a lifecycle is no JSON");
+    }
+  },
 };
 
 /** The rules that hold at a midnight: those that are enabled, of a lifecycle that was set before. */

@@ -7,14 +7,18 @@
  * were changed meanwhile do nothing, and of two processes that both believe they have the task only one can store
  * anything. Where a pass was left off, it goes on from the place saved last: to look at a row twice does no harm.
  *
+ * What cannot be read is passed over, so that one damaged row does not end the lifecycle of all the others.
+ *
  * Passes that were missed are made up for by one, that of the last midnight: nothing has happened in between.
  */
 
 import type { BackgroundTask } from "../../background.ts";
 import { CosError } from "../../errors/cos-error.ts";
+import { RowDamaged } from "../../ports/metadata.ts";
+import { RecordDamaged } from "../../store/bytes.ts";
 import { after, bucketKey, historyKey, objectKey, prefixRange, uploadKey, versionsPrefix } from "../../store/keys.ts";
 import { isLocked } from "../../store/locks.ts";
-import { type BucketRecord, decodeVersion } from "../../store/records.ts";
+import { type BucketRecord, decodeVersion, RecordFromNewerVersion } from "../../store/records.ts";
 import { DAY_MS, inClass, midnightFrom } from "../../store/storage-class.ts";
 import type { Store } from "../../store/store.ts";
 import { type Lease, LeaseLost } from "../../store/tasks.ts";
@@ -87,9 +91,20 @@ function isAhead({ doneMs, pass }: LifecycleProgress, nowMs: number): boolean {
   return doneMs > nowMs || (pass !== undefined && pass.midnightMs > nowMs);
 }
 
+/** Whether this is about stored data that nobody can read; it will not be otherwise when it is tried again. */
+function isUnreadable(error: unknown): error is Error {
+  return [RecordDamaged, RowDamaged, RecordFromNewerVersion].some((kind) => error instanceof kind);
+}
+
+export interface LifecycleOptions {
+  /** Told of the first thing in a pass that cannot be read. */
+  readonly report?: (error: unknown) => void;
+}
+
 /** The task. One for each process; they take turns. */
-export function lifecycleTask(store: Store): BackgroundTask {
+export function lifecycleTask(store: Store, { report = () => {} }: LifecycleOptions = {}): BackgroundTask {
   let stopping = false;
+  let hasTold = false;
   let running: Promise<void> = Promise.resolve();
 
   /** Begins a transaction on the bucket of the page. Throws RulesChanged, LeaseLost, and NoSuchBucket where it has gone. */
@@ -101,12 +116,31 @@ export function lifecycleTask(store: Store): BackgroundTask {
     return present;
   }
 
+  /** Counts as skipped what cannot be read, and tells of the first. Throws any other error. */
+  function passOver(counts: Counter, bucketName: string, error: unknown): void {
+    if (!isUnreadable(error)) throw error;
+    counts.skipped += 1;
+    if (hasTold) return;
+    hasTold = true;
+    report(new Error(`the lifecycle of ${bucketName} passes over what it cannot read`, { cause: error }));
+  }
+
+  /** What is decided of a row of a page; undefined where the row cannot be read. */
+  function decided<T>({ bucket, counts }: Work, decide: () => T): T | undefined {
+    try {
+      return decide();
+    } catch (error) {
+      passOver(counts, bucket.name, error);
+      return undefined;
+    }
+  }
+
   /**
    * Does something to all of `items`, as many at a time as a transaction takes; where they cannot be done together, each
    * by itself. What cannot be done at all is left for another day.
    */
   async function inBatches<T>(
-    counts: Counter,
+    { bucket, counts }: Pick<Work, "bucket" | "counts">,
     items: readonly T[],
     most: number,
     act: (some: readonly T[]) => Promise<void>,
@@ -117,16 +151,18 @@ export function lifecycleTask(store: Store): BackgroundTask {
         await act(some);
       } catch (error) {
         const isRefused = error instanceof CosError && error.id !== "NoSuchBucket";
-        if (!isRefused && !(error instanceof TransactionContended)) throw error;
-        if (some.length === 1) counts.skipped += 1;
-        else for (const one of some) await inBatches(counts, [one], 1, act);
+        const isOfSome = isRefused || error instanceof TransactionContended;
+        if (!isOfSome && !isUnreadable(error)) throw error;
+        if (some.length > 1) for (const one of some) await inBatches({ bucket, counts }, [one], 1, act);
+        else if (isOfSome) counts.skipped += 1;
+        else passOver(counts, bucket.name, error);
       }
     }
   }
 
   async function removeCurrent(work: Work, items: readonly WalkedObject[]): Promise<void> {
     const { bucket, counts, midnightMs, rules } = work;
-    await inBatches(counts, items, REMOVALS_MAX, async (some) => {
+    await inBatches(work, items, REMOVALS_MAX, async (some) => {
       const rows = some.map(({ key }) => objectKey(bucket.id, key));
       counts.expired += await store.transact(rows, async (tx) => {
         const present = await begin(tx, work);
@@ -146,7 +182,7 @@ export function lifecycleTask(store: Store): BackgroundTask {
 
   async function moveCurrent(work: Work, items: readonly WalkedObject[]): Promise<void> {
     const { bucket, counts, midnightMs, rules } = work;
-    await inBatches(counts, items, CHANGES_MAX, async (some) => {
+    await inBatches(work, items, CHANGES_MAX, async (some) => {
       const rows = some.map(({ key }) => objectKey(bucket.id, key));
       counts.transitioned += await store.transact(rows, async (tx) => {
         const present = await begin(tx, work);
@@ -170,10 +206,14 @@ export function lifecycleTask(store: Store): BackgroundTask {
     const page = await store.walk.objects(bucket.id, from, PAGE_ROWS);
     const due = new Map<LifecycleAction["kind"], WalkedObject[]>();
     for (const item of page.items) {
-      const action = currentAction(rules, item.key, item.head, midnightMs);
-      if (action === undefined) continue;
+      const found = decided(work, () => {
+        const action = currentAction(rules, item.key, item.head, midnightMs);
+        return action && { action, isHeld: isLocked(item.head, bucket.lock, midnightMs) };
+      });
+      if (found === undefined) continue;
+      const { action, isHeld } = found;
       // What is locked is left alone until the lock ends, also where only its class would change. (lifecycle page)
-      if (isLocked(item.head, bucket.lock, midnightMs)) {
+      if (isHeld) {
         counts.skipped += 1;
         continue;
       }
@@ -219,7 +259,7 @@ export function lifecycleTask(store: Store): BackgroundTask {
 
   async function actOnVersions(work: Work, items: readonly WalkedVersion[]): Promise<void> {
     const { bucket, counts } = work;
-    await inBatches(counts, items, REMOVALS_MAX, async (some) => {
+    await inBatches(work, items, REMOVALS_MAX, async (some) => {
       const rows = [...new Set(some.map(({ key }) => key))].map((key) => objectKey(bucket.id, key));
       const done = await store.transact(rows, async (tx) => {
         const present = await begin(tx, work);
@@ -253,7 +293,7 @@ export function lifecycleTask(store: Store): BackgroundTask {
   async function goThroughVersions(work: Work, from: Buffer | undefined): Promise<Buffer | undefined> {
     const { bucket, counts, midnightMs, rules } = work;
     const page = await store.walk.versions(bucket.id, from, PAGE_ROWS);
-    const due = page.items.filter(({ key, version }) => {
+    const isDue = ({ key, version }: WalkedVersion): boolean => {
       if (version.type !== "delete-marker") {
         const since = version.supersededMs ?? version.modifiedMs;
         if (noncurrentAction(rules, key, version, since, midnightMs) === undefined) return false;
@@ -266,7 +306,8 @@ export function lifecycleTask(store: Store): BackgroundTask {
         noncurrentAction(rules, key, undefined, version.modifiedMs, midnightMs) !== undefined ||
         isMarkerDue(rules, key, version.modifiedMs, midnightMs)
       );
-    });
+    };
+    const due = page.items.filter((item) => decided(work, () => isDue(item)) === true);
     counts.examined += page.items.length;
     counts.skipped += page.unreadable;
     await actOnVersions(work, due);
@@ -275,7 +316,7 @@ export function lifecycleTask(store: Store): BackgroundTask {
 
   async function abortUploads(work: Work, items: readonly WalkedUpload[]): Promise<void> {
     const { bucket, counts, midnightMs, rules } = work;
-    await inBatches(counts, items, CHANGES_MAX, async (some) => {
+    await inBatches(work, items, CHANGES_MAX, async (some) => {
       const rows = some.map(({ key, uploadId }) => uploadKey(bucket.id, key, uploadId));
       counts.uploadsAborted += await store.transact(rows, async (tx) => {
         await begin(tx, work);
@@ -299,7 +340,9 @@ export function lifecycleTask(store: Store): BackgroundTask {
     counts.skipped += page.unreadable;
     await abortUploads(
       work,
-      page.items.filter(({ key, record }) => isUploadDue(rules, key, record, midnightMs)),
+      page.items.filter(
+        ({ key, record }) => decided(work, () => isUploadDue(rules, key, record, midnightMs)) === true,
+      ),
     );
     return page.next;
   }
@@ -323,13 +366,26 @@ export function lifecycleTask(store: Store): BackgroundTask {
   /** The place behind a bucket. */
   const behind = (name: string): Place => ({ ...AT_START, bucketFrom: after(bucketKey(name)) });
 
+  /** A bucket that is still there, with its lifecycle; undefined where it has none, or either cannot be read. */
+  async function held({ name, id }: NonNullable<Place["bucket"]>, counts: Counter) {
+    try {
+      const bucket = await store.buckets.find(name);
+      if (bucket?.id !== id) return undefined;
+      const lifecycle = await store.configurations.find(bucket, BUCKET_LIFECYCLE);
+      return lifecycle && { bucket, lifecycle };
+    } catch (error) {
+      passOver(counts, name, error);
+      return undefined;
+    }
+  }
+
   /** One unit: finds a bucket, or goes through one page of it. Undefined when the pass is complete. */
   async function unit(lease: Lease, midnightMs: number, place: Place, counts: Counter): Promise<Place | undefined> {
     if (place.bucket === undefined) return await nextBucket(place);
-    const { name, id } = place.bucket;
-    const bucket = await store.buckets.find(name);
-    const lifecycle = bucket?.id === id ? await store.configurations.find(bucket, BUCKET_LIFECYCLE) : undefined;
-    if (bucket === undefined || lifecycle === undefined) return behind(name);
+    const { name } = place.bucket;
+    const found = await held(place.bucket, counts);
+    if (found === undefined) return behind(name);
+    const { bucket, lifecycle } = found;
     const rules = rulesAt(lifecycle, midnightMs);
     const at = STAGES.indexOf(place.stage);
     if (rules.length === 0) return behind(name);
@@ -349,6 +405,7 @@ export function lifecycleTask(store: Store): BackgroundTask {
   /** Goes on with a pass until it is complete, or the work is to stop. */
   async function pass(lease: Lease, before: LifecycleProgress, midnightMs: number): Promise<LifecycleProgress> {
     const resumed = before.pass !== undefined;
+    hasTold = false;
     const counts: Counter = { ...(resumed ? before.counts : NO_COUNTS) };
     let place: Place | undefined = before.pass?.place ?? AT_START;
     let unsaved = 0;
