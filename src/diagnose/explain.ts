@@ -185,6 +185,8 @@ function ofAccess({ access }: DecisionRecord): Part {
   };
 }
 
+const BRIEF = "Not kept: more was refused in that second than is kept with all its reasons. Send the request again.";
+
 /** The whole text, ending in a newline. No control character of a client's is in it. */
 export function explanation(record: DecisionRecord): string {
   const { errorId, evidence, steps } = record;
@@ -209,6 +211,7 @@ export function explanation(record: DecisionRecord): string {
     if (record.cause !== undefined && record.access === undefined) facts.push(`Found: ${record.cause}.`);
     const advice = [...told.advice, ...access.advice];
     if (advice.length === 0) advice.push(ADVICE[errorId] ?? `It is raised when ${row.raisedWhen}.`);
+    if (record.brief) facts.push(BRIEF);
     lines.push(`Refused with ${row.status} ${row.code}: ${record.message ?? row.message}`, "", "Evidence");
     lines.push(...facts.map((fact) => `  ${fact}`));
     if (facts.length === 0) lines.push(`  It is raised when ${row.raisedWhen}.`);

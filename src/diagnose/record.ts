@@ -3,6 +3,7 @@
 import { describeDecision, type TracedPolicy } from "../access/authorise.ts";
 import { callerId } from "../access/caller.ts";
 import type { ErrorId } from "../errors/catalogue.ts";
+import type { CosError } from "../errors/cos-error.ts";
 import type { Evidence } from "../errors/evidence.ts";
 import type { Answer } from "../http/answer.ts";
 import { type Outcome, STEPS } from "../http/pipeline.ts";
@@ -51,6 +52,8 @@ export interface DecisionRecord {
   readonly status: number;
   readonly errorId?: ErrorId;
   readonly message?: string;
+  /** A refusal of which nothing more was kept, because too many came in that second. */
+  readonly brief?: true;
   readonly steps: readonly RecordedStep[];
   /** The fault that happened to it. */
   readonly fault?: string;
@@ -139,11 +142,13 @@ export interface Kept {
   readonly request: Pick<WireRequest, "method" | "target" | "headers" | "remoteAddress" | "receivedAt">;
   readonly requestId: string;
   readonly status: number;
+  /** What it was refused with, without the reason, which may be large. */
+  readonly refused: Pick<CosError, "id" | "message"> | undefined;
   readonly outcome: Pick<Outcome, "dialect" | "operation" | "caller" | "address" | "times" | "fault"> | undefined;
 }
 
 /** The part of a record that every request has. */
-export function recordOf({ request, requestId, status, outcome }: Kept): DecisionRecord {
+export function recordOf({ request, requestId, status, refused, outcome }: Kept): DecisionRecord {
   const { caller, address, operation, fault, times = [] } = outcome ?? {};
   return {
     requestId,
@@ -164,6 +169,7 @@ export function recordOf({ request, requestId, status, outcome }: Kept): Decisio
     ...(address === undefined || address.kind === "service" ? {} : { bucket: address.bucket }),
     ...(address?.kind === "object" ? { key: address.key } : {}),
     status,
+    ...(refused === undefined ? {} : { errorId: refused.id, message: refused.message, brief: true as const }),
     ...(fault === undefined ? {} : { fault: fault.id }),
     steps: times.slice(0, -1).map((began, at) => ({
       name: STEPS[at] ?? "",
@@ -201,10 +207,10 @@ function accessOf(outcome: Outcome): RecordedAccess | undefined {
 export function refusalRecord(
   kept: Kept,
   request: WireRequest,
-  refusal: NonNullable<Outcome["refusal"]>,
+  refusal: CosError,
   outcome: Outcome | undefined,
 ): DecisionRecord {
-  const record = recordOf(kept);
+  const record = recordOf({ ...kept, refused: undefined });
   const access = refusal.id === "AccessDenied" && outcome !== undefined ? accessOf(outcome) : undefined;
   const evidence = refusal.evidence?.();
   const { cause } = refusal;
@@ -222,12 +228,18 @@ export function refusalRecord(
 }
 
 /** What an answer and a request come to, while both are at hand. */
-export function keep(request: WireRequest, answer: Answer, outcome: Outcome | undefined): Kept {
+export function keep(
+  request: WireRequest,
+  answer: Answer,
+  refusal: CosError | undefined,
+  outcome: Outcome | undefined,
+): Kept {
   const { method, target, headers, remoteAddress, receivedAt, ids } = request;
   return {
     request: { method, target, headers, remoteAddress, receivedAt },
     requestId: ids.requestId,
     status: answer.status,
+    refused: refusal === undefined ? undefined : { id: refusal.id, message: refusal.message },
     outcome:
       outcome === undefined
         ? undefined

@@ -92,12 +92,13 @@ export function recorder({ clock, log, recentMax, refusalsPerSecond }: RecorderO
 
   return {
     take(request, answer, refusal, outcome) {
-      const kept = keep(request, answer, outcome);
-      requests.add(kept);
       // A 304 says that nothing is wrong.
-      if (refusal === undefined || refusal.status === 304 || !mayKeep()) return tell(() => recordOf(kept));
+      const wrong = refusal?.status === 304 ? undefined : refusal;
+      const kept = keep(request, answer, wrong, outcome);
+      requests.add(kept);
+      if (wrong === undefined || !mayKeep()) return tell(() => recordOf(kept));
       try {
-        const record = refusalRecord(kept, request, refusal, outcome);
+        const record = refusalRecord(kept, request, wrong, outcome);
         refusals.add(record);
         log?.append(JSON.stringify(record));
         tell(() => record);

@@ -15,7 +15,7 @@ const OTHER_BUCKET = "other-1250000000";
 describe("rates", () => {
   let server: TestServer;
   beforeAll(async () => {
-    server = await testServer({ accounts: PEOPLE });
+    server = await testServer({ accounts: PEOPLE, limits: { refusalRecordsPerSecond: 1_000_000 } });
     await server.send({ method: "PUT", bucket: OTHER_BUCKET });
     await server.send({ method: "PUT", path: "/k", body: "text", headers: { "x-cos-acl": "public-read" } });
   });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { beforeEach, describe, it } from "vitest";
+import { beforeEach, describe, it, vi } from "vitest";
 import {
   DAY_MS,
   elementOf,
@@ -338,10 +338,9 @@ describe("storage classes", () => {
       await enableTiering(30);
       await put("big", "INTELLIGENT_TIERING", BIG);
       server.clock.advance(20 * DAY_MS);
-      const { findVersionIn } = server.store.objects;
-      server.store.objects.findVersionIn = () => Promise.reject(new Error("cannot be noted"));
+      const find = vi.spyOn(server.store.objects, "findVersionIn").mockRejectedValue(new Error("cannot be noted"));
       const answer = await get("big");
-      server.store.objects.findVersionIn = findVersionIn;
+      find.mockRestore();
       assert.equal(answer.status, 200);
       assert.deepEqual(server.faults, []);
       server.clock.advance(10 * DAY_MS);

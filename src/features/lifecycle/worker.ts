@@ -340,9 +340,7 @@ export function lifecycleTask(store: Store, { report = () => {} }: LifecycleOpti
     counts.skipped += page.unreadable;
     await abortUploads(
       work,
-      page.items.filter(
-        ({ key, record }) => decided(work, () => isUploadDue(rules, key, record, midnightMs)) === true,
-      ),
+      page.items.filter(({ key, record }) => decided(work, () => isUploadDue(rules, key, record, midnightMs)) === true),
     );
     return page.next;
   }

@@ -109,7 +109,8 @@ export const getObject = operation(
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
       // A note that is missed only moves a tier, which is no reason to withhold the bytes. It comes before they are
       // opened: from then on they have to be read or closed.
-      if (isAccessNews(object, nowMs)) await noteAccess({ bucket, key, store }, versionId, nowMs).catch(() => undefined);
+      if (isAccessNews(object, nowMs))
+        await noteAccess({ bucket, key, store }, versionId, nowMs).catch(() => undefined);
       const content = await store.bodies.open(object.body, start, end, dataKey?.bytes);
       return {
         status: range === "whole" ? 200 : 206,
