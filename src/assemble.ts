@@ -29,7 +29,8 @@ import { startAdmin, type AdminListener } from "./admin/server.ts";
 import { checkOperations } from "./control/rate-control.ts";
 import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
-import type { Handler } from "./http/answer.ts";
+import type { CosError } from "./errors/cos-error.ts";
+import type { Answer, Handler } from "./http/answer.ts";
 import { lifecycleTask } from "./features/lifecycle/index.ts";
 import { type Dialect, dialectOf, pipeline, withExplanation } from "./http/pipeline.ts";
 import type { WireRequest } from "./http/request.ts";
@@ -40,6 +41,7 @@ import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
 import type { Meter } from "./ports/meter.ts";
 import type { VirtualClock } from "./ports/clock.ts";
+import type { Random } from "./ports/random.ts";
 import type { Peers } from "./ports/peers.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
 import { tally } from "./diagnose/tally.ts";
@@ -222,156 +224,205 @@ async function openAdmin(
   }
 }
 
+/** Where a server is reached, as soon as it is known. */
+interface Place {
+  endpoint?: string;
+  /** Where the calls of the admin listener are that are about it. */
+  admin?: string;
+}
+
+/** A server without its listeners: all that there is between a request and what is stored. */
+interface Core {
+  readonly handler: Handler;
+  /** Writes a refusal that the edge raises, and keeps a record of it. */
+  writeError(error: CosError, request: WireRequest): Answer;
+  readonly control: ServerControl;
+  readonly records: Recorder;
+  readonly tasks: readonly BackgroundTask[];
+  readonly clock: VirtualClock;
+  readonly random: Random;
+}
+
+/**
+ * Joins the parts to a server that only lacks its listeners; what has to be closed again is added to `closers`.
+ * @throws SettingsError, and the faults of the system (a folder that cannot be used).
+ */
+async function openCore(
+  settings: Settings,
+  { log = SILENT, peers }: ServerOptions,
+  place: Place,
+  closers: Closers,
+): Promise<Core> {
+  const clock = virtualClock(systemClock());
+  const random = systemRandom();
+  const { limits, region } = settings;
+  // Others may ask before there is anything to say, and read what is stored when they begin.
+  const here: { control?: Consulted } = {};
+  const sealKey = sealKeyOf(settings, random);
+  const store = await openEngines(
+    settings,
+    {
+      clock,
+      random,
+      inlineMax: limits.inlineBytesMax,
+      sealKey,
+      kmsCallsPerSecond: limits.kmsCallsPerSecond,
+      ...(peers === undefined ? {} : { peers }),
+      consulted: async (topic, text) => (await here.control?.consulted(topic, text)) ?? "",
+      // Within a process the writers of one row wait for each other; the processes race.
+      transactions: { runsMax: RUNS_MAX * settings.workers },
+      report: (error) => log.warn("work in the background failed and is tried again", { error }),
+    },
+    closers,
+  );
+  const tasks = [
+    lifecycleTask(store, { report: (error) => log.warn("the lifecycle passed over stored data", { error }) }),
+  ];
+  const fixed = credentialsOf(settings);
+  const publishedKeys = [...fixed.values()].some(({ published }) => published);
+  const rows = store.principals;
+  const seals = sealing({ rows, key: sealKey, random });
+  // A key that is missing is told now, and not to whoever asks first.
+  await seals.existing();
+  await applySeed({ rows, sealing: seals, clock }, settings.accounts);
+  const who = directory({ fixed, rows, sealing: seals, clock });
+  const shared = {
+    rules: addressingRules({
+      regions: [...REGIONS, ...settings.regions, region],
+      suffixes: [...SUFFIXES, ...settings.suffix],
+      // A page whose own name is pointed at this machine reads here as if it were at home (DNS rebinding).
+      unknownHosts: publishedKeys ? "refuse" : "serve",
+    }),
+    keys: (secretId: string, token: string | undefined) => who.find(secretId, token),
+    clock,
+    signSkewMs: limits.signSkewMs,
+  };
+  const onFault = (error: unknown, request: WireRequest): void =>
+    log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method });
+  const dialects: readonly Dialect[] = [
+    s3Dialect({
+      ...shared,
+      hosts: settings.s3Hosts,
+      bareNames: settings.bareBuckets ? { appid: settings.appid } : undefined,
+      strict: settings.strictS3,
+    }),
+    cosDialect({ ...shared, errors: settings.errors, strictSigning: settings.strictSigning }),
+  ];
+  const counted = tally();
+  const records = recorder({
+    clock,
+    log: settings.memory
+      ? undefined
+      : recordFiles({
+          folder: refusalFolder(settings.data),
+          incarnation: store.incarnation,
+          linesMax: limits.refusalRecordsMax,
+          ageMsMax: limits.refusalRecordsMs,
+        }),
+    recentMax: limits.recordsInMemory,
+    refusalsPerSecond: limits.refusalRecordsPerSecond,
+  });
+  closers.add(() => records.flush());
+  const accounts = administration({
+    rows,
+    sealing: seals,
+    clock,
+    random,
+    limits,
+    fixed: new Map([...fixed.values()].map(({ uin, appid }) => [uin, appid])),
+    fixedKeys: new Set(fixed.keys()),
+    published: new Set([DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY]),
+    seed: settings.accounts,
+  });
+  const meter = peers ?? ownMeter(clock);
+  const operations = operationsOf(settings);
+  const control = await serverControl({
+    rates: { meter, configured: settings.rates, operations },
+    clock,
+    random,
+    store,
+    records,
+    accounts,
+    peers,
+    tally: counted,
+    region,
+    endpoint: () => place.endpoint ?? "",
+    faultsByHeader: settings.profile !== "server",
+    work: tasks.map((task) => dueWork(task, clock)),
+  });
+  refuseLeftovers(settings, clock, control);
+  // From here on the clock shows what it showed last.
+  const scheduled = schedule(tasks, {
+    clock,
+    ...(settings.profile === "server" ? { machine: () => clock.real() } : {}),
+    report: (error) => log.warn("work in the background failed and is tried again", { error }),
+  });
+  closers.add(() => scheduled.stop());
+  if (settings.profile !== "server" || settings.faults.length > 0) await adoptFaults(settings, control);
+  here.control = control;
+  // What was announced before there was anybody here to hear it.
+  await control.refresh();
+  const { explainHeader } = settings;
+  const explained = explainHeader === "on" || (explainHeader === "auto" && isLoopback(settings.listen.host));
+  const explainedAt = (requestId: string): string | undefined =>
+    explained && place.admin !== undefined ? `${place.admin}/v1/requests/${encodeURIComponent(requestId)}` : undefined;
+  const objects = pipeline({
+    dialects,
+    table: TABLE,
+    store,
+    clock,
+    random,
+    installation: { region, limits },
+    publishedKeys,
+    faults: control.faults,
+    states: control.states,
+    rates: control.rates,
+    meter,
+    explainedAt,
+    onAnswer(request, answer, outcome) {
+      records.take(request, answer, outcome.refusal, outcome);
+      counted.take(request, answer, outcome.refusal, outcome);
+    },
+    onFault,
+  });
+  const sts = stsDialect({
+    rules: shared.rules,
+    directory: who,
+    sessions: sessions({ directory: who, sealing: seals, clock, random, limits }),
+    clock,
+    limits,
+    onFault,
+    onAnswer: (request, answer, outcome) => records.take(request, answer, undefined, outcome),
+  });
+  return {
+    handler: (request) => (sts.claims(request) ? sts.answer(request) : objects(request)),
+    writeError(error, request) {
+      const written = dialectOf(dialects, request).writeError(error, request);
+      const answer = withExplanation(written, explainedAt(request.ids.requestId));
+      records.take(request, answer, error, undefined);
+      counted.take(request, answer, error, undefined);
+      return answer;
+    },
+    control,
+    records,
+    tasks,
+    clock,
+    random,
+  };
+}
+
 /**
  * Starts a server with these settings and resolves when it listens.
  * @throws SettingsError, and the faults of the system (a busy port, a folder that cannot be used).
  */
 export async function startServer(settings: Settings, options: ServerOptions = {}): Promise<RunningServer> {
-  const { log = SILENT, peers } = options;
+  const { log = SILENT } = options;
+  const { limits } = settings;
   const closers = new Closers();
   try {
-    const clock = virtualClock(systemClock());
-    const random = systemRandom();
-    const { limits, region } = settings;
-    // Others may ask before there is anything to say, and read what is stored when they begin.
-    const here: { control?: Consulted; admin?: string; endpoint?: string } = {};
-    const sealKey = sealKeyOf(settings, random);
-    const store = await openEngines(
-      settings,
-      {
-        clock,
-        random,
-        inlineMax: limits.inlineBytesMax,
-        sealKey,
-        kmsCallsPerSecond: limits.kmsCallsPerSecond,
-        ...(peers === undefined ? {} : { peers }),
-        consulted: async (topic, text) => (await here.control?.consulted(topic, text)) ?? "",
-        // Within a process the writers of one row wait for each other; the processes race.
-        transactions: { runsMax: RUNS_MAX * settings.workers },
-        report: (error) => log.warn("work in the background failed and is tried again", { error }),
-      },
-      closers,
-    );
-    const tasks = [
-      lifecycleTask(store, { report: (error) => log.warn("the lifecycle passed over stored data", { error }) }),
-    ];
-    const fixed = credentialsOf(settings);
-    const publishedKeys = [...fixed.values()].some(({ published }) => published);
-    const rows = store.principals;
-    const seals = sealing({ rows, key: sealKey, random });
-    // A key that is missing is told now, and not to whoever asks first.
-    await seals.existing();
-    await applySeed({ rows, sealing: seals, clock }, settings.accounts);
-    const who = directory({ fixed, rows, sealing: seals, clock });
-    const shared = {
-      rules: addressingRules({
-        regions: [...REGIONS, ...settings.regions, region],
-        suffixes: [...SUFFIXES, ...settings.suffix],
-        // A page whose own name is pointed at this machine reads here as if it were at home (DNS rebinding).
-        unknownHosts: publishedKeys ? "refuse" : "serve",
-      }),
-      keys: (secretId: string, token: string | undefined) => who.find(secretId, token),
-      clock,
-      signSkewMs: limits.signSkewMs,
-    };
-    const onFault = (error: unknown, request: WireRequest): void =>
-      log.error("a request failed", { error, requestId: request.ids.requestId, method: request.method });
-    const dialects: readonly Dialect[] = [
-      s3Dialect({
-        ...shared,
-        hosts: settings.s3Hosts,
-        bareNames: settings.bareBuckets ? { appid: settings.appid } : undefined,
-        strict: settings.strictS3,
-      }),
-      cosDialect({ ...shared, errors: settings.errors, strictSigning: settings.strictSigning }),
-    ];
-    const counted = tally();
-    const records = recorder({
-      clock,
-      log: settings.memory
-        ? undefined
-        : recordFiles({
-            folder: refusalFolder(settings.data),
-            incarnation: store.incarnation,
-            linesMax: limits.refusalRecordsMax,
-            ageMsMax: limits.refusalRecordsMs,
-          }),
-      recentMax: limits.recordsInMemory,
-      refusalsPerSecond: limits.refusalRecordsPerSecond,
-    });
-    closers.add(() => records.flush());
-    const accounts = administration({
-      rows,
-      sealing: seals,
-      clock,
-      random,
-      limits,
-      fixed: new Map([...fixed.values()].map(({ uin, appid }) => [uin, appid])),
-      fixedKeys: new Set(fixed.keys()),
-      published: new Set([DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY]),
-      seed: settings.accounts,
-    });
-    const meter = peers ?? ownMeter(clock);
-    const operations = operationsOf(settings);
-    const control = await serverControl({
-      rates: { meter, configured: settings.rates, operations },
-      clock,
-      random,
-      store,
-      records,
-      accounts,
-      peers,
-      tally: counted,
-      region,
-      endpoint: () => here.endpoint ?? "",
-      faultsByHeader: settings.profile !== "server",
-      work: tasks.map((task) => dueWork(task, clock)),
-    });
-    refuseLeftovers(settings, clock, control);
-    // From here on the clock shows what it showed last.
-    const scheduled = schedule(tasks, {
-      clock,
-      ...(settings.profile === "server" ? { machine: () => clock.real() } : {}),
-      report: (error) => log.warn("work in the background failed and is tried again", { error }),
-    });
-    closers.add(() => scheduled.stop());
-    if (settings.profile !== "server" || settings.faults.length > 0) await adoptFaults(settings, control);
-    here.control = control;
-    // What was announced before there was anybody here to hear it.
-    await control.refresh();
-    const { explainHeader } = settings;
-    const explained = explainHeader === "on" || (explainHeader === "auto" && isLoopback(settings.listen.host));
-    const explainedAt = (requestId: string): string | undefined =>
-      explained && here.admin !== undefined ? `${here.admin}/v1/requests/${encodeURIComponent(requestId)}` : undefined;
-    const objects = pipeline({
-      dialects,
-      table: TABLE,
-      store,
-      clock,
-      random,
-      installation: { region, limits },
-      publishedKeys,
-      faults: control.faults,
-      states: control.states,
-      rates: control.rates,
-      meter,
-      explainedAt,
-      onAnswer(request, answer, outcome) {
-        records.take(request, answer, outcome.refusal, outcome);
-        counted.take(request, answer, outcome.refusal, outcome);
-      },
-      onFault,
-    });
-    const sts = stsDialect({
-      rules: shared.rules,
-      directory: who,
-      sessions: sessions({ directory: who, sealing: seals, clock, random, limits }),
-      clock,
-      limits,
-      onFault,
-      onAnswer: (request, answer, outcome) => records.take(request, answer, undefined, outcome),
-    });
-    const handler: Handler = (request) => (sts.claims(request) ? sts.answer(request) : objects(request));
+    const place: Place = {};
+    const core = await openCore(settings, options, place, closers);
+    const { handler, control, records, tasks, clock, random } = core;
     const tls = await loadTls(settings, clock, {
       onReload: (pair) => edge.setTls(pair),
       onRefused: (why) => log.warn(why),
@@ -385,24 +436,16 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       random,
       limits,
       log,
-      dialect: {
-        writeError(error, request) {
-          const written = dialectOf(dialects, request).writeError(error, request);
-          const answer = withExplanation(written, explainedAt(request.ids.requestId));
-          records.take(request, answer, error, undefined);
-          counted.take(request, answer, error, undefined);
-          return answer;
-        },
-      },
+      dialect: core,
     });
     closers.add(() => edge.stop(limits.stopGraceMs));
     const { port } = edge;
     const host = reachableHost(settings.listen.host);
     const endpoint = `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`;
-    here.endpoint = endpoint;
+    place.endpoint = endpoint;
     const admin = await openAdmin(settings, port, control, log);
     if (admin !== undefined) {
-      here.admin = admin.endpoint;
+      place.admin = admin.endpoint;
       closers.add(() => admin.stop());
     }
     return {
