@@ -135,7 +135,7 @@ async function killRounds(name: string, bug?: string) {
 }
 
 describe("a server that is killed", () => {
-  const plan = rounds("kill -9", 300, 6);
+  const plan = rounds("kill -9", 300, 7);
 
   it(
     "has kept every change it acknowledged, and every other one wholly or not at all",
@@ -167,7 +167,7 @@ describe("a server that is killed", () => {
 });
 
 describe("one of several processes that is killed", () => {
-  const plan = rounds("kill -9 of one process", 60, 2);
+  const plan = rounds("kill -9 of one process", 60, 3);
 
   it(
     "takes nothing with it that was acknowledged, and the others go on",

@@ -10,7 +10,9 @@ export interface SmallDisk {
   free(): Promise<number>;
   /** Takes all but `left` bytes. */
   fill(left: number): Promise<void>;
-  /** Gives back what `fill` took. */
+  /** Takes all that has become free since, and gives nothing back on the way. */
+  fillUp(): Promise<void>;
+  /** Gives back what was taken. */
   empty(): Promise<void>;
   /** What the kernel does after an error of the disk: from now on nothing can be written. */
   failReadOnly(): Promise<void>;
@@ -29,16 +31,21 @@ export async function makeSmallDisk(bytes: number): Promise<SmallDisk> {
   await command("mkfs.ext4", "-q", "-F", "-m", "0", image);
   await mkdir(folder);
   await command("mount", "-o", "loop,errors=remount-ro", image, folder);
-  const ballast = join(folder, "ballast");
+  const [ballast, rest] = [join(folder, "ballast"), join(folder, "ballast2")];
 
   async function free(): Promise<number> {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
   }
 
+  async function fillUp(): Promise<void> {
+    await command("dd", "if=/dev/zero", `of=${rest}`, "bs=4096", "oflag=append", "conv=notrunc").catch(() => undefined);
+  }
+
   return {
     folder,
     free,
+    fillUp,
     async fill(left) {
       await rm(ballast, { force: true });
       // What is deleted is given back a little later.
@@ -46,11 +53,10 @@ export async function makeSmallDisk(bytes: number): Promise<SmallDisk> {
       const room = (await free()) - left;
       // The tree of a large file needs some blocks itself.
       if (room > 0) await command("fallocate", "-l", String(room), ballast).catch(() => undefined);
-      if (left === 0)
-        await command("dd", "if=/dev/zero", `of=${join(folder, "ballast2")}`, "bs=4096").catch(() => undefined);
+      if (left === 0) await fillUp();
     },
     async empty() {
-      for (const file of [ballast, join(folder, "ballast2")]) await rm(file, { force: true });
+      for (const file of [ballast, rest]) await rm(file, { force: true });
       await command("sync", "-f", folder);
     },
     async failReadOnly() {
