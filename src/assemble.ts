@@ -6,12 +6,14 @@ import { administration } from "./accounts/administration.ts";
 import { directory } from "./accounts/directory.ts";
 import { sealing } from "./accounts/seal.ts";
 import { applySeed } from "./accounts/seed.ts";
+import { newSecretId, newSecretKey } from "./accounts/session-token.ts";
 import { sessions } from "./accounts/sessions.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
 import { type BackgroundTask, dueWork, schedule } from "./background.ts";
 import { formatListen, isLoopback, reachableHost } from "./config/listen-address.ts";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY, type Settings, SettingsError } from "./config/settings.ts";
-import { addressingRules } from "./addressing/address.ts";
+import { type AddressingRules, addressingRules } from "./addressing/address.ts";
+import { claimsOf } from "./addressing/claims.ts";
 import { cosDialect } from "./dialects/cos/index.ts";
 import { s3Dialect } from "./dialects/s3/index.ts";
 import { stsDialect } from "./dialects/sts/index.ts";
@@ -25,17 +27,20 @@ import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { ownMeter } from "./engines/meter/counts.ts";
 import { systemRandom } from "./engines/random/system.ts";
 import { sealKeyOf } from "./engines/seal-key/seal-key-of.ts";
+import type { AdminContext } from "./admin/route.ts";
 import { startAdmin, type AdminListener } from "./admin/server.ts";
+import { sdkOptions } from "./control/sdk-options.ts";
 import { checkOperations } from "./control/rate-control.ts";
 import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
-import type { CosError } from "./errors/cos-error.ts";
+import { CosError } from "./errors/cos-error.ts";
 import type { Answer, Handler } from "./http/answer.ts";
 import { lifecycleTask } from "./features/lifecycle/index.ts";
 import { type Dialect, dialectOf, pipeline, withExplanation } from "./http/pipeline.ts";
 import type { WireRequest } from "./http/request.ts";
 import { startEdge } from "./http/server.ts";
 import { type Log, SILENT } from "./log.ts";
+import { type NamespaceControl, type NamespaceRoot, namespaces } from "./namespaces/namespaces.ts";
 import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
@@ -44,7 +49,7 @@ import type { VirtualClock } from "./ports/clock.ts";
 import type { Random } from "./ports/random.ts";
 import type { Peers } from "./ports/peers.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
-import { tally } from "./diagnose/tally.ts";
+import { type Tally, tally } from "./diagnose/tally.ts";
 import { refusalFolder } from "./engines/record-log/folder.ts";
 import { recordFiles } from "./engines/record-log/files.ts";
 import { openStore, type Store, type StoreOptions } from "./store/store.ts";
@@ -63,6 +68,8 @@ export interface RunningServer {
   readonly admin: string | undefined;
   /** What is done in the background by the virtual clock. */
   readonly tasks: readonly BackgroundTask[];
+  /** Servers in memory that share its listener. */
+  readonly namespaces: NamespaceControl;
   /**
    * Finishes requests under way, for at most `graceMs` milliseconds, and closes the store. Connections that are idle
    * are closed after `idleMs`, by default at once.
@@ -199,7 +206,7 @@ async function adoptFaults({ faults, profile }: Settings, { faults: control }: S
 async function openAdmin(
   settings: Settings,
   port: number,
-  server: ServerControl,
+  context: Omit<AdminContext, "profile">,
   log: Log,
 ): Promise<AdminListener | undefined> {
   const { admin, adminToken: token, profile } = settings;
@@ -215,7 +222,7 @@ async function openAdmin(
     );
   }
   try {
-    return await startAdmin({ listen, token, context: { server, profile }, log });
+    return await startAdmin({ listen, token, context: { ...context, profile }, log });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     if (admin !== "auto") throw new SettingsError(`admin: port ${listen.port} is taken; choose another with --admin`);
@@ -229,6 +236,8 @@ interface Place {
   endpoint?: string;
   /** Where the calls of the admin listener are that are about it. */
   admin?: string;
+  /** Whether an APPID is that of a namespace. */
+  isNamespaces?: (appid: string) => boolean;
 }
 
 /** A server without its listeners: all that there is between a request and what is stored. */
@@ -241,6 +250,12 @@ interface Core {
   readonly tasks: readonly BackgroundTask[];
   readonly clock: VirtualClock;
   readonly random: Random;
+  readonly rules: AddressingRules;
+  readonly counted: Tally;
+  /** The SecretIds of its settings. */
+  readonly fixedKeys: ReadonlySet<string>;
+  /** Whether a SecretId is one of its own, also that of a temporary key that has expired. */
+  knows(secretId: string, token: string | undefined): Promise<boolean>;
 }
 
 /**
@@ -249,7 +264,7 @@ interface Core {
  */
 async function openCore(
   settings: Settings,
-  { log = SILENT, peers }: ServerOptions,
+  { log = SILENT, peers, alsoCounted }: ServerOptions & { readonly alsoCounted?: Tally },
   place: Place,
   closers: Closers,
 ): Promise<Core> {
@@ -323,6 +338,7 @@ async function openCore(
     refusalsPerSecond: limits.refusalRecordsPerSecond,
   });
   closers.add(() => records.flush());
+  const fixedKeys = new Set(fixed.keys());
   const accounts = administration({
     rows,
     sealing: seals,
@@ -330,9 +346,10 @@ async function openCore(
     random,
     limits,
     fixed: new Map([...fixed.values()].map(({ uin, appid }) => [uin, appid])),
-    fixedKeys: new Set(fixed.keys()),
+    fixedKeys,
     published: new Set([DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY]),
     seed: settings.accounts,
+    isReserved: (appid) => place.isNamespaces?.(appid) === true,
   });
   const meter = peers ?? ownMeter(clock);
   const operations = operationsOf(settings);
@@ -382,6 +399,7 @@ async function openCore(
     onAnswer(request, answer, outcome) {
       records.take(request, answer, outcome.refusal, outcome);
       counted.take(request, answer, outcome.refusal, outcome);
+      alsoCounted?.take(request, answer, outcome.refusal, outcome);
     },
     onFault,
   });
@@ -408,7 +426,60 @@ async function openCore(
     tasks,
     clock,
     random,
+    rules: shared.rules,
+    counted,
+    fixedKeys,
+    async knows(secretId, token) {
+      try {
+        return (await who.find(secretId, token)) !== undefined;
+      } catch (error) {
+        return error instanceof CosError;
+      }
+    },
   };
+}
+
+/** The settings of a namespace: those of its server, but in memory and with an account of its own. */
+function namespaceSettings(settings: Settings, root: NamespaceRoot): Settings {
+  const own = { memory: true, sealKey: "", sealPassphrase: "", credentials: [], accounts: [], workers: 1 };
+  return { ...settings, ...own, ...root };
+}
+
+/** The namespaces of a server that is reached at `place`. */
+function openNamespaces(settings: Settings, log: Log, core: Core, place: Place) {
+  const { limits } = settings;
+  const { random, clock } = core;
+  const adminOf = (name: string): string | undefined =>
+    place.admin === undefined ? undefined : `${place.admin}/namespaces/${encodeURIComponent(name)}`;
+  return namespaces({
+    namespacesMax: limits.namespacesMax,
+    processes: settings.workers,
+    random,
+    clock,
+    graceMs: limits.stopGraceMs,
+    claimsOf: (request) => claimsOf(request, core.rules),
+    isOwn: (secretId) => core.fixedKeys.has(secretId),
+    isTaken: async (appid) => (await core.control.accounts.accounts()).some((one) => one.appid === appid),
+    newPair: () => ({ secretId: newSecretId(random), secretKey: newSecretKey(random) }),
+    async open(name, root) {
+      const closers = new Closers();
+      try {
+        const { endpoint = "" } = place;
+        const admin = adminOf(name);
+        const there = { endpoint, ...(admin === undefined ? {} : { admin }) };
+        const options = { log, alsoCounted: core.counted };
+        const inside = await openCore(namespaceSettings(settings, root), options, there, closers);
+        return { ...inside, close: () => closers.run() };
+      } catch (error) {
+        await closers.run();
+        throw error;
+      }
+    },
+    reach: (name, root) => ({
+      options: sdkOptions(place.endpoint ?? "", root, settings.tls === "dev"),
+      admin: adminOf(name),
+    }),
+  });
 }
 
 /**
@@ -423,13 +494,16 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const place: Place = {};
     const core = await openCore(settings, options, place, closers);
     const { handler, control, records, tasks, clock, random } = core;
+    const apart = openNamespaces(settings, log, core, place);
+    place.isNamespaces = (appid) => apart.hasAppid(appid);
+    closers.add(() => apart.close());
     const tls = await loadTls(settings, clock, {
       onReload: (pair) => edge.setTls(pair),
       onRefused: (why) => log.warn(why),
     });
     if (tls !== undefined) closers.add(() => tls.close());
     const edge = await startEdge({
-      handler,
+      handler: (request) => (apart.any ? apart.handle(request, handler) : handler(request)),
       listen: settings.listen,
       tls,
       clock,
@@ -443,7 +517,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const host = reachableHost(settings.listen.host);
     const endpoint = `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`;
     place.endpoint = endpoint;
-    const admin = await openAdmin(settings, port, control, log);
+    const admin = await openAdmin(settings, port, { server: control, namespaces: apart }, log);
     if (admin !== undefined) {
       place.admin = admin.endpoint;
       closers.add(() => admin.stop());
@@ -456,6 +530,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       records,
       admin: admin?.endpoint,
       tasks,
+      namespaces: apart,
       async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
         await edge.stop(graceMs, idleMs);
         await closers.run();

@@ -1,20 +1,23 @@
 /** cosbox inside a program, such as a test: `const cosbox = await startCosbox()`. */
 
-import { type RunningServer, startServer } from "./assemble.ts";
+import { startServer } from "./assemble.ts";
 import { coverageFolder } from "./config/coverage-folder.ts";
-import { formatListen, type ListenAddress } from "./config/listen-address.ts";
+import type { ListenAddress } from "./config/listen-address.ts";
 import { loadSettings } from "./config/load-settings.ts";
 import { type Settings, SettingsError } from "./config/settings.ts";
 import type { ClockControl, ClockState } from "./control/clock-control.ts";
 import { durationMs } from "./control/duration.ts";
 import type { FaultControl } from "./control/fault-control.ts";
 import type { RateControl } from "./control/rate-control.ts";
+import { type SdkOptions, sdkOptions } from "./control/sdk-options.ts";
+import type { ServerControl } from "./control/server-control.ts";
 import type { StateControl } from "./control/state-control.ts";
 import { keepTally } from "./engines/tally-file.ts";
 import { systemClock } from "./engines/clock/system.ts";
 import { type Coverage, coverageOf } from "./diagnose/coverage.ts";
 import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
+import type { Recorder } from "./diagnose/recorder.ts";
 import type { CountedFault, FaultRequest } from "./faults/fault.ts";
 import type { RateRequest } from "./rates/rate-limit.ts";
 import type { SetState, StateName, StateSubject } from "./states/state.ts";
@@ -31,6 +34,8 @@ export type { SetState, StateName, StateSubject } from "./states/state.ts";
 export type { Coverage } from "./diagnose/coverage.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
+export type { SdkOptions } from "./control/sdk-options.ts";
+export { NamespaceFault } from "./namespaces/namespaces.ts";
 export type { KeyDescription } from "./store/key-ring.ts";
 
 /** A policy in CAM's grammar, or its JSON. */
@@ -95,19 +100,6 @@ export interface CosboxCredentials {
   readonly uin: string;
 }
 
-/** What `new COS(…)` of cos-nodejs-sdk-v5 needs to reach a running cosbox. */
-export interface SdkOptions {
-  readonly SecretId: string;
-  readonly SecretKey: string;
-  readonly Protocol: "http:" | "https:";
-  /** Plain HTTP: the SDK keeps the real host names and sends everything here. */
-  readonly Proxy?: string;
-  /** HTTPS: the SDK connects here and keeps the real `Host`. */
-  readonly Ip?: string;
-  /** False with `tls: "dev"`, because the SDK has no setting for an authority to trust. */
-  readonly StrictSsl?: boolean;
-}
-
 /** What a running cosbox has kept of the requests made to it. */
 export interface CosboxRequests {
   /** The requests answered last, the newest first, at most `limits.recordsInMemory`. */
@@ -169,7 +161,8 @@ export interface CosboxRates {
   reset(): Promise<void>;
 }
 
-export interface Cosbox {
+/** What a server and each of its namespaces have of their own. */
+interface CosboxFaces {
   /** `http://127.0.0.1:54321`. */
   readonly endpoint: string;
   readonly port: number;
@@ -195,6 +188,25 @@ export interface Cosbox {
   readonly keys: CosboxKeys;
   /** The full name of a bucket, which ends in the APPID: `demo` is `demo-1250000000`. */
   bucket(name: string): string;
+}
+
+/** A server in memory behind the listener of another one, for tests that run at the same time. */
+export interface CosboxNamespace extends CosboxFaces {
+  readonly name: string;
+  readonly appid: string;
+  readonly uin: string;
+  /** Removes it with all that is in it, once its requests under way are answered. */
+  remove(): Promise<void>;
+}
+
+/** A running server. */
+export interface Cosbox extends CosboxFaces {
+  /**
+   * Makes a namespace, which shares nothing with others but the endpoint: requests that are signed with its keys or ask for
+   * its buckets, whose names end in its APPID, are its own. Its name is drawn where none is told; `replace` removes the one
+   * that has the name. It is kept in memory, whatever the server does. Throws NamespaceFault where it cannot be made.
+   */
+  namespace(name?: string, options?: { readonly replace?: boolean }): Promise<CosboxNamespace>;
   /** Finishes the requests under way, within `limits.stopGraceMs`, and forgets everything kept in memory. */
   stop(): Promise<void>;
 }
@@ -217,29 +229,24 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
   const fallback = given.logLevel === undefined ? SILENT : createLog({ level: given.logLevel, out: process.stderr });
   const server = await startServer(settings, { log: log ?? fallback });
 
-  const { appid, region, secretId, secretKey, uin } = settings;
-  const secure = settings.tls === "dev" || settings.tlsCert !== "";
-  const { endpoint, host, port } = server;
-  const sdk = { SecretId: secretId, SecretKey: secretKey };
-  const trust = settings.tls === "dev" ? { StrictSsl: false } : {};
+  const { appid, secretId, secretKey, uin } = settings;
+  const root = { secretId, secretKey, appid, uin };
+  const sdk = sdkOptions(server.endpoint, root, settings.tls === "dev");
   return {
-    endpoint,
-    port,
-    region,
-    credentials: { secretId, secretKey, appid, uin },
-    options: secure
-      ? { ...sdk, Protocol: "https:", Ip: formatListen({ host, port }), ...trust }
-      : { ...sdk, Protocol: "http:", Proxy: endpoint },
-    requests: requestsOf(server),
-    clock: clockOf(server.control.clock),
-    faults: faultsOf(server.control.faults),
-    keys: server.control.keys,
-    states: statesOf(server.control.states),
-    rates: ratesOf(server.control.rates),
-    admin: server.admin,
-    coverage: async () => coverageOf(TABLE, (await server.control.counters()).tally),
-    reset: (options) => server.control.reset(options),
-    bucket: (name) => `${name}-${appid}`,
+    ...facesOf(server, root, { port: server.port, options: sdk, admin: server.admin }),
+    async namespace(name, { replace } = {}) {
+      const made = await server.namespaces.create({ name, replace });
+      const { port } = server;
+      return {
+        ...facesOf(made, made.root, { port, options: made.options, admin: made.admin }),
+        name: made.name,
+        appid: made.root.appid,
+        uin: made.root.uin,
+        async remove() {
+          if (server.namespaces.find(made.name) === made) await server.namespaces.remove(made.name);
+        },
+      };
+    },
     async stop() {
       const { tally } = await server.control.counters();
       await server.stop(settings.limits.stopGraceMs);
@@ -248,9 +255,32 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
   };
 }
 
+/** What people see of a server, or of a namespace. */
+function facesOf(
+  { control, records }: { readonly control: ServerControl; readonly records: Recorder },
+  root: CosboxCredentials,
+  reach: Pick<CosboxFaces, "port" | "options" | "admin">,
+): CosboxFaces {
+  return {
+    ...reach,
+    endpoint: control.endpoint(),
+    region: control.region,
+    credentials: root,
+    requests: requestsOf(records),
+    clock: clockOf(control.clock),
+    faults: faultsOf(control.faults),
+    keys: control.keys,
+    states: statesOf(control.states),
+    rates: ratesOf(control.rates),
+    coverage: async () => coverageOf(TABLE, (await control.counters()).tally),
+    reset: (options) => control.reset(options),
+    bucket: (name) => `${name}-${root.appid}`,
+  };
+}
+
 const NEXT_MS = 10_000;
 
-function requestsOf({ records }: RunningServer): CosboxRequests {
+function requestsOf(records: Recorder): CosboxRequests {
   return {
     recent: () => records.recent(),
     find: (id) => records.find(id),

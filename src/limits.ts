@@ -186,6 +186,8 @@ export const LIMITS = {
   refusalRecordsMs: 7 * 24 * 60 * 60 * 1000,
   /** Refusals in one second of which the whole reason is kept, for each process. */
   refusalRecordsPerSecond: 100,
+  /** Namespaces at once, each of them a server in memory behind the same listener. */
+  namespacesMax: 64,
   /** On a stop, ms that requests under way get before their connections are cut. */
   stopGraceMs: 10_000,
   /** With several workers, how many may end unexpectedly within a minute before the server stops. */

@@ -29,6 +29,8 @@ export const adminPage: Page = {
       "without a token. What comes from a web page, or under a foreign name, is refused. Calls marked `development` are",
       "refused under `--profile server`.",
       "",
+      "Behind `/namespaces/<name>` the same calls are about that namespace alone: `GET /namespaces/a/v1/clock` tells its clock.",
+      "",
       "| Call | What it does | Only |",
       "|---|---|---|",
       ...rows(),

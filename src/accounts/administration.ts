@@ -100,6 +100,8 @@ export interface AdministrationParts {
   /** The root accounts that keys of the settings stand for, with their APPIDs. */
   readonly fixed: ReadonlyMap<string, string>;
   readonly fixedKeys: ReadonlySet<string>;
+  /** Whether an APPID is somebody's who has no account here. */
+  readonly isReserved?: (appid: string) => boolean;
   /** The two halves of the published pair, which nobody is to have besides. */
   readonly published: ReadonlySet<string>;
   /** The accounts of the settings. */
@@ -117,7 +119,7 @@ function withoutSecret({ sealed: _sealed, ...open }: KeyRow): KeyTold {
 
 /** The administration of one server. Every call rejects with AccountFault for what cannot stand. */
 export function administration(parts: AdministrationParts): Administration {
-  const { rows, sealing, clock, random, limits, fixed, fixedKeys, published, seed } = parts;
+  const { rows, sealing, clock, random, limits, fixed, fixedKeys, published, seed, isReserved } = parts;
   const mostOf: Readonly<Record<OwnedKind, number>> = {
     user: limits.accountUsersMax,
     group: limits.accountGroupsMax,
@@ -257,6 +259,7 @@ export function administration(parts: AdministrationParts): Administration {
         const fixedRival = [...fixed].find(([, one]) => one === appid)?.[0];
         const taken = rival ?? fixedRival;
         if (taken !== undefined) throw new AccountFault("InUse", `APPID ${appid} is that of account ${taken}`);
+        if (isReserved?.(appid) === true) throw new AccountFault("InUse", `APPID ${appid} is that of a namespace`);
         const stored = others.filter((one) => !fixed.has(one.uin)).length;
         if (there === undefined && stored >= limits.accountsMax) {
           throw new AccountFault("LimitExceeded", `there are at most ${limits.accountsMax} accounts`);

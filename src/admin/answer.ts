@@ -74,8 +74,20 @@ function checked(shape: z.ZodType, value: unknown, what: string): unknown {
   throw new AdminRefusal(400, "InvalidInput", told.join("; "));
 }
 
-async function called(request: IncomingMessage, context: AdminContext): Promise<{ route: AdminRoute; value: unknown }> {
-  const [asked = "", ...parameters] = (request.url ?? "/").split("?");
+/** `/namespaces/<name>/v1/…` is `/v1/…` of that namespace. */
+function within(context: AdminContext, path: string): { readonly context: AdminContext; readonly asked: string } {
+  const parts = matched("/namespaces/{name}", path.split("/", 3).join("/"));
+  if (parts === undefined || context.namespaces === undefined) return { context, asked: path };
+  const { name = "" } = parts;
+  const one = context.namespaces.find(name);
+  if (one === undefined) throw new AdminRefusal(404, "NoSuchNamespace", "there is no namespace of this name");
+  const asked = path.split("/").slice(3).join("/");
+  return { context: { ...context, server: one.control, namespaces: undefined }, asked: `/${asked}` };
+}
+
+async function called(request: IncomingMessage, whole: AdminContext): Promise<{ route: AdminRoute; value: unknown }> {
+  const [address = "", ...parameters] = (request.url ?? "/").split("?");
+  const { context, asked } = within(whole, address);
   const { route, path } = find(request.method ?? "GET", asked);
   if (route.developmentOnly === true && context.profile === "server") {
     throw new AdminRefusal(403, "NotOnServers", `${route.name} is for development: this is --profile server`);

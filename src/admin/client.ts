@@ -4,6 +4,7 @@
  */
 
 import { request as httpRequest } from "node:http";
+import type { SdkOptions } from "../control/sdk-options.ts";
 import type { ClockState } from "../control/clock-control.ts";
 import type { Coverage } from "../diagnose/coverage.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
@@ -106,7 +107,37 @@ export interface AdminClient {
   follow(signal?: AbortSignal): AsyncIterable<DecisionRecord>;
   coverage(): Promise<Coverage>;
   reset(): Promise<void>;
+  namespaces(): Promise<readonly NamespaceTold[]>;
+  /** Makes a namespace; `replace` removes the one that has the name. Without a name it gets one of its own. */
+  createNamespace(wanted?: { readonly name?: string; readonly replace?: boolean }): Promise<RemoteNamespace>;
+  removeNamespace(name: string): Promise<void>;
   ready(): Promise<{ readonly ready: boolean; readonly troubles: readonly string[] }>;
+}
+
+/** A namespace, and what a test needs to use it. */
+export interface NamespaceTold {
+  readonly name: string;
+  /** What the names of its buckets end in. */
+  readonly appid: string;
+  readonly uin: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+  readonly region: string;
+  /** The server's own. */
+  readonly endpoint: string;
+  /** For the SDK: `new COS({ ...namespace.options })`. */
+  readonly options: SdkOptions;
+  /** The endpoint of an `adminClient` that is about this namespace alone. */
+  readonly admin: string;
+}
+
+/** A namespace in the hands of its maker. */
+export interface RemoteNamespace extends NamespaceTold {
+  /** The full name of a bucket of it. */
+  bucket(name: string): string;
+  /** Its own clock, faults, requests, reset and so on. */
+  readonly client: AdminClient;
+  remove(): Promise<void>;
 }
 
 /** A refusal of the listener. */
@@ -165,6 +196,10 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
   const ownedPath = (uin: string, plural: OwnedPlural, name: string): string =>
     `/v1/accounts/${encodeURIComponent(uin)}/${plural}/${encodeURIComponent(name)}`;
 
+  async function removeNamespace(name: string): Promise<void> {
+    await call("DELETE", `/v1/namespaces/${encodeURIComponent(name)}`);
+  }
+
   return {
     async putAccount(uin, account) {
       await call("PUT", `/v1/accounts/${encodeURIComponent(uin)}`, account);
@@ -216,6 +251,17 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
     async reset() {
       await call("POST", "/v1/reset", {});
     },
+    namespaces: async () => (await call<{ namespaces: NamespaceTold[] }>("GET", "/v1/namespaces")).namespaces,
+    async createNamespace(wanted = {}) {
+      const told = await call<NamespaceTold>("POST", "/v1/namespaces", wanted);
+      return {
+        ...told,
+        bucket: (name) => `${name}-${told.appid}`,
+        client: adminClient({ endpoint: told.admin, token }),
+        remove: () => removeNamespace(told.name),
+      };
+    },
+    removeNamespace,
     ready: () => call("GET", "/readyz"),
   };
 }

@@ -60,6 +60,14 @@ export function openApiDocument(routes: readonly AdminRoute[]): Json {
   return {
     openapi: "3.1.0",
     info: { title: "cosbox admin", version: "1", description: "Looks at a running cosbox and changes how it behaves." },
+    servers: [
+      { url: "/" },
+      {
+        url: "/namespaces/{namespace}",
+        description: "The same calls about a namespace alone, but for those of namespaces.",
+        variables: { namespace: { default: "a", description: "its name" } },
+      },
+    ],
     paths,
     components: {
       securitySchemes: { token: { type: "http", scheme: "bearer" } },

@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { ServerControl } from "../control/server-control.ts";
+import type { NamespaceControl } from "../namespaces/namespaces.ts";
 
 /** A refusal of the admin listener: a status, a word for programs, a sentence for people. */
 export class AdminRefusal extends Error {
@@ -18,6 +19,8 @@ export class AdminRefusal extends Error {
 /** What a route is given: the server it may look at and change. */
 export interface AdminContext {
   readonly server: ServerControl;
+  /** Those that share its listener; undefined for one of them, which has none. */
+  readonly namespaces: NamespaceControl | undefined;
   /** `server` has no virtual clock, faults or reset. */
   readonly profile: "development" | "server";
 }

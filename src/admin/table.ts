@@ -7,6 +7,7 @@ import { CLOCK_ROUTES } from "./routes/clock.ts";
 import { ERROR_ROUTES } from "./routes/errors.ts";
 import { FAULT_ROUTES } from "./routes/faults.ts";
 import { HEALTH_ROUTES } from "./routes/health.ts";
+import { NAMESPACE_ROUTES } from "./routes/namespaces.ts";
 import { OBSERVE_ROUTES } from "./routes/observe.ts";
 import { RATE_ROUTES } from "./routes/rates.ts";
 import { KMS_ROUTES } from "./routes/kms.ts";
@@ -28,6 +29,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...RATE_ROUTES,
   ...KMS_ROUTES,
   ...STATE_ROUTES,
+  ...NAMESPACE_ROUTES,
   adminRoute({
     method: "GET",
     path: "/v1/openapi.json",

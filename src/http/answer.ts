@@ -24,6 +24,8 @@ export interface Answer {
    * declaration at once and then blanks, which keep the connection alive; a declaration in the text is not repeated.
    */
   readonly later?: Promise<string>;
+  /** What the edge writes as Date, ms since 1970; by default its own clock's time. */
+  readonly dateMs?: number;
   /** The connection is cut instead of answering. */
   readonly cut?: true;
 }

@@ -59,7 +59,7 @@ export interface WireRequest {
   readonly receivedAt: number;
 }
 
-/** The same request, read anew: with other fields, another target or another body. */
+/** The same request, read anew: with other fields, another target, another body or by another clock. */
 export class ReadRequest implements WireRequest {
   readonly method: string;
   readonly target: Target;
@@ -69,14 +69,14 @@ export class ReadRequest implements WireRequest {
   readonly receivedAt: number;
   readonly #sent: WireRequest;
 
-  constructor(sent: WireRequest, instead: Partial<Pick<WireRequest, "target" | "headers" | "body">>) {
+  constructor(sent: WireRequest, instead: Partial<Pick<WireRequest, "target" | "headers" | "body" | "receivedAt">>) {
     this.#sent = sent;
     this.method = sent.method;
     this.target = instead.target ?? sent.target;
     this.headers = instead.headers ?? sent.headers;
     this.body = instead.body ?? sent.body;
     this.ids = sent.ids;
-    this.receivedAt = sent.receivedAt;
+    this.receivedAt = instead.receivedAt ?? sent.receivedAt;
   }
 
   get secure(): boolean {

@@ -147,7 +147,7 @@ export class AnswerWriter {
     }
     body.discard();
     if (answer.later !== undefined) {
-      const head = this.#head(answer.headers, wire, undefined, close);
+      const head = this.#head(answer, wire, undefined, close);
       answerLater(exchange, status, head, answer.later, this.#options);
       return;
     }
@@ -155,7 +155,7 @@ export class AnswerWriter {
     const text = typeof content === "string" && Buffer.byteLength(content) === content.length ? content : undefined;
     const bytes = text === undefined && stream === undefined ? bytesOf(content) : undefined;
     const length = stream?.length ?? text?.length ?? bytes?.length ?? 0;
-    const head = this.#head(answer.headers, wire, bodiless ? undefined : String(length), close);
+    const head = this.#head(answer, wire, bodiless ? undefined : String(length), close);
     const empty = bodiless || length === 0 || wire.method === "HEAD";
     const chunks = stream ?? (length > PIECE_BYTES ? inPieces(bytes ?? bytesOf(text)) : undefined);
     if (chunks !== undefined && !empty) {
@@ -178,33 +178,38 @@ export class AnswerWriter {
   }
 
   /** Header fields as Node takes them: names and values in turn. */
-  #head(fields: Answer["headers"], wire: WireRequest, length: string | undefined, close: boolean): string[] {
+  #head(
+    { headers, dateMs }: Pick<Answer, "headers" | "dateMs">,
+    wire: WireRequest,
+    length: string | undefined,
+    close: boolean,
+  ): string[] {
     const head: string[] = [];
-    for (const [name, value] of fields) {
+    for (const [name, value] of headers) {
       if (OWN_FIELDS.has(name)) throw new Error(`only the edge writes ${name}`);
       head.push(name, value);
     }
     if (length !== undefined) head.push("Content-Length", length);
-    head.push("Connection", close ? "close" : "keep-alive", "Date", this.#dateNow(), "Server", "tencent-cos");
+    head.push("Connection", close ? "close" : "keep-alive", "Date", this.#dateOf(dateMs), "Server", "tencent-cos");
     head.push("x-cos-request-id", wire.ids.requestId);
     return head;
   }
 
-  #dateNow(): string {
-    const now = this.#options.clock.now();
-    const second = Math.floor(now / 1000);
+  #dateOf(nowMs = this.#options.clock.now()): string {
+    const second = Math.floor(nowMs / 1000);
     if (second !== this.#dateSecond) {
       this.#dateSecond = second;
-      this.#date = formatHttpDate(now);
+      this.#date = formatHttpDate(nowMs);
     }
     return this.#date;
   }
 
   /** A whole answer that closes the connection, as bytes. Throws for a field that cannot be sent. */
-  #render(wire: WireRequest, { status, headers, body }: Answer): Buffer {
+  #render(wire: WireRequest, answer: Answer): Buffer {
+    const { status, body } = answer;
     const content = bytesOf(body);
     const bodiless = status === 204 || status === 304;
-    const head = this.#head(headers, wire, bodiless ? undefined : String(content.length), true);
+    const head = this.#head(answer, wire, bodiless ? undefined : String(content.length), true);
     let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
     for (let index = 0; index < head.length; index += 2) {
       const value = head[index + 1] as string;

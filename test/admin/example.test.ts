@@ -1,4 +1,4 @@
-/** The example for Vitest, run as it stands, with the reporter that tells which errors were met. */
+/** The examples for Vitest, run as they stand, with the reporter that tells which errors were met. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -9,27 +9,49 @@ import { describe, it, onTestFinished } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
 
+/** Runs Vitest on examples with the package by its sources, since a clone has not been built yet. */
+async function run(test: Record<string, unknown>): Promise<{ readonly code: unknown; readonly text: string }> {
+  const folder = mkdtempSync(join(tmpdir(), "cosbox-example-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const alias = {
+    "cosbox/vitest": join(ROOT, "src/vitest.ts"),
+    "cosbox/admin": join(ROOT, "src/admin/client.ts"),
+    cosbox: join(ROOT, "src/library.ts"),
+  };
+  const reporters = ["default", join(ROOT, "src/vitest.ts")];
+  const file = join(folder, "vitest.config.mjs");
+  writeFileSync(
+    file,
+    `export default ${JSON.stringify({ resolve: { alias }, test: { root: ROOT, reporters, ...test } })};`,
+  );
+  const env = { ...process.env, NO_COLOR: "1", COSBOX_COVERAGE: "" };
+  const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
+  const child = spawn(process.execPath, [vitest, "run", "--config", file, "--root", ROOT], { cwd: ROOT, env });
+  let text = "";
+  child.stdout.on("data", (piece: Buffer) => (text += piece.toString()));
+  child.stderr.on("data", (piece: Buffer) => (text += piece.toString()));
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  return { code, text };
+}
+
 describe("examples/retry.test.js", () => {
   it("passes, and the reporter tells which errors it met", { timeout: 60_000 }, async () => {
-    const folder = mkdtempSync(join(tmpdir(), "cosbox-example-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    // The package by its sources, since a clone has not been built yet.
-    const config = {
-      resolve: { alias: { "cosbox/vitest": join(ROOT, "src/vitest.ts"), cosbox: join(ROOT, "src/library.ts") } },
-      test: { include: ["examples/*.test.js"], root: ROOT, reporters: ["default", join(ROOT, "src/vitest.ts")] },
-    };
-    const file = join(folder, "vitest.config.mjs");
-    writeFileSync(file, `export default ${JSON.stringify(config)};`);
-    const env = { ...process.env, NO_COLOR: "1", COSBOX_COVERAGE: "" };
-    const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
-    const child = spawn(process.execPath, [vitest, "run", "--config", file, "--root", ROOT], { cwd: ROOT, env });
-    let text = "";
-    child.stdout.on("data", (piece: Buffer) => (text += piece.toString()));
-    child.stderr.on("data", (piece: Buffer) => (text += piece.toString()));
-    const code = await new Promise((resolve) => child.on("close", resolve));
+    const { code, text } = await run({ include: ["examples/*.test.js"] });
     assert.equal(code, 0, text);
     assert.match(text, /3 passed/);
     assert.match(text, /cosbox: errors met by these tests/);
     assert.match(text, /PutObject: \d+ requests, 2 of \d+ errors met\n {2}met {6}AccessDenied, SlowDown\n/);
+  });
+});
+
+describe("examples/shared-server", () => {
+  it("lets test files share a server and nothing else, and the reporter counts all of them", {
+    timeout: 60_000,
+  }, async () => {
+    const globalSetup = [join(ROOT, "examples/shared-server/setup.js")];
+    const { code, text } = await run({ include: ["examples/shared-server/*.test.js"], globalSetup });
+    assert.equal(code, 0, text);
+    assert.match(text, /Test Files {2}2 passed/);
+    assert.match(text, /GetObject: 2 requests, 1 of \d+ errors met/);
   });
 });
