@@ -127,7 +127,8 @@ module.exports = {
     },
     {
       name: "addressing-is-shared-by-dialects",
-      comment: "Where a request points is read alike in every dialect and for namespaces; features see only what came of it.",
+      comment:
+        "Where a request points is read alike in every dialect and for namespaces; features see only what came of it.",
       severity: "error",
       from: { path: "^src/", pathNot: `^src/(addressing|dialects|namespaces)/|^src/assemble[.]ts$|${TESTS}` },
       to: { path: "^src/addressing/" },

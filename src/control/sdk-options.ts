@@ -19,6 +19,10 @@ export function sdkOptions(
 ): SdkOptions {
   const keys = { SecretId: secretId, SecretKey: secretKey };
   if (endpoint.startsWith("http:")) return { ...keys, Protocol: "http:", Proxy: endpoint };
-  const { host } = new URL(endpoint);
-  return { ...keys, Protocol: "https:", Ip: host, ...(selfSigned ? { StrictSsl: false } : {}) };
+  return {
+    ...keys,
+    Protocol: "https:",
+    Ip: endpoint.slice("https://".length),
+    ...(selfSigned ? { StrictSsl: false } : {}),
+  };
 }
