@@ -128,7 +128,7 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
   const keep = async (
     metadata: MetadataEngine,
     blobs: BlobEngine,
-    extras: Pick<StoreOptions, "isHeld" | "peers"> = {},
+    extras: Pick<StoreOptions, "isHeld" | "peers" | "inMemory"> = {},
   ): Promise<Store> => {
     closers.add(() => blobs.close());
     closers.add(() => metadata.close());
@@ -136,7 +136,10 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
     closers.add(() => store.close());
     return store;
   };
-  if (settings.memory) return await keep(memoryMetadata(), memoryBlobs({ random }));
+  if (settings.memory) {
+    const [rows, blobs] = [memoryMetadata(), memoryBlobs({ random })];
+    return await keep(rows, blobs, { inMemory: { rows, blobs } });
+  }
 
   const { data, durability, limits } = settings;
   const lock = peers === undefined ? await lockFolder(data) : await markWorker(data);
@@ -355,6 +358,7 @@ async function openCore(
   const operations = operationsOf(settings);
   const control = await serverControl({
     rates: { meter, configured: settings.rates, operations },
+    limits,
     clock,
     random,
     store,

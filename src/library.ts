@@ -11,6 +11,7 @@ import type { FaultControl } from "./control/fault-control.ts";
 import type { RateControl } from "./control/rate-control.ts";
 import { type SdkOptions, sdkOptions } from "./control/sdk-options.ts";
 import type { ServerControl } from "./control/server-control.ts";
+import { type SnapshotControl, SnapshotFault, type SnapshotTold } from "./control/snapshots.ts";
 import type { StateControl } from "./control/state-control.ts";
 import { keepTally } from "./engines/tally-file.ts";
 import { systemClock } from "./engines/clock/system.ts";
@@ -161,6 +162,16 @@ export interface CosboxRates {
   reset(): Promise<void>;
 }
 
+/** A snapshot that is kept until it is removed, or the server stops. */
+export interface CosboxSnapshot {
+  readonly name: string;
+  /** By the virtual clock. */
+  readonly takenAt: Date;
+  /** Of everything in it; it takes less, since what has not changed is there once. */
+  readonly bytes: number;
+  remove(): Promise<void>;
+}
+
 /** What a server and each of its namespaces have of their own. */
 interface CosboxFaces {
   /** `http://127.0.0.1:54321`. */
@@ -184,6 +195,19 @@ interface CosboxFaces {
    * something is locked it rejects and removes nothing, unless it is forced.
    */
   reset(options?: { readonly force?: boolean }): Promise<void>;
+  /**
+   * Holds on to everything as it is: buckets with all that is in them, accounts, keys, faults, states, rates, and what the
+   * clock shows. One of the same name gives way. Throws SettingsError where it cannot: on disk, and beyond
+   * `limits.snapshotsMax` and `limits.snapshotBytesMax`.
+   */
+  snapshot(name?: string): Promise<CosboxSnapshot>;
+  /**
+   * Puts everything back as it was, as often as one likes: cheap enough before each test. While something is locked that
+   * would go it rejects and changes nothing, unless it is forced.
+   */
+  restore(snapshot: CosboxSnapshot | string, options?: { readonly force?: boolean }): Promise<void>;
+  /** Those that are kept, the oldest first. */
+  snapshots(): Promise<readonly CosboxSnapshot[]>;
   /** The keys of the key management service, for objects that are encrypted with `cos/kms`. */
   readonly keys: CosboxKeys;
   /** The full name of a bucket, which ends in the APPID: `demo` is `demo-1250000000`. */
@@ -274,6 +298,7 @@ function facesOf(
     rates: ratesOf(control.rates),
     coverage: async () => coverageOf(TABLE, (await control.counters()).tally),
     reset: (options) => control.reset(options),
+    ...snapshotsOf(control.snapshots),
     bucket: (name) => `${name}-${root.appid}`,
   };
 }
@@ -354,6 +379,29 @@ function statesOf(states: StateControl): CosboxStates {
     list: () => states.list(),
     clear: () => states.clear(),
   };
+}
+
+function snapshotsOf(snapshots: SnapshotControl): Pick<Cosbox, "snapshot" | "restore" | "snapshots"> {
+  const shown = ({ name, takenMs, bytes }: SnapshotTold): CosboxSnapshot => ({
+    name,
+    takenAt: new Date(takenMs),
+    bytes,
+    remove: async () => orSettingsError(() => snapshots.remove(name)),
+  });
+  return {
+    snapshot: async (name) => shown(await orSettingsError(() => snapshots.take(name))),
+    restore: (snapshot, { force = false } = {}) =>
+      orSettingsError(() => snapshots.restore(typeof snapshot === "string" ? snapshot : snapshot.name, force)),
+    snapshots: async () => snapshots.list().map(shown),
+  };
+}
+
+async function orSettingsError<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof SnapshotFault ? new SettingsError(error.message) : error;
+  }
 }
 
 function ratesOf(rates: RateControl): CosboxRates {

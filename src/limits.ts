@@ -188,6 +188,10 @@ export const LIMITS = {
   refusalRecordsPerSecond: 100,
   /** Namespaces at once, each of them a server in memory behind the same listener. */
   namespacesMax: 64,
+  /** Snapshots of a server in memory that are kept at once. */
+  snapshotsMax: 100,
+  /** Bytes of everything in all snapshots, each counted as if it shared nothing. */
+  snapshotBytesMax: 1024 ** 3,
   /** On a stop, ms that requests under way get before their connections are cut. */
   stopGraceMs: 10_000,
   /** With several workers, how many may end unexpectedly within a minute before the server stops. */

@@ -48,6 +48,14 @@ export type ClockWanted =
 /** A state as the listener tells it; `since` is ISO 8601. */
 export type StateTold = Omit<SetState, "sinceMs"> & { readonly since: string };
 
+/** A snapshot as the listener tells it; `taken` is ISO 8601, of virtual time. */
+export interface SnapshotAnswer {
+  readonly name: string;
+  readonly taken: string;
+  /** Of everything in it; it takes less, since what has not changed is there once. */
+  readonly bytes: number;
+}
+
 /** What belongs to an account, as it is in a path: `users`, with the user's UIN as its name, and so on. */
 export type OwnedPlural = "users" | "groups" | "policies" | "roles";
 
@@ -106,11 +114,19 @@ export interface AdminClient {
   /** Requests as they are answered, until `signal` is aborted or the server ends. */
   follow(signal?: AbortSignal): AsyncIterable<DecisionRecord>;
   coverage(): Promise<Coverage>;
-  reset(): Promise<void>;
   namespaces(): Promise<readonly NamespaceTold[]>;
   /** Makes a namespace; `replace` removes the one that has the name. Without a name it gets one of its own. */
   createNamespace(wanted?: { readonly name?: string; readonly replace?: boolean }): Promise<RemoteNamespace>;
   removeNamespace(name: string): Promise<void>;
+  /** While something is locked it is refused, unless it is forced. */
+  reset(options?: { readonly force?: boolean }): Promise<void>;
+  /** Snapshots of a server in memory, the oldest first. */
+  snapshots(): Promise<readonly SnapshotAnswer[]>;
+  /** Takes one of everything as it is; one of the same name gives way. */
+  takeSnapshot(name?: string): Promise<SnapshotAnswer>;
+  /** Puts everything back. While something is locked that would go it is refused, unless it is forced. */
+  restoreSnapshot(name: string, options?: { readonly force?: boolean }): Promise<void>;
+  removeSnapshot(name: string): Promise<void>;
   ready(): Promise<{ readonly ready: boolean; readonly troubles: readonly string[] }>;
 }
 
@@ -248,8 +264,16 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
     request: (id) => call("GET", `/v1/requests/${encodeURIComponent(id)}`),
     follow,
     coverage: () => call("GET", "/v1/coverage"),
-    async reset() {
-      await call("POST", "/v1/reset", {});
+    async reset({ force = false } = {}) {
+      await call("POST", "/v1/reset", { force });
+    },
+    snapshots: async () => (await call<{ snapshots: SnapshotAnswer[] }>("GET", "/v1/snapshots")).snapshots,
+    takeSnapshot: (name) => call("POST", "/v1/snapshots", name === undefined ? {} : { name }),
+    async restoreSnapshot(name, { force = false } = {}) {
+      await call("POST", `/v1/snapshots/${encodeURIComponent(name)}/restore`, { force });
+    },
+    async removeSnapshot(name) {
+      await call("DELETE", `/v1/snapshots/${encodeURIComponent(name)}`);
     },
     namespaces: async () => (await call<{ namespaces: NamespaceTold[] }>("GET", "/v1/namespaces")).namespaces,
     async createNamespace(wanted = {}) {

@@ -1,6 +1,12 @@
-/** The commands that speak to a running server over its admin listener: its clock, faults, states, rates, requests, coverage. */
+/** The commands that speak to a running server over its admin listener: its clock, faults, states, rates, snapshots, requests, coverage. */
 
-import { AdminCallRefused, type AdminClient, adminClient, type ClockTold } from "../admin/client.ts";
+import {
+  AdminCallRefused,
+  type AdminClient,
+  adminClient,
+  type ClockTold,
+  type SnapshotAnswer,
+} from "../admin/client.ts";
 import { formatListen } from "../config/listen-address.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { SettingsError, type Settings } from "../config/settings.ts";
@@ -153,6 +159,40 @@ export function faults(
         return await client.clearFaults();
       default:
         throw new SettingsError(`faults: expected add, remove or clear, found ${JSON.stringify(verb)}`);
+    }
+  });
+}
+
+function snapshotLine({ name, taken, bytes }: SnapshotAnswer): string {
+  return `${name}  ${taken}  ${bytes} bytes\n`;
+}
+
+/** `cosbox snapshots [take [name]|restore <name> [--force]|remove <name>]` */
+export function snapshots(
+  { settings }: LoadedSettings,
+  verb: string | undefined,
+  name: string | undefined,
+  flags: Flags,
+  shell: Shell,
+): Promise<number> {
+  const named = (): string => {
+    if (name !== undefined) return name;
+    throw new SettingsError(`snapshots ${verb}: say which; cosbox snapshots lists them`);
+  };
+  return calling(settings, async (client) => {
+    switch (verb) {
+      case undefined:
+        for (const snapshot of await client.snapshots()) shell.stdout.write(snapshotLine(snapshot));
+        return;
+      case "take":
+        shell.stdout.write(snapshotLine(await client.takeSnapshot(name)));
+        return;
+      case "restore":
+        return await client.restoreSnapshot(named(), { force: flags["force"] === true });
+      case "remove":
+        return await client.removeSnapshot(named());
+      default:
+        throw new SettingsError(`snapshots: expected take, restore or remove, found ${JSON.stringify(verb)}`);
     }
   });
 }

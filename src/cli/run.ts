@@ -178,6 +178,15 @@ function addControl(program: Command, shell: Shell, done: Done): void {
   );
   withSettings(
     program
+      .command("snapshots [verb] [name]")
+      .description("list the snapshots of a server in memory, or: take [name], restore <name>, remove <name>")
+      .option("--force", "restore also where something is locked that would go"),
+    REACHING,
+  ).action(async (verb: string | undefined, name: string | undefined, flags: Flags) =>
+    done(await (await import("./control.ts")).snapshots(await load(flags, shell), verb, name, flags, shell)),
+  );
+  withSettings(
+    program
       .command("coverage")
       .description("show which errors clients met, of those that the operations they used can answer with")
       .option("--json", "print it as JSON"),

@@ -51,7 +51,8 @@ export interface ClockControlOptions {
   readonly work?: readonly DueWork[];
 }
 
-const CLOCK = "clock";
+/** The name of the control that holds what the clock has shown. */
+export const CLOCK_CONTROL = "clock";
 /** Changes that are remembered for links that were signed before them. */
 const HISTORY_MAX = 1_000;
 /** The end of the year 2254: versions are numbered in microseconds, and a number is exact up to the middle of the next. */
@@ -73,7 +74,7 @@ export function clockControl({ clock, controls, announce, work = [] }: ClockCont
 
   /** `next` makes of the last change what is to hold from now on. */
   async function change(next: (last: ClockChange | undefined, now: number, real: number) => ClockMode): Promise<void> {
-    const stored = await controls.change(CLOCK, (previous) => {
+    const stored = await controls.change(CLOCK_CONTROL, (previous) => {
       const history = decode(previous);
       const real = clock.real();
       const last = history.at(-1);
@@ -126,8 +127,8 @@ export function clockControl({ clock, controls, announce, work = [] }: ClockCont
       return state();
     },
     async refresh() {
-      const found = await controls.list(CLOCK);
-      clock.follow(decode(found.find(({ name }) => name === CLOCK)?.document));
+      const found = await controls.list(CLOCK_CONTROL);
+      clock.follow(decode(found.find(({ name }) => name === CLOCK_CONTROL)?.document));
     },
   };
 }

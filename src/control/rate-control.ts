@@ -39,7 +39,8 @@ export interface RateControlOptions {
   readonly announce: () => Promise<void>;
 }
 
-const NAME = "rates";
+/** The name of the control that holds the limits. */
+export const RATES_CONTROL = "rates";
 
 /** What is stored. Without limits of its own it is kept as well, for its revision. */
 interface Stored {
@@ -70,7 +71,7 @@ export function rateControl({ controls, meter, configured, operations, announce 
   }
 
   async function refresh(): Promise<void> {
-    const stored = (await controls.list(NAME)).find(({ name }) => name === NAME);
+    const stored = (await controls.list(RATES_CONTROL)).find(({ name }) => name === RATES_CONTROL);
     const { revision, rates } = decode(stored?.document);
     changed = rates !== null;
     follow(rates ?? configured, revision);
@@ -102,7 +103,7 @@ export function rateControl({ controls, meter, configured, operations, announce 
     list: () => ({ rates: written, changed }),
     async set(rates) {
       if (rates !== undefined) checkOperations(rates, operations);
-      await controls.change(NAME, (previous) =>
+      await controls.change(RATES_CONTROL, (previous) =>
         encode({ revision: decode(previous).revision + 1, rates: rates ?? null }),
       );
       await refresh();

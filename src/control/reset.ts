@@ -15,8 +15,8 @@ const BUCKETS_MAX = 100;
 /** Raised where something is locked, and nobody has said that it shall go all the same. Nothing was removed. */
 export class LockedObjects extends Error {
   override readonly name = "LockedObjects";
-  constructor(bucket: string, key: string) {
-    super(`${bucket}/${key} is locked; force the reset to remove what is locked too`);
+  constructor(bucket: string, key: string, what: "reset" | "restore" = "reset") {
+    super(`${bucket}/${key} is locked; force the ${what} to remove what is locked too`);
   }
 }
 

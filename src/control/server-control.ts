@@ -4,6 +4,7 @@ import type { Administration } from "../accounts/administration.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import { added, type Tally, type TallyTold } from "../diagnose/tally.ts";
 import type { Recorder } from "../diagnose/recorder.ts";
+import type { Limits } from "../limits.ts";
 import type { Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
 import type { KeyRing } from "../store/key-ring.ts";
@@ -13,6 +14,7 @@ import { type ClockControl, clockControl, type DueWork } from "./clock-control.t
 import { removeEverything } from "./reset.ts";
 import { type FaultControl, faultControl } from "./fault-control.ts";
 import { type RateControl, rateControl, type RateControlOptions } from "./rate-control.ts";
+import { type SnapshotControl, snapshotControl } from "./snapshots.ts";
 import { type StateControl, stateControl } from "./state-control.ts";
 
 /** The records of every process of the server. */
@@ -43,6 +45,7 @@ export interface ServerControl {
   readonly faults: FaultControl;
   readonly states: StateControl;
   readonly rates: RateControl;
+  readonly snapshots: SnapshotControl;
   readonly requests: Requests;
   readonly accounts: Administration;
   /** What is done in the background by virtual time, by whichever process. */
@@ -87,6 +90,7 @@ export interface ServerControlOptions {
   readonly peers: Pick<Peers, "consult"> | undefined;
   readonly work?: readonly DueWork[];
   readonly rates: Pick<RateControlOptions, "meter" | "configured" | "operations">;
+  readonly limits: Pick<Limits, "snapshotsMax" | "snapshotBytesMax">;
 }
 
 /** What this process says to others of its server, and does for them. */
@@ -175,6 +179,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     states,
     accounts,
     rates,
+    snapshots: snapshotControl({ store, clock, limits: options.limits, clocks, faults, states, rates }),
     keys: store.keyRing,
     requests: {
       async recent(most) {

@@ -431,7 +431,9 @@ export function bodies(options: BodiesOptions): Bodies {
     return {
       body: bodyOf(manifest, []),
       async addTo(tx) {
-        // The references were stored while the source was there; from then on the bytes are ours.
+        // The references were stored while the source was there; from then on the bytes are ours, for as long as nobody
+        // has undone this work, as going back to a snapshot does.
+        if ((await tx.get(intent)) === undefined) throw new BodyVanished();
         tx.delete(intent);
       },
       discard: abandon,

@@ -47,6 +47,8 @@ export interface Collector {
    * they are held). Rejects with what stopped the work, if something did.
    */
   idle(): Promise<void>;
+  /** Runs `work`, which does not wait, while nothing is being released: what is looked at then stays as it is. */
+  between<T>(work: () => T): Promise<T>;
   /** Ends the work at the next safe point. What is left waits for the next start. */
   stop(): Promise<void>;
 }
@@ -339,6 +341,10 @@ export function collector(options: CollectorOptions): Collector {
         if (trouble) throw trouble.error;
         if (state.held) return;
       }
+    },
+    async between(work) {
+      while (running) await running;
+      return work();
     },
     async stop() {
       state.stopping = true;

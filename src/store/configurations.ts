@@ -44,6 +44,8 @@ export interface Configurations {
     kind: ConfigurationKind<T>,
     next: (tx: Transaction, bucket: BucketRecord, previous: T | undefined) => MaybePromise<T | undefined>,
   ): Promise<void>;
+  /** Forgets what is kept in memory: the rows have been put back to what they were, and their revisions go on from there. */
+  forget(): void;
 }
 
 type MaybePromise<T> = T | Promise<T>;
@@ -69,7 +71,11 @@ export function configurations({ metadata, transact, buckets }: ConfigurationsOp
     sizeCalculation: ({ bytes }) => bytes + 256,
   });
 
+  /** How often everything was forgotten: what was read before is not kept after. */
+  let forgotten = 0;
+
   async function read<T>(bucket: BucketRecord, kind: ConfigurationKind<T>, label: string): Promise<T | undefined> {
+    const before = forgotten;
     const ranges = [pointRange(configurationKey(bucket.id, kind.name)), pointRange(bucketKey(bucket.name))];
     const [[row] = [], [holder] = []] = await metadata.read(ranges);
     if (row === undefined) {
@@ -83,7 +89,7 @@ export function configurations({ metadata, transact, buckets }: ConfigurationsOp
     }
     const { revision, document } = decodeConfiguration(row.value);
     const value = kind.decode(document);
-    cache.set(label, { revision, value, bytes: document.length });
+    if (before === forgotten) cache.set(label, { revision, value, bytes: document.length });
     return value;
   }
 
@@ -129,6 +135,11 @@ export function configurations({ metadata, transact, buckets }: ConfigurationsOp
         const value = await next(tx, bucket, stored && kind.decode(decodeConfiguration(stored).document));
         if (stored !== undefined || value !== undefined) put(tx, bucket, kind, value);
       });
+    },
+
+    forget() {
+      forgotten += 1;
+      cache.clear();
     },
   };
 }

@@ -121,6 +121,11 @@ function decodeKey(value: Buffer): KeyRecord {
   return { description, state, createdMs, deletionMs, isDefault: (flags & FLAG_DEFAULT) !== 0, materials };
 }
 
+/** The key of the row that tells the master key from another one. */
+export function masterCheckKey(): Buffer {
+  return keyRingKey(MASTER_CHECK);
+}
+
 /** Checks the form of a row of the key ring, for whoever looks for damage. @throws RecordDamaged, RecordFromNewerVersion. */
 export function checkKeyRow(name: string, value: Buffer): void {
   if (name !== MASTER_CHECK) decodeKey(value);

@@ -196,6 +196,16 @@ export function decodeRevision(value: Buffer): number {
   return revision;
 }
 
+function encodeRevision(revision: number): Buffer {
+  return framed(new ByteWriter().u64(revision).finish());
+}
+
+/** The row of a revision that comes after both of these rows; undefined where there is neither. */
+export function revisionAfter(...rows: readonly (Buffer | undefined)[]): Buffer | undefined {
+  const revisions = rows.filter((row) => row !== undefined).map(decodeRevision);
+  return revisions.length === 0 ? undefined : encodeRevision(Math.max(...revisions) + 1);
+}
+
 /** The bytes that tell which accounts of the settings were applied. */
 export function decodeSeed(value: Buffer): Buffer {
   return opened(value, "the seed");
@@ -325,7 +335,7 @@ export function principals(metadata: MetadataEngine, transact: Transact): Princi
             if (isKey(kind, row)) tx.delete(principalKey("holding", row.uin, row.secretId));
           },
         });
-        tx.set(revisionKey, framed(new ByteWriter().u64(next).finish()));
+        tx.set(revisionKey, encodeRevision(next));
         return result;
       });
     },

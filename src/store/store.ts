@@ -8,6 +8,7 @@ import type { Kms } from "../ports/kms.ts";
 import { type MetadataEngine, pointRange, type Row } from "../ports/metadata.ts";
 import type { Here, Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
+import type { KeepsBlobs, SavesRows } from "../ports/saved-state.ts";
 import type { SealKey } from "../ports/seal-key.ts";
 import { type Bodies, bodies } from "./bodies.ts";
 import { bodyPins } from "./body-pins.ts";
@@ -30,6 +31,7 @@ import {
   encodeIncarnation,
   type IntentRecord,
 } from "./records.ts";
+import { type StoreSnapshot, takeSnapshot } from "./snapshots.ts";
 import { stoppingTogether } from "./stop-together.ts";
 import { type Tasks, tasks } from "./tasks.ts";
 import { type Transact, type Transaction, type TransactOptions, transactions } from "./transact.ts";
@@ -73,6 +75,8 @@ export interface StoreOptions {
   /** Told about trouble in the background, which is tried again later; by default nobody is. */
   readonly report?: (error: unknown) => void;
   readonly transactions?: TransactOptions;
+  /** What else the engines can do, where they keep everything in memory. */
+  readonly inMemory?: { readonly rows: SavesRows; readonly blobs: KeepsBlobs };
 }
 
 /** Nobody else. */
@@ -116,6 +120,8 @@ export interface Store {
   /** What one process at a time does. */
   readonly tasks: Tasks;
   readonly walk: Walk;
+  /** Holds on to everything as it is now. Undefined where the engines cannot. */
+  readonly takeSnapshot: (() => StoreSnapshot) | undefined;
   /** Ends the background work. The engines are closed by whoever opened them, afterwards. */
   close(): Promise<void>;
 }
@@ -180,12 +186,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const named = buckets({ ...settling, clock, random });
   const { sealKey = NO_KEY, kmsCallsPerSecond: callsPerSecond = KMS_CALLS_PER_SECOND } = options;
   const { ring, kms, serviceKeys } = keyRing({ metadata, transact, clock, random, sealKey, callsPerSecond });
+  const configured = configurations({ metadata, transact, buckets: named });
+  const { inMemory } = options;
   const store: Store = {
     incarnation: ids.incarnation,
     transact,
     bodies: noting,
     buckets: named,
-    configurations: configurations({ metadata, transact, buckets: named }),
+    configurations: configured,
     principals: principals(metadata, transact),
     objects: objects({ metadata, clock, bodies: noting }),
     uploads: uploads({ ...settling, bodies: noting }),
@@ -195,6 +203,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     collector: collecting,
     tasks: tasks({ metadata, transact, incarnation: ids.incarnation, isAlive }),
     walk: walk(metadata),
+    takeSnapshot:
+      inMemory &&
+      (() =>
+        takeSnapshot({
+          rows: inMemory.rows,
+          blobs: { keep: (ids) => inMemory.blobs.keep(ids), remove: (ids) => blobs.remove(ids) },
+          collector: collecting,
+          forget: () => configured.forget(),
+          undo: (intent, record) => undo(store, intent, record),
+        })),
     async close() {
       closing = true;
       await tended;

@@ -152,6 +152,8 @@ describe("an admin listener with a token, on a server", () => {
         ["POST", "/v1/faults", { error: "SlowDown" }],
         ["DELETE", "/v1/faults", undefined],
         ["POST", "/v1/reset", {}],
+        ["POST", "/v1/snapshots", {}],
+        ["POST", "/v1/snapshots/one/restore", {}],
       ] as const) {
         const refused = await ask(endpoint, method, path, { body, headers });
         assert.equal(refused.status, 403, `${method} ${path}`);

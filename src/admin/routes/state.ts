@@ -2,7 +2,30 @@
 
 import { z } from "zod";
 import { LockedObjects } from "../../control/reset.ts";
+import { SnapshotFault, type SnapshotTold } from "../../control/snapshots.ts";
 import { AdminRefusal, adminRoute } from "../route.ts";
+
+const NAME = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 letters, digits, dots, dashes and underscores");
+const FORCE = z.strictObject({ force: z.boolean().optional() });
+
+const SNAPSHOT = z.object({
+  name: z.string(),
+  taken: z.iso.datetime().describe("virtual time"),
+  bytes: z.number().describe("of everything in it; it takes less, since what has not changed is there once"),
+});
+
+const told = ({ name, takenMs, bytes }: SnapshotTold) => ({ name, taken: new Date(takenMs).toISOString(), bytes });
+
+/** Runs `work`; what cannot be done is refused. */
+async function orRefuse<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof LockedObjects) throw new AdminRefusal(409, "ObjectsLocked", error.message);
+    if (!(error instanceof SnapshotFault)) throw error;
+    throw new AdminRefusal(error.kind === "NoSuchSnapshot" ? 404 : 409, error.kind, error.message);
+  }
+}
 
 export const STATE_ROUTES = [
   adminRoute({
@@ -13,15 +36,60 @@ export const STATE_ROUTES = [
       "Removes every bucket with all that is in it, every fault and every state, sets the clock to the machine's time, and makes the accounts those of the settings again. While something is locked nothing is removed, unless it is forced.",
     area: "state",
     developmentOnly: true,
-    body: z.strictObject({ force: z.boolean().optional() }),
+    body: FORCE,
     answer: z.object({}),
     async handle({ server }, { body: { force = false } }) {
-      try {
-        await server.reset({ force });
-      } catch (error) {
-        if (error instanceof LockedObjects) throw new AdminRefusal(409, "ObjectsLocked", error.message);
-        throw error;
-      }
+      await orRefuse(() => server.reset({ force }));
+      return {};
+    },
+  }),
+  adminRoute({
+    method: "GET",
+    path: "/v1/snapshots",
+    name: "listSnapshots",
+    about: "Lists the snapshots, the oldest first.",
+    area: "state",
+    developmentOnly: true,
+    answer: z.object({ snapshots: z.array(SNAPSHOT) }),
+    handle: async ({ server }) => ({ snapshots: server.snapshots.list().map(told) }),
+  }),
+  adminRoute({
+    method: "POST",
+    path: "/v1/snapshots",
+    name: "takeSnapshot",
+    about:
+      "Takes a snapshot of a server in memory: of buckets with all that is in them, accounts, keys, faults, states, rates, and of what the clock shows. One of the same name gives way.",
+    area: "state",
+    developmentOnly: true,
+    body: z.strictObject({ name: NAME.optional() }),
+    answer: SNAPSHOT,
+    handle: async ({ server }, { body: { name } }) => told(await orRefuse(() => server.snapshots.take(name))),
+  }),
+  adminRoute({
+    method: "POST",
+    path: "/v1/snapshots/{name}/restore",
+    name: "restoreSnapshot",
+    about:
+      "Puts everything back as it was when the snapshot was taken. While something is locked that would go nothing changes, unless it is forced.",
+    area: "state",
+    developmentOnly: true,
+    body: FORCE,
+    answer: z.object({}),
+    async handle({ server }, { path: { name = "" }, body: { force = false } }) {
+      await orRefuse(() => server.snapshots.restore(name, force));
+      return {};
+    },
+  }),
+  adminRoute({
+    method: "DELETE",
+    path: "/v1/snapshots/{name}",
+    name: "removeSnapshot",
+    about: "Removes a snapshot.",
+    area: "state",
+    developmentOnly: true,
+    answer: z.object({}),
+    async handle({ server }, { path: { name = "" } }) {
+      await orRefuse(() => server.snapshots.remove(name));
       return {};
     },
   }),

@@ -34,4 +34,26 @@ describe("memory blobs", () => {
     await put(engine, someBytes(100));
     await assert.rejects(put(engine, someBytes(1)), StorageUnavailable);
   });
+
+  it("keeps blobs past their removal, counts them for as long, and puts them back where they stood", async () => {
+    const engine = memoryBlobs({ random, bytesMax: 300 });
+    const [first, second] = [await put(engine, someBytes(100)), await put(engine, someBytes(100))];
+    const [kept, again] = [engine.keep([first.id, "not there"]), engine.keep([first.id, first.id])];
+    assert.deepEqual([kept.bytes, again.bytes], [100, 100]);
+    await engine.remove([first.id]);
+    await assert.rejects(readAll(engine, first.id, 0, 1), /not there/);
+    const third = await put(engine, someBytes(100));
+    await assert.rejects(put(engine, someBytes(1)), StorageUnavailable);
+    again.letGo();
+    again.letGo();
+    await assert.rejects(put(engine, someBytes(1)), StorageUnavailable);
+
+    kept.putBack();
+    assert.deepEqual(await engine.list(undefined, 10), [first.id, second.id, third.id]);
+    assert.deepEqual(await readAll(engine, first.id, 0, 100), someBytes(100));
+    kept.letGo();
+    await assert.rejects(put(engine, someBytes(1)), StorageUnavailable);
+    await engine.remove([first.id]);
+    await put(engine, someBytes(100));
+  });
 });

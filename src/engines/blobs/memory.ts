@@ -1,12 +1,13 @@
 /** Blobs in the memory of this process: for tests and trials. Everything is gone when the process ends. */
 import { BlobDamaged, type BlobEngine, type BlobId, StorageUnavailable } from "../../ports/blobs.ts";
 import type { Random } from "../../ports/random.ts";
+import type { KeepsBlobs } from "../../ports/saved-state.ts";
 import { blobIds, drawIncarnation } from "./blob-ids.ts";
 import { BUFFER_BYTES, giveBuffer, takeBuffer } from "./buffers.ts";
 
 export interface MemoryBlobsOptions {
   readonly random: Random;
-  /** Bytes that all blobs together may take, those being put included; 2 GiB unless told. */
+  /** Bytes that all blobs together may take, those being put and those kept included; 2 GiB unless told. */
   readonly bytesMax?: number;
 }
 
@@ -18,12 +19,14 @@ interface Held {
   readonly size: number;
 }
 
-export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions): BlobEngine {
+export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions): BlobEngine & KeepsBlobs {
   const incarnation = drawIncarnation(random);
   const nextId = blobIds(incarnation);
   const blobs = new Map<BlobId, Held>();
   // Every id given out and not yet forgotten, ascending; removed ones are swept out when they are the majority.
   let ids: BlobId[] = [];
+  /** Those that are kept past their removal, with how many keep them. */
+  const kept = new Map<BlobId, { readonly held: Held; keepers: number }>();
   let bytes = 0;
 
   function reserve(count: number): void {
@@ -91,10 +94,41 @@ export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions
 
     async remove(removed) {
       for (const id of removed) {
-        bytes -= blobs.get(id)?.size ?? 0;
+        if (!kept.has(id)) bytes -= blobs.get(id)?.size ?? 0;
         blobs.delete(id);
       }
-      if (blobs.size < ids.length / 2) ids = [...blobs.keys()];
+      if (blobs.size < ids.length / 2) ids = [...blobs.keys()].sort();
+    },
+
+    keep(wanted) {
+      const mine = new Map<BlobId, Held>();
+      let mineBytes = 0;
+      for (const id of wanted) {
+        const held = blobs.get(id);
+        if (held === undefined || mine.has(id)) continue;
+        mine.set(id, held);
+        mineBytes += held.size;
+        const known = kept.get(id);
+        if (known === undefined) kept.set(id, { held, keepers: 1 });
+        else known.keepers += 1;
+      }
+      return {
+        bytes: mineBytes,
+        putBack() {
+          const before = blobs.size;
+          for (const [id, held] of mine) blobs.set(id, held);
+          if (blobs.size > before) ids = [...blobs.keys()].sort();
+        },
+        letGo() {
+          for (const [id, held] of mine) {
+            const known = kept.get(id);
+            if (known === undefined || --known.keepers > 0) continue;
+            kept.delete(id);
+            if (!blobs.has(id)) bytes -= held.size;
+          }
+          mine.clear();
+        },
+      };
     },
 
     async list(after, limit) {
@@ -108,6 +142,7 @@ export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions
 
     async close() {
       blobs.clear();
+      kept.clear();
       ids = [];
       bytes = 0;
     },

@@ -17,12 +17,28 @@ export interface StoredRow {
 const CHUNK_ROWS_MAX = 512;
 
 export class OrderedRows {
-  readonly #rows = new Map<string, StoredRow>();
+  #rows = new Map<string, StoredRow>();
   /** Sorted names in sorted chunks. No chunk is empty. */
-  readonly #chunks: string[][] = [];
+  #chunks: string[][] = [];
 
   get size(): number {
     return this.#rows.size;
+  }
+
+  /** Bytes of all keys and values. */
+  bytes(): number {
+    let bytes = 0;
+    for (const { key, value } of this.#rows.values()) bytes += key.length + value.length;
+    return bytes;
+  }
+
+  /** The same rows, all of one version where one is given, for changes of their own. Keys and values are shared. */
+  copy(version?: number): OrderedRows {
+    const copy = new OrderedRows();
+    copy.#chunks = this.#chunks.map((chunk) => chunk.slice());
+    if (version === undefined) copy.#rows = new Map(this.#rows);
+    else for (const row of this.#rows.values()) copy.#rows.set(row.name, { ...row, version });
+    return copy;
   }
 
   get(name: string): StoredRow | undefined {
