@@ -239,6 +239,8 @@ interface Place {
   endpoint?: string;
   /** Where the calls of the admin listener are that are about it. */
   admin?: string;
+  /** Set when it takes no more requests. */
+  isStopping?: boolean;
   /** Whether an APPID is that of a namespace. */
   isNamespaces?: (appid: string) => boolean;
 }
@@ -368,6 +370,7 @@ async function openCore(
     tally: counted,
     region,
     endpoint: () => place.endpoint ?? "",
+    isStopping: () => place.isStopping === true,
     faultsByHeader: settings.profile !== "server",
     work: tasks.map((task) => dueWork(task, clock)),
   });
@@ -536,6 +539,9 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       tasks,
       namespaces: apart,
       async stop(graceMs = limits.stopGraceMs, idleMs = 0) {
+        // Where others go on for this process, whoever asks for the server's readiness shall ask them.
+        if (idleMs > 0) admin?.leave();
+        else place.isStopping = true;
         await edge.stop(graceMs, idleMs);
         await closers.run();
       },

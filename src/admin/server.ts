@@ -23,6 +23,8 @@ export interface AdminListener {
   /** `http://127.0.0.1:9001`. */
   readonly endpoint: string;
   readonly port: number;
+  /** Takes no more connections; what is under way goes on. */
+  leave(): void;
   stop(): Promise<void>;
 }
 
@@ -101,6 +103,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
   return {
     endpoint: `http://${formatListen({ host: listen.host, port })}`,
     port,
+    leave: () => void server.close(),
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();

@@ -60,7 +60,7 @@ export interface ServerControl {
   reset(options?: { readonly force?: boolean }): Promise<void>;
   /** Of every process, since its start or the last reset. */
   counters(): Promise<Counters>;
-  /** Finds out whether something can be stored, by storing something. */
+  /** Finds out whether something can be stored, by storing something, and whether requests are still taken. */
   readiness(): Promise<Readiness>;
 }
 
@@ -88,6 +88,8 @@ export interface ServerControlOptions {
   readonly faultsByHeader: boolean;
   readonly accounts: Administration;
   readonly peers: Pick<Peers, "consult"> | undefined;
+  /** Whether this process takes no more requests, as it is about to end. */
+  readonly isStopping: () => boolean;
   readonly work?: readonly DueWork[];
   readonly rates: Pick<RateControlOptions, "meter" | "configured" | "operations">;
   readonly limits: Pick<Limits, "snapshotsMax" | "snapshotBytesMax">;
@@ -168,6 +170,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     await rates.refresh();
   };
   await refresh();
+  let probing: Promise<void> | undefined;
 
   return {
     refresh,
@@ -223,12 +226,13 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       await tell("uncount");
     },
     async readiness() {
-      try {
-        await controls.change("ready", () => Buffer.from(String(clock.real())));
-        return { ready: true, troubles: [] };
-      } catch (error) {
-        return { ready: false, troubles: [(error as Error).message] };
-      }
+      const troubles = options.isStopping() ? ["the server is stopping"] : [];
+      // Those who ask at the same time are told the same.
+      probing ??= store.probe().finally(() => {
+        probing = undefined;
+      });
+      await probing.catch((error: unknown) => troubles.push((error as Error).message));
+      return { ready: troubles.length === 0, troubles };
     },
     async consulted(topic, text) {
       switch (topic) {

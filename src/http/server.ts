@@ -44,8 +44,9 @@ export interface Edge {
   /** The certificate for connections from now on. Throws the TLS library's error for one that cannot be used. */
   setTls(certificate: Certificate): void;
   /**
-   * Takes no more connections, finishes the requests under way for at most `graceMs`, then cuts. Idle connections are
-   * closed after `idleMs`, by default at once; a request that comes over one before is answered, and closes it. May be
+   * Takes no more connections, finishes the requests under way for at most `graceMs`, then cuts. What comes meanwhile over
+   * connections that are open already is `ServiceUnavailable`, and closes them; with the last request under way they are
+   * closed. With `idleMs`, for a server that others go on for, what comes within that time is served as before. May be
    * called again.
    */
   stop(graceMs: number, idleMs?: number): Promise<void>;
@@ -81,6 +82,8 @@ class HttpEdge implements Edge {
   #underWay = 0;
   /** While it stops: whether connections without a request are still open, for one that may be on its way. */
   #leavesIdle = false;
+  /** While it stops: closes the connections that are open without a request. */
+  #closeIdle: (() => void) | undefined;
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -186,7 +189,8 @@ class HttpEdge implements Edge {
       }
     };
     const idle = idleMs > 0 ? clock.after(idleMs, closeIdle) : undefined;
-    if (idle === undefined) closeIdle();
+    if (idle === undefined) this.#closeIdle = closeIdle;
+    this.#settle();
     const cut = clock.after(idleMs + graceMs, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
@@ -301,6 +305,14 @@ class HttpEdge implements Edge {
     this.#part(connection);
     // Its head promised to keep the connection before the stop was known.
     if (this.#stopped !== undefined && !this.#leavesIdle && !connection.doomed) connection.socket.destroySoon();
+    this.#settle();
+  }
+
+  /** Closes idle connections once a server that stops has nothing under way: until then they get an answer. */
+  #settle(): void {
+    if (this.#underWay > 0) return;
+    this.#closeIdle?.();
+    this.#closeIdle = undefined;
   }
 
   #lost(connection: Connection): void {
@@ -312,6 +324,7 @@ class HttpEdge implements Edge {
     }
     this.#underWay -= connection.open.size;
     connection.open.clear();
+    this.#settle();
   }
 }
 

@@ -122,8 +122,20 @@ export interface Store {
   readonly walk: Walk;
   /** Holds on to everything as it is now. Undefined where the engines cannot. */
   readonly takeSnapshot: (() => StoreSnapshot) | undefined;
+  /**
+   * Finds out whether bytes and rows can be stored, by storing a blob, which is removed again, and a row. Rejects with what
+   * keeps them from being stored.
+   */
+  probe(): Promise<void>;
   /** Ends the background work. The engines are closed by whoever opened them, afterwards. */
   close(): Promise<void>;
+}
+
+/** The control that is stored to find out whether that is possible. */
+const PROBED = "ready";
+
+async function* oneByte(): AsyncGenerator<Buffer> {
+  yield Buffer.alloc(1);
 }
 
 const INLINE_BYTES_MAX = 16 * 1024;
@@ -213,6 +225,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           forget: () => configured.forget(),
           undo: (intent, record) => undo(store, intent, record),
         })),
+    async probe() {
+      // While somebody copies the blobs, none may be removed, and so none is made for this.
+      if (!(await isHeld())) {
+        const { id } = await blobs.put(oneByte());
+        await blobs.remove([id]);
+      }
+      await store.controls.change(PROBED, () => Buffer.from(String(clock.real())));
+    },
     async close() {
       closing = true;
       await tended;

@@ -1,36 +1,10 @@
 /** Uploads of one key that meet, and more requests than there is room for. */
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect } from "node:net";
 import { describe, it } from "vitest";
+import { heldUpload } from "../fixtures/held-upload.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
-
-interface HeldUpload {
-  /** Sends the body and gives the answer. */
-  finish(): Promise<string>;
-  cut(): void;
-}
-
-/** An upload that is under way: the server has asked for its body. */
-async function heldUpload(server: TestServer, path: string, body = "held"): Promise<HeldUpload> {
-  const { pathname, search, host } = new URL(server.presign({ method: "PUT", path }));
-  const socket = connect(server.port, "127.0.0.1");
-  const fields = [`Host: ${host}`, `Content-Length: ${body.length}`, "Expect: 100-continue", "Connection: close"];
-  socket.write(`PUT ${pathname}${search} HTTP/1.1\r\n${fields.join("\r\n")}\r\n\r\n`);
-  let text = "";
-  socket.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-  while (!text.includes("100 Continue")) await once(socket, "data");
-  return {
-    async finish() {
-      socket.write(body);
-      await once(socket, "close");
-      return text;
-    },
-    cut: () => socket.destroy(),
-  };
-}
 
 async function withServer(limits: object, work: (server: TestServer) => Promise<void>): Promise<void> {
   const server = await testServer({ limits });

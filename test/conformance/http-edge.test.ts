@@ -780,14 +780,44 @@ describe("the HTTP edge, stopping", () => {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await started;
     const stopped = other.edge.stop(5000);
-    assert.equal(await idle.closed(2000), "");
     const late = connect(other.port, "127.0.0.1");
     const [refused] = (await once(late, "error")) as [NodeJS.ErrnoException];
     assert.equal(refused.code, "ECONNREFUSED");
     proceed();
     const answer = only(readAnswers(await client.closed()));
     assert.deepEqual([answer.status, answer.body, answer.field("Connection")], [200, "done", "close"]);
+    // With the last request under way, connections without one are closed.
+    assert.equal(await idle.closed(2000), "");
     await stopped;
+    await other.stop();
+  });
+
+  it("ServiceUnavailable: what comes over other open connections meanwhile, which it closes", async () => {
+    const asked: string[] = [];
+    let proceed = (): void => undefined;
+    const other = await testEdge(async ({ target }) => {
+      asked.push(target.path);
+      await new Promise<void>((resolve) => {
+        proceed = resolve;
+      });
+      return { status: 200, headers: [], body: "done" };
+    });
+    const client = other.client();
+    const [kept, uploading] = [other.client(), other.client()];
+    client.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (asked.length === 0) await sleep(5);
+    const stopped = other.edge.stop(5000);
+    kept.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
+    uploading.send(`PUT /third HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${"x".repeat(200_000)}`);
+    for (const late of [kept, uploading]) {
+      const answer = only(readAnswers(await late.closed(3000)));
+      assertRefusal(answer, "ServiceUnavailable");
+      assert.equal(answer.field("Connection"), "close");
+    }
+    proceed();
+    assert.equal(only(readAnswers(await client.closed())).status, 200);
+    await stopped;
+    assert.deepEqual(asked, ["/first"]);
     await other.stop();
   });
 

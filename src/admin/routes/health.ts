@@ -19,7 +19,8 @@ export const HEALTH_ROUTES = [
     method: "GET",
     path: "/readyz",
     name: "getReadiness",
-    about: "Stores something, and says whether that was possible: 200, or 503 with what is wrong.",
+    about:
+      "Stores a row and some bytes, and says whether that was possible and requests are taken: 200, or 503 with what is wrong.",
     area: AREA,
     answer: z.object({ ready: z.boolean(), troubles: z.array(z.string()) }),
     async handle({ server }) {
