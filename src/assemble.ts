@@ -38,7 +38,7 @@ import type { Answer, Handler } from "./http/answer.ts";
 import { lifecycleTask } from "./features/lifecycle/index.ts";
 import { type Dialect, dialectOf, pipeline, withExplanation } from "./http/pipeline.ts";
 import type { WireRequest } from "./http/request.ts";
-import { startEdge } from "./http/server.ts";
+import { type EdgeFigures, startEdge } from "./http/server.ts";
 import { type Log, SILENT } from "./log.ts";
 import { type NamespaceControl, type NamespaceRoot, namespaces } from "./namespaces/namespaces.ts";
 import { TABLE } from "./operations/table.ts";
@@ -239,6 +239,7 @@ interface Place {
   endpoint?: string;
   /** Where the calls of the admin listener are that are about it. */
   admin?: string;
+  edge?: () => EdgeFigures;
   /** Set when it takes no more requests. */
   isStopping?: boolean;
   /** Whether an APPID is that of a namespace. */
@@ -371,6 +372,7 @@ async function openCore(
     region,
     endpoint: () => place.endpoint ?? "",
     isStopping: () => place.isStopping === true,
+    edge: () => place.edge?.(),
     faultsByHeader: settings.profile !== "server",
     work: tasks.map((task) => dueWork(task, clock)),
   });
@@ -520,6 +522,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       dialect: core,
     });
     closers.add(() => edge.stop(limits.stopGraceMs));
+    place.edge = () => edge.figures();
     const { port } = edge;
     const host = reachableHost(settings.listen.host);
     const endpoint = `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`;

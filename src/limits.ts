@@ -186,6 +186,10 @@ export const LIMITS = {
   refusalRecordsMs: 7 * 24 * 60 * 60 * 1000,
   /** Refusals in one second of which the whole reason is kept, for each process. */
   refusalRecordsPerSecond: 100,
+  /** Buckets whose storage the metrics tell by name, the largest; the others are told as one. */
+  metricBucketsMax: 100,
+  /** How old the count of what buckets hold may be when the metrics are asked for, ms, before it is counted anew. */
+  storageCountMs: 60_000,
   /** Namespaces at once, each of them a server in memory behind the same listener. */
   namespacesMax: 64,
   /** Snapshots of a server in memory that are kept at once. */

@@ -3,6 +3,8 @@
 import type { ProcessFigures } from "../control/server-control.ts";
 import { CATALOGUE } from "../errors/catalogue.ts";
 import { SECONDS_MAX, type TallyTold } from "../diagnose/tally.ts";
+import { COMMIT_GROUPS, type CommitFigures } from "../ports/metadata.ts";
+import type { UsageTold } from "../store/usage.ts";
 
 type Labels = Readonly<Record<string, string | number>>;
 
@@ -28,8 +30,87 @@ function family(
   ];
 }
 
+function sum(all: readonly (number | undefined)[]): number {
+  return all.reduce<number>((whole, one) => whole + (one ?? 0), 0);
+}
+
+/** Requests, connections and writes that wait. */
+function queues(figures: readonly ProcessFigures[]): string[] {
+  const edges = figures.flatMap(({ edge }) => edge ?? []);
+  const commits = figures.flatMap(({ store }) => store.commits ?? []);
+  return [
+    ...family(
+      "cosbox_requests_under_way",
+      "gauge",
+      "Requests whose answers are not out yet.",
+      edges.length === 0 ? [] : [["", {}, sum(edges.map(({ requests }) => requests))]],
+    ),
+    ...family(
+      "cosbox_connections",
+      "gauge",
+      "Open connections.",
+      edges.length === 0 ? [] : [["", {}, sum(edges.map(({ connections }) => connections))]],
+    ),
+    ...family("cosbox_queue_depth", "gauge", "Writes that wait: for others of the same rows, or to be on the disk.", [
+      ["", { queue: "rows" }, sum(figures.map(({ store }) => store.waitingForRows))],
+      ...(commits.length === 0
+        ? []
+        : [["", { queue: "commit" }, sum(commits.map(({ underWay }) => underWay))] as const]),
+    ]),
+    ...commitGroups(commits),
+  ];
+}
+
+function commitGroups(commits: readonly CommitFigures[]): string[] {
+  if (commits.length === 0) return [];
+  let upTo = 0;
+  const buckets = Array.from({ length: COMMIT_GROUPS }, (_, place) => {
+    upTo += sum(commits.map(({ groups }) => groups[place]));
+    return ["_bucket", { le: 2 ** place }, upTo] as const;
+  });
+  return family("cosbox_commit_group_size", "histogram", "Writes that became durable together.", [
+    ...buckets,
+    ["_bucket", { le: "+Inf" }, upTo],
+    ["_sum", {}, sum(commits.map((one) => one.commits))],
+    ["_count", {}, upTo],
+  ]);
+}
+
+/** What buckets hold; the name of all others together is none that a bucket can have. */
+function storage({ buckets, countedMs, tookMs }: UsageTold): string[] {
+  const samples = (of: "objects" | "bytes") =>
+    buckets.flatMap(({ bucket = "(others)", current, older }) => [
+      ["", { bucket, versions: "current" }, current[of]] as const,
+      ["", { bucket, versions: "older" }, older[of]] as const,
+    ]);
+  return [
+    ...family(
+      "cosbox_bucket_objects",
+      "gauge",
+      "Objects of a bucket, when they were counted last.",
+      samples("objects"),
+    ),
+    ...family(
+      "cosbox_bucket_bytes",
+      "gauge",
+      "Bytes of a bucket's objects, when they were counted last.",
+      samples("bytes"),
+    ),
+    ...family("cosbox_storage_counted_timestamp_seconds", "gauge", "When what buckets hold was counted last.", [
+      ["", {}, countedMs / 1000],
+    ]),
+    ...family("cosbox_storage_count_seconds", "gauge", "How long that took, pauses included.", [
+      ["", {}, tookMs / 1000],
+    ]),
+  ];
+}
+
 /** The text, ending in a newline. Counters are of all processes, and start from nothing with them. */
-export function metricsText({ ends, operations }: TallyTold, figures: readonly ProcessFigures[]): string {
+export function metricsText(
+  { ends, operations }: TallyTold,
+  figures: readonly ProcessFigures[],
+  usage: UsageTold | undefined,
+): string {
   const lines = [
     ...family(
       "cosbox_requests_total",
@@ -80,6 +161,8 @@ export function metricsText({ ends, operations }: TallyTold, figures: readonly P
     ...family("cosbox_uptime_seconds", "gauge", "Age of the oldest process that serves.", [
       ["", {}, Math.max(0, ...figures.map((one) => one.uptimeSeconds))],
     ]),
+    ...queues(figures),
+    ...(usage === undefined ? [] : storage(usage)),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -8,7 +8,9 @@ import type { Limits } from "../limits.ts";
 import type { Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
 import type { KeyRing } from "../store/key-ring.ts";
-import type { Store } from "../store/store.ts";
+import type { EdgeFigures } from "../http/server.ts";
+import type { Store, StoreFigures } from "../store/store.ts";
+import type { UsageTold } from "../store/usage.ts";
 import type { VirtualClock } from "../ports/clock.ts";
 import { type ClockControl, clockControl, type DueWork } from "./clock-control.ts";
 import { removeEverything } from "./reset.ts";
@@ -60,6 +62,8 @@ export interface ServerControl {
   reset(options?: { readonly force?: boolean }): Promise<void>;
   /** Of every process, since its start or the last reset. */
   counters(): Promise<Counters>;
+  /** How much buckets hold, as it was counted last; begins to count where that is long ago. Undefined before a first count. */
+  usage(): Promise<UsageTold | undefined>;
   /** Finds out whether something can be stored, by storing something, and whether requests are still taken. */
   readiness(): Promise<Readiness>;
 }
@@ -69,6 +73,9 @@ export interface ProcessFigures {
   readonly residentBytes: number;
   readonly cpuSeconds: number;
   readonly uptimeSeconds: number;
+  readonly store: StoreFigures;
+  /** Undefined for one without a listener of its own. */
+  readonly edge?: EdgeFigures | undefined;
 }
 
 export interface Counters {
@@ -90,9 +97,11 @@ export interface ServerControlOptions {
   readonly peers: Pick<Peers, "consult"> | undefined;
   /** Whether this process takes no more requests, as it is about to end. */
   readonly isStopping: () => boolean;
+  /** What is at the edge; undefined without one. */
+  readonly edge: () => EdgeFigures | undefined;
   readonly work?: readonly DueWork[];
   readonly rates: Pick<RateControlOptions, "meter" | "configured" | "operations">;
-  readonly limits: Pick<Limits, "snapshotsMax" | "snapshotBytesMax">;
+  readonly limits: Pick<Limits, "snapshotsMax" | "snapshotBytesMax" | "metricBucketsMax" | "storageCountMs">;
 }
 
 /** What this process says to others of its server, and does for them. */
@@ -116,12 +125,14 @@ interface Shown {
   readonly figures: ProcessFigures;
 }
 
-function figures(): ProcessFigures {
+function processFigures({ store, edge }: Pick<ServerControlOptions, "store" | "edge">): ProcessFigures {
   const { user, system } = process.cpuUsage();
   return {
     residentBytes: process.memoryUsage.rss(),
     cpuSeconds: (user + system) / 1_000_000,
     uptimeSeconds: process.uptime(),
+    store: store.figures(),
+    edge: edge(),
   };
 }
 
@@ -156,6 +167,7 @@ function watchOthers(
 export async function serverControl(options: ServerControlOptions): Promise<ServerControl & Consulted> {
   const { clock, random, store, records, accounts, peers, tally } = options;
   const { controls } = store;
+  const figures = (): ProcessFigures => processFigures(options);
   const tell = async (topic: string): Promise<void> => {
     if ((await peers?.consult(topic, "")) === undefined && peers !== undefined) throw new ProcessSilent();
   };
@@ -215,6 +227,16 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       const all = [own, ...others.map((text) => JSON.parse(text) as Shown)];
       return { tally: added(all.map((one) => one.tally)), processes: all.map((one) => one.figures) };
     },
+    async usage() {
+      const others = (await peers?.consult("usage", "")) ?? [];
+      const told = others.filter((text) => text !== "").map((text) => JSON.parse(text) as UsageTold);
+      const newest = [store.usage.last(), ...told].reduce((a, b) =>
+        (b?.countedMs ?? 0) > (a?.countedMs ?? 0) ? b : a,
+      );
+      const { storageCountMs, metricBucketsMax } = options.limits;
+      if (clock.real() - (newest?.countedMs ?? 0) > storageCountMs) store.usage.begin(metricBucketsMax);
+      return newest;
+    },
     async reset({ force = false } = {}) {
       await removeEverything(store, clock, force);
       await faults.clear();
@@ -253,6 +275,8 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
           return "";
         case "counters":
           return JSON.stringify({ tally: tally.told(), figures: figures() } satisfies Shown);
+        case "usage":
+          return JSON.stringify(store.usage.last()) ?? "";
         case "recent":
           return JSON.stringify(records.recent().slice(0, Number(text)));
         case "find":

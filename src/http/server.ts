@@ -38,9 +38,17 @@ export interface EdgeOptions {
   readonly dialect: { writeError(error: CosError, request: WireRequest): Answer };
 }
 
+/** What is at the edge at this moment. */
+export interface EdgeFigures {
+  /** Requests whose answers are not out yet. */
+  readonly requests: number;
+  readonly connections: number;
+}
+
 export interface Edge {
   readonly host: string;
   readonly port: number;
+  figures(): EdgeFigures;
   /** The certificate for connections from now on. Throws the TLS library's error for one that cannot be used. */
   setTls(certificate: Certificate): void;
   /**
@@ -160,6 +168,10 @@ class HttpEdge implements Edge {
         resolve();
       });
     });
+  }
+
+  figures(): EdgeFigures {
+    return { requests: this.#underWay, connections: this.#sockets.size };
   }
 
   setTls(certificate: Certificate): void {

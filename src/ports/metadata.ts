@@ -58,7 +58,22 @@ export interface MetadataEngine {
    * the writes. At most 1,000 of `seen` and `writes` together.
    */
   commit(seen: readonly Seen[], writes: readonly Write[]): Promise<boolean>;
+  /** For engines that group commits. */
+  readonly figures?: () => CommitFigures;
   close(): Promise<void>;
+}
+
+/** The largest group of commits that is told apart, as a power of two. */
+export const COMMIT_GROUPS = 11;
+
+/** How an engine groups commits into transactions, since it was opened. */
+export interface CommitFigures {
+  /** Commits that are not settled. */
+  readonly underWay: number;
+  /** Commits whose transaction has ended. */
+  readonly commits: number;
+  /** Transactions by how many commits shared them: at place n those of at most 2^n and more than half as many. */
+  readonly groups: readonly number[];
 }
 
 /** The range that holds exactly `key`. */

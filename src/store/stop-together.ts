@@ -46,6 +46,7 @@ export function stoppingTogether({ metadata, blobs }: Engines, onStopped: (why: 
       read: (ranges) => metadata.read(ranges),
       commit: (seen, writes) =>
         writes.length === 0 ? metadata.commit(seen, writes) : changing(() => metadata.commit(seen, writes)),
+      ...(metadata.figures && { figures: metadata.figures }),
       close: () => metadata.close(),
     },
     blobs: {

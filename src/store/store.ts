@@ -5,7 +5,7 @@
 import type { BlobEngine } from "../ports/blobs.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Kms } from "../ports/kms.ts";
-import { type MetadataEngine, pointRange, type Row } from "../ports/metadata.ts";
+import { type CommitFigures, type MetadataEngine, pointRange, type Row } from "../ports/metadata.ts";
 import type { Here, Peers } from "../ports/peers.ts";
 import type { Random } from "../ports/random.ts";
 import type { KeepsBlobs, SavesRows } from "../ports/saved-state.ts";
@@ -37,6 +37,7 @@ import { type Tasks, tasks } from "./tasks.ts";
 import { type Transact, type Transaction, type TransactOptions, transactions } from "./transact.ts";
 import { reopenIn, type Uploads, uploads } from "./uploads.ts";
 import { elsewhere, underWay, waiting } from "./unsettled.ts";
+import { type Usage, usage } from "./usage.ts";
 import { type Walk, walk } from "./walk.ts";
 
 /** The number of the format that this version writes. */
@@ -101,6 +102,14 @@ const NO_KEY: SealKey = {
   },
 };
 
+/** What waits in a store, and how its commits were grouped. */
+export interface StoreFigures {
+  /** Transactions that wait for others of the same rows. */
+  readonly waitingForRows: number;
+  /** Undefined where commits are not grouped. */
+  readonly commits: CommitFigures | undefined;
+}
+
 export interface Store {
   /** 16 hex digits, new for each start. */
   readonly incarnation: string;
@@ -127,6 +136,9 @@ export interface Store {
    * keeps them from being stored.
    */
   probe(): Promise<void>;
+  /** How much each bucket holds. */
+  readonly usage: Usage;
+  figures(): StoreFigures;
   /** Ends the background work. The engines are closed by whoever opened them, afterwards. */
   close(): Promise<void>;
 }
@@ -167,7 +179,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const isHeld = options.isHeld ?? (async () => false);
   const collecting = collector({ metadata, blobs, clock, pins, peers, isAlive, isHeld, report });
 
-  const settle = waiting(transactions(metadata, clock, options.transactions));
+  let waitingForRows = 0;
+  const onQueue = (change: 1 | -1): void => {
+    waitingForRows += change;
+  };
+  const settle = waiting(transactions(metadata, clock, { ...options.transactions, onQueue }));
   /** Transactions leave work behind only in these runs; the collector is told when one has been stored. */
   const leaving = new WeakSet<Transaction>();
   const transact: Transact = async (queueOn, body) => {
@@ -200,6 +216,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { ring, kms, serviceKeys } = keyRing({ metadata, transact, clock, random, sealKey, callsPerSecond });
   const configured = configurations({ metadata, transact, buckets: named });
   const { inMemory } = options;
+  const walked = walk(metadata);
+  const counted = usage({ walk: walked, clock, report });
   const store: Store = {
     incarnation: ids.incarnation,
     transact,
@@ -214,7 +232,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     keyRing: ring,
     collector: collecting,
     tasks: tasks({ metadata, transact, incarnation: ids.incarnation, isAlive }),
-    walk: walk(metadata),
+    walk: walked,
+    usage: counted,
+    figures: () => ({ waitingForRows, commits: metadata.figures?.() }),
     takeSnapshot:
       inMemory &&
       (() =>
@@ -236,6 +256,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     async close() {
       closing = true;
       await tended;
+      await counted.stop();
       await collecting.stop();
       await note(undefined);
     },

@@ -43,6 +43,8 @@ export interface Transact {
 export interface TransactOptions {
   /** Runs of one body before it is given up as contended; at least 1, by default 100. */
   readonly runsMax?: number;
+  /** Told when a body begins (1) and ends (-1) to wait for those ahead of it. */
+  readonly onQueue?: (change: 1 | -1) => void;
 }
 
 /** Raised when every permitted run of a body met rows that had changed meanwhile. Nothing was written. */
@@ -76,7 +78,11 @@ export function transactions(engine: MetadataEngine, clock: Clock, options: Tran
   return async (queueOn, body) => {
     const turn = queue(queueOn);
     try {
-      if (turn.ahead !== undefined) await turn.ahead;
+      if (turn.ahead !== undefined) {
+        options.onQueue?.(1);
+        await turn.ahead;
+        options.onQueue?.(-1);
+      }
       return await runs(body);
     } finally {
       turn.end();

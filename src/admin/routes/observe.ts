@@ -24,12 +24,14 @@ export const OBSERVE_ROUTES = [
     method: "GET",
     path: "/metrics",
     name: "getMetrics",
-    about: "Counters of requests by operation and code, latencies, bytes and memory, as Prometheus reads them.",
+    about:
+      "Counters of requests by operation and code, latencies, bytes, memory, queues, commits and what buckets hold, as Prometheus reads them.",
     area: "health",
     answer: "text/plain; version=0.0.4; charset=utf-8",
     async handle({ server }) {
       const { tally, processes } = await server.counters();
-      return { contentType: "text/plain; version=0.0.4; charset=utf-8", text: metricsText(tally, processes) };
+      const text = metricsText(tally, processes, await server.usage());
+      return { contentType: "text/plain; version=0.0.4; charset=utf-8", text };
     },
   }),
   adminRoute({

@@ -22,7 +22,14 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
 import { StorageUnavailable } from "../../ports/blobs.ts";
-import type { MetadataEngine, Range, Row, Seen, Write } from "../../ports/metadata.ts";
+import {
+  COMMIT_GROUPS,
+  type MetadataEngine,
+  type Range,
+  type Row,
+  type Seen,
+  type Write,
+} from "../../ports/metadata.ts";
 import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
 import { sealed, unsealed } from "./checked-rows.ts";
@@ -149,6 +156,9 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   let bytesUnderWay = 0;
   /** The transactions under way or about to begin; undefined while there is nothing to commit. */
   let working: Promise<void> | undefined;
+  let commitsUnderWay = 0;
+  let commits = 0;
+  const groups = Array.from({ length: COMMIT_GROUPS }, () => 0);
   /** Why this process commits no more. */
   let failure: Error | undefined;
 
@@ -166,6 +176,9 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       if (failure === undefined) {
         try {
           await commitGroup(database, group);
+          const place = Math.min(Math.ceil(Math.log2(group.length)), COMMIT_GROUPS - 1);
+          groups[place] = (groups[place] as number) + 1;
+          commits += group.length;
         } catch (error) {
           failure = error as Error;
         }
@@ -207,6 +220,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       checkRoom(bytesUnderWay + size, isRemoval(writes));
       if (failure !== undefined) throw failure;
       bytesUnderWay += size;
+      commitsUnderWay += 1;
       try {
         return await new Promise<boolean>((resolve, reject) => {
           // The caller may change its buffers when this call has returned, so they are copied now.
@@ -221,8 +235,11 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
         });
       } finally {
         bytesUnderWay -= size;
+        commitsUnderWay -= 1;
       }
     },
+
+    figures: () => ({ underWay: commitsUnderWay, commits, groups: [...groups] }),
 
     close() {
       closing ??= (async () => {
