@@ -78,6 +78,17 @@ async function freshFolder(): Promise<string> {
   return folder;
 }
 
+/** What the store keeps back for removals on a full disk, bytes. */
+const RESERVE = 16 * MIB;
+
+/** Bytes of it that are there. */
+async function reserveOf(data: string): Promise<number> {
+  return await stat(join(data, "metadata", "reserve")).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
 /** Runs a change; resolves with "ok", or with the code it was refused with. Anything but an answer fails. */
 async function outcome(change: Promise<unknown>): Promise<string> {
   try {
@@ -118,13 +129,8 @@ describe("a disk that is full", () => {
     let server = await running({ data: join(disk.folder, "data") });
     await server.writer.put("source", server.bytes(100_000));
     assert.deepEqual(new Set(await everyWrite(server)), new Set(["ok"]));
-    const reserve = join(disk.folder, "data", "metadata", "reserve");
-    const reserved = () =>
-      stat(reserve).then(
-        ({ size }) => size,
-        () => 0,
-      );
-    while ((await reserved()) < 16 * MIB) await sleep(50);
+    const reserved = () => reserveOf(join(disk.folder, "data"));
+    while ((await reserved()) < RESERVE) await sleep(50);
     const seen: string[] = [];
     for (const left of [40 * MIB, 33 * MIB, 20 * MIB, 9 * MIB, 3 * MIB, 1 * MIB, 100_000, 0]) {
       await disk.fill(left);
@@ -140,9 +146,9 @@ describe("a disk that is full", () => {
 
     // Somebody else has taken every byte. What is kept back for removals is given up for them, and for them alone.
     const { journal, writer } = server;
+    // What was removed before may have come back to the disk meanwhile.
+    await disk.fillUp();
     for (const key of ["inline", "blob", "large", "log", "copy", "multi"]) {
-      // What was removed before may come back to the disk at any time.
-      await disk.fillUp();
       assert.equal(await outcome(writer.delete(key)), "ok", `delete ${key} at ${await disk.free()} bytes`);
     }
     assert.equal(await outcome(writer.deleteMany(["source", "none"])), "ok");
@@ -156,7 +162,7 @@ describe("a disk that is full", () => {
     await writer.put("source", server.bytes(100_000));
     assert.deepEqual(new Set(await everyWrite(server)), new Set(["ok"]), "writes resume");
     await server.check();
-    while ((await reserved()) < 16 * MIB) {
+    while ((await reserved()) < RESERVE) {
       await sleep(50);
       await writer.put("again", server.bytes(100));
     }
@@ -198,13 +204,16 @@ describe("a sync that fails", () => {
     it(`ServiceUnavailable: for that write and every later one, and reads go on: ${sequence.name}`, async (context) => {
       const reason = missingStrace();
       if (reason !== undefined) context.skip(reason);
-      let server = await running({ data: await freshFolder(), env: COUNTABLE });
+      const data = await freshFolder();
+      let server = await running({ data, env: COUNTABLE });
       const points: string[] = [];
       for (const call of ["fdatasync", "fsync"]) {
         for (let nth = 1; ; nth++) {
           await server.writer.put("kept", server.bytes(1_000));
+          // It is made a while after a first write, and synced as well.
+          while ((await reserveOf(data)) < RESERVE) await sleep(50);
           const act = await sequence.prepare(server.writer, server.bytes);
-          await sleep(150);
+          await sleep(300);
           const injection = await inject(server.server.pid, call, nth, "error=EIO");
           const answer = await outcome(act());
           await sleep(150);
