@@ -49,6 +49,11 @@ export type ObjectCannedAcl = (typeof OBJECT_CANNED_ACLS)[number];
 export interface Acl<Canned extends CannedAcl | ObjectCannedAcl = CannedAcl | ObjectCannedAcl> {
   readonly canned: Canned;
   readonly grants: readonly Grant[];
+  /**
+   * What a document grants the owner: told again, while he may do everything all the same. Undefined for full control, which
+   * is what ACLs say of him that came otherwise.
+   */
+  readonly owner?: readonly AclPermission[] | undefined;
 }
 
 /** All that an ACL grants. */
@@ -63,30 +68,53 @@ export function takesPlace(acl: Acl): boolean {
   return allGrants(acl).length > 0;
 }
 
-/** A grant as it is stored: `*` everyone, `+` everyone signed, else `<root>/<user>`. */
-export type StoredGrant = readonly [grantee: string, permission: AclPermission];
+/**
+ * A grant as it is stored: `*` everyone, `+` everyone signed, `=` the owner where a document says other than full control of
+ * him, with an empty permission where it grants him nothing; else `<root>/<user>`.
+ */
+export type StoredGrant = readonly [grantee: string, permission: AclPermission | ""];
 
-export function encodeGrants(grants: readonly Grant[]): readonly StoredGrant[] {
-  return grants.map(({ grantee, permission }) => {
-    if (grantee.kind === "user") return [`${grantee.uin}/${grantee.user}`, permission];
-    return [grantee.kind === "everyone" ? "*" : "+", permission];
-  });
+/** What of an ACL stands beside its canned one. */
+export type AclGrants = Pick<Acl, "grants" | "owner">;
+
+export function encodeGrants({ grants, owner }: AclGrants): readonly StoredGrant[] {
+  const own = (owner?.length === 0 ? [""] : (owner ?? [])) as readonly (AclPermission | "")[];
+  return [
+    ...own.map((permission): StoredGrant => ["=", permission]),
+    ...grants.map(({ grantee, permission }): StoredGrant => {
+      if (grantee.kind === "user") return [`${grantee.uin}/${grantee.user}`, permission];
+      return [grantee.kind === "everyone" ? "*" : "+", permission];
+    }),
+  ];
 }
 
-export function decodeGrants(stored: readonly StoredGrant[]): readonly Grant[] {
-  return stored.map(([text, permission]) => {
-    if (text === "*") return { grantee: EVERYONE, permission };
-    if (text === "+") return { grantee: SIGNED, permission };
-    const [uin = "", user = ""] = text.split("/");
-    if (uin === "" || user === "") throw new RecordDamaged("a grant names nobody");
-    return { grantee: { kind: "user", uin, user }, permission };
-  });
+export function decodeGrants(stored: readonly StoredGrant[]): AclGrants {
+  const grants: Grant[] = [];
+  let owner: AclPermission[] | undefined;
+  for (const [text, permission] of stored) {
+    if (text === "=") {
+      owner ??= [];
+      if (permission !== "") owner.push(permission);
+      continue;
+    }
+    if (permission === "") throw new RecordDamaged("a grant gives nothing");
+    grants.push({ grantee: granteeOf(text), permission });
+  }
+  return { grants, owner };
+}
+
+function granteeOf(text: string): Grantee {
+  if (text === "*") return EVERYONE;
+  if (text === "+") return SIGNED;
+  const [uin = "", user = ""] = text.split("/");
+  if (uin === "" || user === "") throw new RecordDamaged("a grant names nobody");
+  return { kind: "user", uin, user };
 }
 
 /** The ACL of an object as a section of its record; none where it has none of its own. */
 export function aclSections(acl: Acl<ObjectCannedAcl> | undefined): readonly Section[] {
   if (acl === undefined) return [];
-  const bytes = Buffer.from(JSON.stringify([acl.canned, ...encodeGrants(acl.grants)]));
+  const bytes = Buffer.from(JSON.stringify([acl.canned, ...encodeGrants(acl)]));
   return [{ tag: OBJECT_ACL_TAG, bytes }];
 }
 
@@ -96,7 +124,7 @@ export function ownAcl(sections: readonly Section[]): Acl<ObjectCannedAcl> | und
   const section = sections.find(({ tag }) => tag === OBJECT_ACL_TAG);
   if (section === undefined) return undefined;
   const [canned, ...grants] = JSON.parse(section.bytes.toString("utf8")) as [ObjectCannedAcl, ...StoredGrant[]];
-  return { canned, grants: decodeGrants(grants) };
+  return { canned, ...decodeGrants(grants) };
 }
 
 /** Whom the grants speak of that give a permission to a caller, by kind; undefined where none of that kind does. */

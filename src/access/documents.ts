@@ -3,7 +3,7 @@
 import type { ConfigurationKind, Configurations } from "../store/configurations.ts";
 import type { BucketRecord, ObjectRecord } from "../store/records.ts";
 import { BUCKET_TAGS, keptTags, NO_TAGS, type Tags } from "../store/tags.ts";
-import { allGrants, CANNED_GRANTS, decodeGrants, encodeGrants, type Grant, ownAcl } from "./acl.ts";
+import { type AclGrants, allGrants, CANNED_GRANTS, decodeGrants, encodeGrants, type Grant, ownAcl } from "./acl.ts";
 import type { AccessDocuments, AccessQuestion } from "./authorise.ts";
 import type { Caller } from "./caller.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -35,7 +35,7 @@ export function dependsOnKey(caller: Caller, { bucketPolicy }: AccessDocuments):
 }
 
 /** The grants of a bucket's ACL beside its canned one, which its record holds. */
-export const BUCKET_GRANTS: ConfigurationKind<readonly Grant[]> = {
+export const BUCKET_GRANTS: ConfigurationKind<AclGrants> = {
   name: "acl",
   decode: (document) => decodeGrants(JSON.parse(document.toString("utf8"))),
   encode: (grants) => Buffer.from(JSON.stringify(encodeGrants(grants))),
@@ -116,7 +116,7 @@ async function grantsFor(
     }
   }
   const more = await configurations.find(bucket, BUCKET_GRANTS);
-  return more === undefined ? CANNED_GRANTS[bucket.acl] : [...CANNED_GRANTS[bucket.acl], ...more];
+  return more === undefined ? CANNED_GRANTS[bucket.acl] : [...CANNED_GRANTS[bucket.acl], ...more.grants];
 }
 
 /** Folders deeper than this give nothing on: a key may be made of slashes alone. */

@@ -147,7 +147,7 @@ async function bucketFor(
     limits.bucketsPerAccount,
     [],
     async (tx, bucket) =>
-      await setBucketAcl({ tx, configurations: store.configurations, limits }, bucket, { canned: acl, grants }),
+      await setBucketAcl({ tx, configurations: store.configurations, limits }, bucket, { canned: acl, ...grants }),
   );
   if (made.kind === "full") throw new SettingsError(`account ${uin} has all the buckets it may have`);
   return made.bucket;

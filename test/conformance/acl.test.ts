@@ -96,7 +96,7 @@ describe("ACLs", () => {
       ]);
     });
 
-    it("takes a document, in the spellings of older clients as well, and leaves the owner's grant as it is", async () => {
+    it("takes a document, in the spellings of older clients as well, and tells it again", async () => {
       const grants = [
         grant(user(OWNER), "READ"),
         grant(user(STRANGER_ID, "RootAccount"), "READ_ACP"),
@@ -104,10 +104,20 @@ describe("ACLs", () => {
       ];
       await ok(setBucket({}, policy(...grants)));
       assert.deepEqual(grantsOf(await server.send({ query: { acl: undefined } })), [
-        `${OWNER} FULL_CONTROL`,
+        `${OWNER} READ`,
         `${STRANGER_ID} READ_ACP`,
         `${ALL} READ`,
       ]);
+      // The owner is listed as he was put, and may do everything all the same.
+      for (const own of [[], ["FULL_CONTROL"], ["READ_ACP", "WRITE"]]) {
+        await ok(setBucket({}, policy(...own.map((permission) => grant(user(OWNER), permission)))));
+        assert.deepEqual(
+          grantsOf(await server.send({ query: { acl: undefined } })),
+          own.map((permission) => `${OWNER} ${permission}`),
+        );
+      }
+      await ok(setBucket({ "x-cos-acl": "private" }));
+      assert.deepEqual(grantsOf(await server.send({ query: { acl: undefined } })), [`${OWNER} FULL_CONTROL`]);
       await ok(setBucket({ "x-cos-acl": "private" }, policy(grant(group(ALL), "READ"))));
       assert.equal((await server.send({ query: { acl: undefined } })).headers["x-cos-acl"], "private", "headers count");
     });

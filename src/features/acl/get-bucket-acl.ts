@@ -1,6 +1,5 @@
 /** GET ?acl of a bucket. */
 
-import type { Acl } from "../../access/acl.ts";
 import { BUCKET_GRANTS } from "../../access/documents.ts";
 import { operation } from "../../operations/operation.ts";
 import { aclOutput, describeAcl } from "./model.ts";
@@ -19,8 +18,7 @@ export const getBucketAcl = operation(
     errors: [],
   },
   async ({ bucket, store }) => {
-    const grants = (await store.configurations.find(bucket, BUCKET_GRANTS)) ?? [];
-    const acl: Acl = { canned: bucket.acl, grants };
-    return describeAcl(acl, bucket);
+    const more = (await store.configurations.find(bucket, BUCKET_GRANTS)) ?? { grants: [] };
+    return describeAcl({ canned: bucket.acl, ...more }, bucket);
   },
 );

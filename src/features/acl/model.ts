@@ -154,6 +154,8 @@ function decodeGrant(grant: XmlElement, holder: AclHolder): Grant {
   const uri = text(element, "URI");
   const id = text(element, "ID");
   const grantee = uri !== undefined && uri !== "" ? readGroup(uri) : readId(id ?? "");
+  if (grantee === undefined && id !== undefined && id !== "")
+    throw refuse("InvalidArgument", { message: "Invalid id" });
   if (grantee === undefined) throw faultAt(element, "expected <ID> or <URI> of somebody who can be granted something");
   const permission = requiredText(grant, "Permission");
   if (!PERMISSIONS.has(permission) || (holder === "object" && permission === "WRITE")) {
@@ -203,7 +205,9 @@ export function givenAcl<H extends AclHolder>(
     throw refuse("AccessDenied", { message: "The Owner of the ACL is not the owner of the resource." });
   }
   const others = grants.filter(({ grantee }) => !isOwner(grantee, ownerUin));
-  return { canned: "private" as CannedOf<H>, grants: others };
+  const own = grants.filter(({ grantee }) => isOwner(grantee, ownerUin)).map(({ permission }) => permission);
+  const isUsual = own.length === 1 && own[0] === "FULL_CONTROL";
+  return { canned: "private" as CannedOf<H>, grants: others, owner: isUsual ? undefined : own };
 }
 
 function isOwner(grantee: Grantee, ownerUin: string): boolean {
@@ -229,8 +233,9 @@ export const aclOutput = {
 /** The values of `aclOutput`. `acl` is undefined for an object without one of its own. */
 export function describeAcl(acl: Acl | undefined, { ownerUin }: BucketRecord) {
   const grants = acl === undefined ? [] : allGrants(acl);
-  const owner: Grant = { grantee: { kind: "user", uin: ownerUin, user: ownerUin }, permission: "FULL_CONTROL" };
-  const document: AclDocument = { ownerUin, grants: [owner, ...grants] };
+  const grantee: Grantee = { kind: "user", uin: ownerUin, user: ownerUin };
+  const own = (acl?.owner ?? ["FULL_CONTROL"]).map((permission): Grant => ({ grantee, permission }));
+  const document: AclDocument = { ownerUin, grants: [...own, ...grants] };
   return { canned: cannedName(grants, acl !== undefined), acl: document };
 }
 
@@ -305,5 +310,5 @@ export async function setBucketAcl(
     detach(tx, bucket, { of: "acl" });
   }
   const changed = { ...bucket, acl: acl.canned };
-  configurations.put(tx, changed, BUCKET_GRANTS, acl.grants.length === 0 ? undefined : acl.grants);
+  configurations.put(tx, changed, BUCKET_GRANTS, acl.grants.length === 0 && acl.owner === undefined ? undefined : acl);
 }
