@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import COS from "cos-nodejs-sdk-v5";
 import * as fc from "fast-check";
 import { describe, it } from "vitest";
@@ -81,6 +82,76 @@ function tampered(field: string, value: string | undefined): string {
     .flatMap((piece) => (piece.startsWith(`${field}=`) ? (value === undefined ? [] : [`${field}=${value}`]) : [piece]))
     .join("&");
 }
+
+describe("the older signature of a download", () => {
+  interface Older {
+    readonly fields?: Readonly<Record<string, string>>;
+    readonly order?: string;
+    readonly key?: string;
+  }
+  const older = ({ fields = {}, order = "abkterf", key = SECRET_KEY }: Older = {}): string => {
+    const all: Record<string, string> = {
+      a: "1250000000",
+      b: "demo",
+      k: SECRET_ID,
+      t: String(START),
+      e: String(END),
+      r: "1234567890",
+      f: "",
+      ...fields,
+    };
+    const text = [...order].map((name) => `${name}=${all[name]}`).join("&");
+    const mac = createHmac("sha1", key).update(text).digest();
+    return `sign=${encodeURIComponent(Buffer.concat([mac, Buffer.from(text)]).toString("base64"))}`;
+  };
+
+  it("lets its holder read the object that it names, or any of its bucket, until its end", () => {
+    for (const f of ["", "/1250000000/demo/d/a%20b.txt", "/d/a%20b.txt", "d/a%20b.txt"]) {
+      for (const [order, method] of [
+        ["abkterf", "GET"],
+        ["aketrfb", "HEAD"],
+      ] as const) {
+        const target = `/d/a%20b.txt?${older({ fields: { f }, order })}&response-content-type=text%2Fplain`;
+        assert.equal(outcome({ target, method }), "signed", f);
+      }
+    }
+    assert.equal(outcome({ target: `/a.txt?${older()}`, nowMs: END * 1000 }), "signed");
+    assert.equal(outcome({ target: `/a.txt?${older()}`, nowMs: (END + 1) * 1000 }), "RequestHasExpired");
+    assert.equal(outcome({ target: `/a.txt?${older()}`, nowMs: (START - 901) * 1000 }), "RequestTimeTooSkewed");
+  });
+
+  it("is what the Node SDK makes", () => {
+    const cos = new COS({ SecretId: SECRET_ID, SecretKey: SECRET_KEY });
+    const made = cos.getV4Auth({ Bucket: "demo-1250000000", Key: "d/报告.txt" });
+    const target = `/d/${encodeURIComponent("报告")}.txt?sign=${encodeURIComponent(made)}`;
+    assert.equal(outcome({ target, nowMs: Date.now() }), "signed");
+  });
+
+  it.each([
+    ["of another object", { target: `/b.txt?${older({ fields: { f: "/a.txt" } })}` }, "AccessDenied"],
+    ["of another bucket", { target: `/a.txt?${older({ fields: { b: "other" } })}` }, "AccessDenied"],
+    ["of another APPID", { target: `/a.txt?${older({ fields: { a: "1250000001" } })}` }, "AccessDenied"],
+    ["of a bucket, for its list", { target: `/?${older()}` }, "AccessDenied"],
+    ["for an ACL", { target: `/a.txt?acl&${older()}` }, "AccessDenied"],
+    ["for an upload", { target: `/a.txt?${older()}`, method: "PUT" }, "AccessDenied"],
+    ["for a deletion", { target: `/a.txt?${older()}`, method: "DELETE" }, "AccessDenied"],
+    ["that holds once", { target: `/a.txt?${older({ fields: { e: "0" } })}` }, "AccessDenied"],
+    ["for too long", { target: `/a.txt?${older({ fields: { e: String(START + 93 * 86_400) } })}` }, "AccessDenied"],
+    ["by another key", { target: `/a.txt?${older({ key: "other" })}` }, "SignatureDoesNotMatch"],
+    ["by nobody known", { target: `/a.txt?${older({ fields: { k: "AKIDother" } })}` }, "InvalidAccessKeyId"],
+    ["with a field missing", { target: `/a.txt?${older({ order: "abkter" })}` }, "AccessDenied"],
+    ["beside another signature", { target: `/a.txt?${older()}`, headers: signed() }, "InvalidRequest"],
+    ["twice", { target: `/a.txt?${older()}&${older()}` }, "InvalidRequest"],
+    ["in the header", { headers: authorization(decodeURIComponent(older().slice(5))) }, "AccessDenied"],
+    [
+      "where the host has to be signed",
+      { target: `/a.txt?${older()}`, options: { strictSigning: true } },
+      "AccessDenied",
+    ],
+  ] as const)("is refused %s", (_what, sent, expected) => {
+    assert.equal(outcome(sent as Sent), expected);
+  });
+});
 
 describe("the worked examples", () => {
   const headers: Pairs = [

@@ -31,6 +31,7 @@ import {
   signingName,
   signKeyOf,
 } from "./canonical.ts";
+import { checkDownload, isSignedWith, readDownloadSignature } from "./download-signature.ts";
 import { signatureEvidence } from "./signature-mistakes.ts";
 
 /** What of a request a signature can speak of. */
@@ -41,6 +42,8 @@ export interface SignedRequestView {
   /** The path as it was sent, and the bucket that was addressed; for the evidence of a refusal. */
   readonly rawPath?: string;
   readonly bucket?: string | undefined;
+  /** Whether an object is addressed. */
+  readonly object?: boolean;
   /** Hosts that may have been signed, the likeliest first. */
   readonly hosts: readonly string[];
   readonly query: Query;
@@ -117,6 +120,7 @@ export function signedRequestView(
     paths: signedPaths(request.target, address),
     rawPath: request.target.rawPath,
     bucket: address.kind === "bucket" || address.kind === "object" ? address.bucket : undefined,
+    object: address.kind === "object",
     hosts: request.target.authority.spellings,
     query: request.target.query,
     headers: request.headers,
@@ -152,6 +156,9 @@ export function authenticateCos<Credential extends { readonly secretKey: string 
   nowMs: number,
   options: SignatureOptions = {},
 ): CosEvidence<Credential> | Promise<CosEvidence<Credential>> {
+  const merged = request.query.entries.length === 0 ? undefined : request.query.get("sign");
+  const download = merged === undefined ? undefined : readDownloadSignature(merged);
+  if (download !== undefined) return authenticateDownload(request, download, keys, nowMs, options);
   const credentials = readCredentials(request, nowMs, options);
   if (credentials === undefined) return { kind: "anonymous" };
   const { accessKeyId, via, token } = credentials;
@@ -161,6 +168,31 @@ export function authenticateCos<Credential extends { readonly secretKey: string 
     return { kind: "signed", accessKeyId, credential, via, isSigned: isSignedBy(credentials), ...strings };
   };
   const found = keys(accessKeyId, token);
+  return found instanceof Promise ? found.then(verified) : verified(found);
+}
+
+/** The same for the older signature of a download. */
+function authenticateDownload<Credential extends { readonly secretKey: string }>(
+  request: SignedRequestView,
+  download: NonNullable<ReturnType<typeof readDownloadSignature>>,
+  keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
+  nowMs: number,
+  options: SignatureOptions,
+): CosEvidence<Credential> | Promise<CosEvidence<Credential>> {
+  refuseSecondPlace(request);
+  checkDownload(download, request, nowMs, { ...options, skewMs: options.skewMs ?? SKEW_MS });
+  const { accessKeyId, text } = download;
+  const verified = (credential: Credential | undefined): CosEvidence<Credential> => {
+    if (credential === undefined) throw refuse("InvalidAccessKeyId");
+    const stringToSign = text.toString("utf8");
+    if (!isSignedWith(download, credential.secretKey)) {
+      throw refuse("SignatureDoesNotMatch", { extras: [["StringToSign", stringToSign]] });
+    }
+    const isSigned = (part: "header" | "parameter", name: string): boolean =>
+      part === "parameter" && CREDENTIAL_PARAMETERS.has(name);
+    return { kind: "signed", accessKeyId, credential, via: "query", isSigned, formatString: "", stringToSign };
+  };
+  const found = keys(accessKeyId, readToken(request));
   return found instanceof Promise ? found.then(verified) : verified(found);
 }
 
@@ -184,19 +216,7 @@ export function readCredentials(
   options: SignatureOptions = {},
 ): CosCredentials | undefined {
   const { query } = request;
-  // An empty field counts as absent: the Python SDK sends one when it has no keys.
-  const header = request.headers.get("authorization");
-  const merged = query.get("sign");
-  const queried = query.entries.length > 0;
-  const apart = queried && FIELDS.some((field) => query.has(field));
-  const s3 = queried && hasS3Parameters(query);
-  const places = Number(header !== undefined) + Number(merged !== undefined) + Number(apart) + Number(s3);
-  if (places > 1 || query.repeated("sign") || (apart && FIELDS.some((field) => query.repeated(field)))) {
-    throw refuse("InvalidRequest", {
-      message:
-        "The request carries credentials in more than one place; send the Authorization header or a signed query, once.",
-    });
-  }
+  const { apart, header, merged, places } = refuseSecondPlace(request);
   if (places === 0) return undefined;
   const token = readToken(request);
 
@@ -229,6 +249,24 @@ export function readCredentials(
     signature,
     token,
   };
+}
+
+/** Where the credentials are; raises InvalidRequest for more than one place. */
+function refuseSecondPlace({ headers, query }: SignedRequestView) {
+  // An empty field counts as absent: the Python SDK sends one when it has no keys.
+  const header = headers.get("authorization");
+  const merged = query.get("sign");
+  const queried = query.entries.length > 0;
+  const apart = queried && FIELDS.some((field) => query.has(field));
+  const s3 = queried && hasS3Parameters(query);
+  const places = Number(header !== undefined) + Number(merged !== undefined) + Number(apart) + Number(s3);
+  if (places > 1 || query.repeated("sign") || (apart && FIELDS.some((field) => query.repeated(field)))) {
+    throw refuse("InvalidRequest", {
+      message:
+        "The request carries credentials in more than one place; send the Authorization header or a signed query, once.",
+    });
+  }
+  return { apart, header, merged, places };
 }
 
 /** The token may be in the header or in the query, wherever the signature is; SDKs put it beside that. */
