@@ -450,6 +450,13 @@ describe("encryption of objects", () => {
       const stored = await server.send({ method: "PUT", bucket, path: "/a", body: "x" });
       assert.deepEqual([stored.headers[METHOD], stored.headers[KEY_ID]], ["cos/kms", key.id]);
       assert.equal((await server.send({ bucket, query: encryption })).element("KMSMasterKeyID"), key.id);
+      // The element as the pages of the Node SDK have it.
+      const misnamed = document("AES256").replaceAll(
+        "ApplyServerSideEncryptionByDefault",
+        "ApplySideEncryptionConfiguration",
+      );
+      const told = await server.send({ bucket: await bucketWith(misnamed), query: encryption });
+      assert.ok(told.text.endsWith(document("AES256")), told.text);
       const other = await bucketWith(document("cos/kms"));
       assert.equal((await server.send({ bucket: other, query: encryption })).element("SSEAlgorithm"), "KMS");
     });

@@ -288,17 +288,19 @@ export const BUCKET_ENCRYPTION: ConfigurationKind<DefaultEncryptionDocument> = {
 };
 
 const ROOT = "ServerSideEncryptionConfiguration";
+/** The second is what the Node SDK's pages and its published tests send. */
+const BY_DEFAULT = ["ApplyServerSideEncryptionByDefault", "ApplySideEncryptionConfiguration"];
 
 function decode(root: XmlElement): DefaultEncryptionDocument {
   only(root, ["Rule"]);
   const [rule, ...others] = children(root, "Rule");
   if (rule === undefined || others.length > 0) throw faultAt(root, `expected one <Rule> in <${ROOT}>`);
-  only(rule, ["ApplyServerSideEncryptionByDefault", "BucketKeyEnabled"]);
+  only(rule, [...BY_DEFAULT, "BucketKeyEnabled"]);
   const bucketKey = text(rule, "BucketKeyEnabled");
   if (bucketKey !== undefined && bucketKey.toLowerCase() !== "false") {
     throw refuse("NotImplemented", { message: "Bucket keys are not implemented: BucketKeyEnabled." });
   }
-  const [byDefault, ...more] = children(rule, "ApplyServerSideEncryptionByDefault");
+  const [byDefault, ...more] = BY_DEFAULT.flatMap((name) => children(rule, name));
   if (byDefault === undefined || more.length > 0) {
     throw faultAt(rule, "expected one <ApplyServerSideEncryptionByDefault> in <Rule>");
   }
