@@ -82,6 +82,69 @@ describe("bucket policies in S3's grammar", () => {
     assertS3Refused(await s3.send({ query: { policy: undefined } }), 404, "NoSuchBucketPolicy");
   });
 
+  it("hold negative conditions of keys that a request does not have, as S3 does", async () => {
+    const all = statement({ Action: "s3:*", Resource: `arn:aws:s3:::${s3.bucket}/*` });
+    const deny = (condition: object) => statement({ Effect: "Deny", Action: "s3:PutObject", Condition: condition });
+    const write = (headers: Record<string, string> = {}) => may({ method: "PUT", path: "/open/n", body: "x", headers });
+    for (const operator of [
+      "StringNotEquals",
+      "StringNotEqualsIfExists",
+      "StringNotLike",
+      "StringNotEqualsIgnoreCase",
+    ]) {
+      const document = policy(all, deny({ [operator]: { "s3:x-amz-acl": "private" } }));
+      assert.equal((await put(document)).status, 204, operator);
+      assert.equal(await write(), false, `${operator} without the header`);
+      assert.equal(await write({ "x-amz-acl": "private" }), true, operator);
+      const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+      const [name] = Object.keys(back.Statement[1].Condition);
+      assert.equal(name, operator.replace("IfExists", ""));
+      assert.equal((await put(back)).status, 204);
+      assert.equal(await write(), false);
+    }
+    // What COS says of an absent key has no name in S3, and stays as it is.
+    const own = {
+      version: "2.0",
+      Statement: [
+        {
+          Effect: "deny",
+          Principal: { qcs: [`qcs::cam::uin/${STRANGER.uin}:uin/${STRANGER.uin}`] },
+          Action: ["name/cos:PutObject"],
+          Resource: [`qcs::cos:ap-guangzhou:uid/1250000000:${s3.bucket}/*`],
+          Condition: { string_not_equal: { "cos:x-cos-acl": "private" } },
+        },
+      ],
+    };
+    assert.equal((await put(own)).status, 204);
+    const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(Object.keys(back.Statement[0].Condition), ["string_not_equal"]);
+    assertS3Refused(await put(back), 400, "MalformedPolicy");
+    await s3.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
+  it("take truth values, dates and numbers as they are, and the actions on versions beside those on objects", async () => {
+    const when = (condition: object) => statement({ Condition: condition });
+    for (const [condition, allowed] of [
+      [{ Bool: { "aws:SecureTransport": false } }, true],
+      [{ Bool: { "aws:SecureTransport": "true" } }, false],
+      [{ DateLessThan: { "aws:CurrentTime": "2000-01-01T00:00:00Z" } }, false],
+      [{ DateGreaterThan: { "aws:CurrentTime": ["2000-01-01T00:00:00Z"] } }, true],
+      [{ NumericLessThan: { "s3:TlsVersion": 1.2 } }, false],
+      [{ NumericLessThanIfExists: { "s3:TlsVersion": 1.2 } }, true],
+    ] as const) {
+      const answer = await put(policy(when(condition)));
+      assert.equal(answer.status, 204, answer.text);
+      assert.equal(await may({ path: "/open/a" }), allowed, JSON.stringify(condition));
+      const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+      assert.deepEqual(Object.keys(back.Statement[0].Condition), Object.keys(condition));
+    }
+    const both = policy(statement({ Action: ["s3:GetObject", "s3:GetObjectVersion"] }));
+    assert.equal((await put(both)).status, 204);
+    const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(back.Statement[0].Action, ["s3:GetObject"]);
+    await s3.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
   it("are public where they allow something to anyone, wherever from", async () => {
     const status = () => s3.send({ query: { policyStatus: undefined } });
     assertS3Refused(await status(), 404, "NoSuchBucketPolicy");
@@ -155,6 +218,14 @@ describe("bucket policies in S3's grammar", () => {
       policy(statement({ Condition: { StringEquals: { "aws:UserAgent": "x" } } })),
       policy(statement({ Condition: { ForAllValues: { "s3:prefix": "x" } } })),
       policy(statement({ Condition: [] })),
+      policy(statement({ Condition: { StringLike: { "s3:prefix": "a?" } } })),
+      policy(statement({ Condition: { StringEquals: { "s3:prefix": "${aws:username}" } } })),
+      policy(
+        statement({
+          Condition: { StringNotEquals: { "s3:prefix": "a" }, StringNotEqualsIfExists: { "s3:prefix": "b" } },
+        }),
+      ),
+      policy(statement({ Action: "s3:GetObjectVersion" })),
     ];
     for (const one of bad) assertS3Refused(await put(one), 400, "MalformedPolicy");
     assertS3Refused(await s3.send({ query: { policy: undefined } }), 404, "NoSuchBucketPolicy");

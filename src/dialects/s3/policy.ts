@@ -50,7 +50,24 @@ const ACTIONS: readonly ActionRow[] = [
   ["PutBucketTagging", "bucket", "PutBucketTagging", "DeleteBucketTagging"],
   ["GetLifecycleConfiguration", "bucket", "GetBucketLifecycle"],
   ["PutLifecycleConfiguration", "bucket", "PutBucketLifecycle", "DeleteBucketLifecycle"],
+  ["GetEncryptionConfiguration", "bucket", "GetBucketEncryption"],
+  ["PutEncryptionConfiguration", "bucket", "PutBucketEncryption", "DeleteBucketEncryption"],
+  ["GetBucketObjectLockConfiguration", "bucket", "GetBucketObjectLockConfiguration"],
+  ["PutBucketObjectLockConfiguration", "bucket", "PutBucketObjectLockConfiguration"],
+  ["GetObjectRetention", "object", "GetObjectRetention"],
+  ["PutObjectRetention", "object", "PutObjectRetention"],
 ];
+
+/** S3's actions on versions, and those without which they have no counterpart: an action of COS's is on versions too. */
+const ON_VERSIONS: ReadonlyMap<string, string> = new Map([
+  ["getobjectversion", "getobject"],
+  ["deleteobjectversion", "deleteobject"],
+  ["getobjectversionacl", "getobjectacl"],
+  ["putobjectversionacl", "putobjectacl"],
+  ["getobjectversiontagging", "getobjecttagging"],
+  ["putobjectversiontagging", "putobjecttagging"],
+  ["deleteobjectversiontagging", "deleteobjecttagging"],
+]);
 
 const OPERATORS: ReadonlyMap<string, string> = new Map([
   ["StringEquals", "string_equal"],
@@ -67,10 +84,25 @@ const OPERATORS: ReadonlyMap<string, string> = new Map([
   ["NumericLessThanEquals", "numeric_less_than_equal"],
   ["NumericGreaterThan", "numeric_greater_than"],
   ["NumericGreaterThanEquals", "numeric_greater_than_equal"],
+  ["DateEquals", "date_equal"],
+  ["DateNotEquals", "date_not_equal"],
+  ["DateLessThan", "date_less_than"],
+  ["DateLessThanEquals", "date_less_than_equal"],
+  ["DateGreaterThan", "date_greater_than"],
+  ["DateGreaterThanEquals", "date_greater_than_equal"],
+  ["Bool", "bool_equal"],
 ]);
+/**
+ * To S3 a negative operator holds where the request has no such key, as one of COS's does only with `_if_exist`. (IAM user
+ * guide, condition operators)
+ */
+const NEGATIVE = /Not/;
 
 const CONDITION_KEYS: ReadonlyMap<string, string> = new Map([
   ["aws:SourceIp", "qcs:ip"],
+  ["aws:CurrentTime", "qcs:current_time"],
+  ["aws:SecureTransport", "cos:secure-transport"],
+  ["s3:TlsVersion", "cos:tls-version"],
   ["s3:prefix", "cos:prefix"],
   ["s3:delimiter", "cos:delimiter"],
   ["s3:max-keys", "cos:max-keys"],
@@ -81,10 +113,13 @@ const CONDITION_KEYS: ReadonlyMap<string, string> = new Map([
 const S3_CLASS_KEY = "s3:x-amz-storage-class";
 const CLASS_KEY = "cos:x-cos-storage-class";
 
-/** A text, or each text of a list, under its other name; what is neither is left to whoever reads the policy. */
+type Scalar = string | number | boolean;
+const isScalar = (value: unknown): value is Scalar => ["string", "number", "boolean"].includes(typeof value);
+
+/** A value, or each value of a list, in another form; what is neither is left to whoever reads the policy. */
 function eachText(value: unknown, rename: (text: string) => string): unknown {
-  if (typeof value === "string") return rename(value);
-  return Array.isArray(value) ? value.map((one: unknown) => (typeof one === "string" ? rename(one) : one)) : value;
+  if (isScalar(value)) return rename(String(value));
+  return Array.isArray(value) ? value.map((one: unknown) => (isScalar(one) ? rename(String(one)) : one)) : value;
 }
 
 /** How names of buckets are written: whole in COS, perhaps bare in S3. */
@@ -222,6 +257,8 @@ function actionsFrom(texts: readonly string[], place: string): Parted {
       continue;
     }
     const name = /^s3:(\w+)$/i.exec(text)?.[1]?.toLowerCase();
+    const beside = ON_VERSIONS.get(name ?? "");
+    if (beside !== undefined && texts.some((other) => other.toLowerCase() === `s3:${beside}`)) continue;
     const row = ACTIONS.find(([s3]) => s3.toLowerCase() === name);
     if (row === undefined) throw malformed(place, `the action ${text} has no exact counterpart in COS`);
     const [, of, ...cos] = row;
@@ -258,11 +295,30 @@ function conditionFrom(value: unknown, place: string): Json {
     for (const [key, given] of Object.entries(objectAt(keys, `${place}.${operator}`))) {
       const own = [...CONDITION_KEYS].find(([s3]) => s3.toLowerCase() === key.toLowerCase())?.[1];
       if (own === undefined) throw malformed(place, `the key ${key} has no counterpart in COS`);
-      found[own] = own === CLASS_KEY ? eachText(given, ownClass) : given;
+      // Numbers and truth values may stand there as they are.
+      const values = eachText(given, (text) => text);
+      refusePatterns(values, operator, `${place}.${operator}.${key}`);
+      found[own] = own === CLASS_KEY ? eachText(values, ownClass) : values;
     }
-    made[exists ? `${plain}_if_exist` : plain] = found;
+    const name = exists || NEGATIVE.test(operator) ? `${plain}_if_exist` : plain;
+    // `StringNotEquals` and `StringNotEqualsIfExists` are the same: every condition on each of their keys has to hold.
+    for (const own of Object.keys(found)) {
+      if (made[name]?.[own] !== undefined)
+        throw malformed(place, `the key ${own} stands in two operators that are the same`);
+    }
+    made[name] = { ...made[name], ...found };
   }
   return made;
+}
+
+/** Refuses what S3 reads otherwise in a value than COS: variables, and in patterns `?`. */
+function refusePatterns(values: unknown, operator: string, place: string): void {
+  const bad = /Like/.test(operator) ? /[?]|\$\{/ : /\$\{/;
+  for (const value of Array.isArray(values) ? (values as readonly unknown[]) : [values]) {
+    if (typeof value === "string" && bad.test(value)) {
+      throw malformed(place, "? and variables have no counterpart in COS");
+    }
+  }
 }
 
 /** The text of a policy in S3's grammar, from one that COS answers; parts without a counterpart keep their names. */
@@ -323,12 +379,19 @@ function conditionTo(condition: Json): Json {
   for (const [operator, keys] of Object.entries(condition)) {
     const exists = operator.endsWith("_if_exist");
     const plain = exists ? operator.slice(0, -"_if_exist".length) : operator;
-    const s3 = [...OPERATORS].find(([, cos]) => cos === plain)?.[0];
+    const s3 = s3Operator(plain, exists);
     const pairs = Object.entries(keys as Json).map(([key, value]) => {
       const own = [...CONDITION_KEYS].find(([, cos]) => cos === key.toLowerCase())?.[0];
       return [own ?? key, own === S3_CLASS_KEY ? eachText(value, s3Class) : value] as const;
     });
-    made[s3 === undefined ? operator : exists ? `${s3}IfExists` : s3] = Object.fromEntries(pairs);
+    made[s3 ?? operator] = Object.fromEntries(pairs);
   }
   return made;
+}
+
+/** Undefined for a negative that does not hold where the key is absent: S3 has none of these. */
+function s3Operator(plain: string, exists: boolean): string | undefined {
+  const name = [...OPERATORS].find(([, cos]) => cos === plain)?.[0];
+  if (name === undefined || !NEGATIVE.test(name)) return name === undefined || !exists ? name : `${name}IfExists`;
+  return exists ? name : undefined;
 }
