@@ -13,6 +13,7 @@ import type { VersionPage } from "../store/version-listing.ts";
 /** A page of an account's buckets. */
 export interface BucketsDocument {
   readonly uin: string;
+  readonly prefix: string | undefined;
   readonly marker: string | undefined;
   readonly maxKeys: number | undefined;
   readonly buckets: readonly BucketRecord[];

@@ -16,9 +16,10 @@ const HEADERS: readonly string[] = [
   "x-cos-website-redirect-location",
   "x-ci-security-token",
   "x-amz-bucket-namespace",
-  "x-amz-bucket-object-lock-enabled",
   "x-amz-mfa",
   "x-amz-object-ownership",
+  // Rules of a lifecycle move objects of any size, unless they say otherwise.
+  "x-amz-transition-default-minimum-object-size",
   "x-amz-write-offset-bytes",
   "x-cos-object-lock-legal-hold",
   // A key that many objects of a bucket share for a while: it would change what nobody sees.
@@ -28,7 +29,6 @@ const HEADERS: readonly string[] = [
 /** Values that ask for nothing but what is so anyway. */
 const MEANING_NOTHING: ReadonlyMap<string, string> = new Map([
   ["x-amz-bucket-namespace", "global"],
-  ["x-amz-bucket-object-lock-enabled", "false"],
   ["x-amz-object-ownership", "objectwriter"],
   ["x-cos-server-side-encryption-bucket-key-enabled", "false"],
 ]);

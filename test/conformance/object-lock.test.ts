@@ -393,6 +393,9 @@ describe("object lock", () => {
       const rules =
         "<LifecycleConfiguration><Rule><ID>a</ID><Filter><Prefix/></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>";
       assertRefused(await ask({ method: "PUT", query: { lifecycle: undefined }, body: rules }), "BucketLocked");
+      const headers = { "x-amz-bucket-object-lock-enabled": "true" };
+      const born = await s3Client(first).send({ method: "PUT", bucket: "born-1250000000", headers });
+      assert.deepEqual([born.status, born.element("Code")], [501, "NotImplemented"]);
       await first.cosbox.clock.advance(12 * DAY_MS);
       await ok(ask({ method: "DELETE", path: "/older" }));
     });
@@ -481,5 +484,31 @@ describe("object lock", () => {
     assert.equal((await ask({ path: "/a", query: { retention: "" } })).element("RetainUntilDate"), until);
     const held = await ask({ method: "PUT", path: "/b", body: "x", headers: { "x-amz-object-lock-legal-hold": "ON" } });
     assert.equal(held.status, 501);
+  });
+
+  it("is enabled by S3 clients with the bucket, together with its versions and its ACL", async () => {
+    const bucket = "born-locked-1250000000";
+    const headers = { "x-amz-bucket-object-lock-enabled": "True", "x-amz-grant-read": 'id="100000000099"' };
+    await ok(s3.send({ method: "PUT", bucket, headers }));
+    const lock = await ok(s3.send({ bucket, query: { "object-lock": "" } }));
+    assert.deepEqual([lock.element("ObjectLockEnabled"), lock.element("Rule")], ["Enabled", undefined]);
+    assert.equal((await s3.send({ bucket, query: { versioning: "" } })).element("Status"), "Enabled");
+    assert.match((await s3.send({ bucket, query: { acl: "" } })).text, /100000000099/);
+    const until = {
+      "x-amz-object-lock-mode": "COMPLIANCE",
+      "x-amz-object-lock-retain-until-date": "2099-01-01T00:00:00Z",
+    };
+    const put = await ok(s3.send({ method: "PUT", bucket, path: "/a", body: "x", headers: until }));
+    const versionId = String(put.headers["x-amz-version-id"]);
+    assert.equal((await s3.send({ method: "DELETE", bucket, path: "/a", query: { versionId } })).status, 403);
+    const plain = { "x-amz-bucket-object-lock-enabled": "false" };
+    await ok(s3.send({ method: "PUT", bucket: "born-open-1250000000", headers: plain }));
+    assert.equal((await s3.send({ bucket: "born-open-1250000000", query: { "object-lock": "" } })).status, 404);
+    const bad = await s3.send({
+      method: "PUT",
+      bucket: "born-bad-1250000000",
+      headers: { ...plain, "x-amz-bucket-object-lock-enabled": "maybe" },
+    });
+    assert.deepEqual([bad.status, bad.element("Code")], [400, "InvalidArgument"]);
   });
 });

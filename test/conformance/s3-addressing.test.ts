@@ -127,6 +127,7 @@ describe("where S3 requests point", () => {
     } while (token !== undefined);
     assert.deepEqual(seen, names);
     const made = await s3.send({ bucket: "", query: { prefix: "made-" } });
+    assert.equal(made.element("Prefix"), "made-");
     assert.deepEqual(
       made.elements("Name"),
       names.filter((name) => name.startsWith("made-")),

@@ -62,6 +62,7 @@ describe("the operations of S3", () => {
     "x-amz-bucket-namespace",
     "x-amz-object-lock-legal-hold",
     "x-amz-mfa",
+    "x-amz-transition-default-minimum-object-size",
     "x-amz-write-offset-bytes",
   ])("NotImplemented: the header %s, by the name it was sent under", async (name) => {
     const answer = await s3.send({ method: "PUT", path: "/none", body: "x", headers: { [name]: "1" } });

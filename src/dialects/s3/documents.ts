@@ -78,7 +78,7 @@ function valueOf(checksum: ShownChecksum | undefined): XmlNode {
 type Writers = { readonly [Root in keyof Documents]: (data: Documents[Root], writing: Writing) => XmlNode };
 
 const WRITERS: Writers = {
-  ListAllMyBucketsResult: ({ uin, buckets, nextMarker }, { bucketName }) =>
+  ListAllMyBucketsResult: ({ uin, prefix, buckets, nextMarker }, { bucketName }) =>
     root(
       "ListAllMyBucketsResult",
       party("Owner", uin),
@@ -96,6 +96,7 @@ const WRITERS: Writers = {
         ),
       ),
       optional("ContinuationToken", nextMarker === undefined ? undefined : continuationToken(nextMarker)),
+      optional("Prefix", prefix),
     ),
 
   AccessControlPolicy: ({ ownerUin, grants }) =>

@@ -3,10 +3,11 @@
 import { takesPlace } from "../../access/acl.ts";
 import { aclField, setBucketAcl } from "../acl/model.ts";
 import { refuse as refuseShared } from "../../errors/cos-error.ts";
-import { xmlBody } from "../../operations/input-fields.ts";
+import { header, xmlBody } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { bucketNameFault } from "../../operations/name-rules.ts";
 import type { Limits } from "../../limits.ts";
+import type { BucketRecord } from "../../store/records.ts";
 import { BUCKET_TAGS, type Tags } from "../../store/tags.ts";
 import { child, text } from "../../xml/decode.ts";
 import { bucketTagsField, bucketTagsOf } from "../tagging/model.ts";
@@ -50,6 +51,8 @@ export const putBucket = operation(
     input: {
       acl: aclField("bucket"),
       tags: bucketTagsField,
+      // COS locks a bucket in a request of its own.
+      locked: header.oneOf("x-amz-bucket-object-lock-enabled", ["true", "false"]),
       configuration: xmlBody({
         root: "CreateBucketConfiguration",
         bytesMax: (limits) => limits.xmlBytesMax,
@@ -86,6 +89,10 @@ export const putBucket = operation(
     }
     const tags = [...input.tags, ...inDocument];
 
+    const locked = input.locked === "true";
+    if (locked && limits.objectLockGeneration === 1) {
+      throw refuse("NotImplemented", { message: "A lock of the first generation is set by PUT ?object-lock alone." });
+    }
     const { acl } = input;
     if (acl === "default") throw new Error("a bucket has no default ACL");
     const { configurations } = store;
@@ -94,7 +101,12 @@ export const putBucket = operation(
       limits.bucketsPerAccount,
       tags.length === 0 ? [] : [[BUCKET_TAGS.name, BUCKET_TAGS.encode(tags)]],
       async (tx, made) => {
-        if (acl !== undefined && takesPlace(acl)) await setBucketAcl({ tx, configurations, limits }, made, acl);
+        // What S3 promises of such a bucket: its versioning is on, and nothing is locked by default.
+        const bucket: BucketRecord = locked
+          ? { ...made, versioning: "Enabled", lock: { generation: 2, days: undefined } }
+          : made;
+        if (locked) store.buckets.put(tx, bucket);
+        if (acl !== undefined && takesPlace(acl)) await setBucketAcl({ tx, configurations, limits }, bucket, acl);
       },
     );
     if (result.kind === "full") throw refuse("TooManyBuckets");

@@ -11,7 +11,8 @@
  * `null` version under suspended versioning, and changing tags. A new version, a delete marker, an ACL, and restoring
  * from an archive are allowed. Parts of unfinished uploads are not locked; a retention given at the beginning of an upload, or the
  * bucket's default, holds from its completion. Versioning of such a bucket cannot be suspended, and it takes no intelligent
- * tiering (InvalidBucketState). Days may be told as `Years` of 365. A retention header, or `?retention`, for a bucket without object
+ * tiering (InvalidBucketState). Days may be told as `Years` of 365. `x-amz-bucket-object-lock-enabled` of a creation
+ * enables it together with versioning, as in S3. A retention header, or `?retention`, for a bucket without object
  * lock is InvalidRequest. Emptying a server of development refuses while something is locked, unless it is forced. Time is
  * the server's own: its clock can be set in development alone.
  */

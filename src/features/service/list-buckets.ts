@@ -103,6 +103,7 @@ export const listBuckets = operation(
     return {
       page: {
         uin: caller.uin,
+        prefix: input.prefix,
         marker: input.marker,
         maxKeys: input.maxKeys,
         buckets,
