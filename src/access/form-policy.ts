@@ -141,7 +141,9 @@ function readTriple([how, field, value, ...rest]: readonly unknown[]): Condition
 
 function readMap(condition: unknown): Condition[] {
   if (!isRecord(condition)) throw invalid("A condition of the policy is neither a list nor an object.");
-  return Object.entries(condition).map(([field, value]) => {
+  const conditions = Object.entries(condition);
+  if (conditions.length === 0) throw invalid("A condition of the policy names no field.");
+  return conditions.map(([field, value]) => {
     if (!isText(value)) throw invalid("A condition of the policy has a value that is no text.");
     return { field: field.toLowerCase(), how: "eq", value };
   });

@@ -95,6 +95,8 @@ export interface Dialect<A extends Address = Address> {
   authenticate(request: WireRequest, address: A): Authenticated | Promise<Authenticated>;
   /** The whole name of an addressed bucket, where its caller left out what goes without saying. */
   bucketName(address: A & { readonly bucket: string }, caller: Caller): string;
+  /** What a caller calls a bucket, where he may leave out what goes without saying. */
+  shownBucket(name: string, caller: Caller): string;
   /** Whether the fields of a form, by their names in lower case, speak this dialect. */
   claimsForm(fields: ReadonlyMap<string, string>): boolean;
   /** What of a form's fields counts as headers, under the names that declarations use. May refuse a value. */
@@ -297,6 +299,10 @@ class Context implements OperationContext {
 
   get bucketName(): string {
     return this.#address.kind === "service" ? "" : this.#address.bucket;
+  }
+
+  get shownBucketName(): string {
+    return this.#dialect.shownBucket(this.bucketName, this.caller);
   }
 
   get bucket(): BucketRecord {

@@ -168,6 +168,8 @@ export interface OperationContext<E extends ErrorId = ErrorId> {
   readonly baseUrl: string;
   /** Name of the addressed bucket; empty for service operations. */
   readonly bucketName: string;
+  /** The same as its client calls it, for what is told elsewhere than in a document. */
+  readonly shownBucketName: string;
   /** The addressed bucket as authorised. Reading it where there is none is our own fault and throws. */
   readonly bucket: BucketRecord;
   /** Key of the addressed object; empty for others. */

@@ -9,6 +9,7 @@
 import { type MetadataEngine, pointRange } from "../ports/metadata.ts";
 import type { Random } from "../ports/random.ts";
 import type { Bodies } from "./bodies.ts";
+import { ByteWriter } from "./bytes.ts";
 import type { Identities } from "./identities.ts";
 import {
   after,
@@ -32,6 +33,7 @@ import {
   encodeUpload,
   type PartRange,
   type PartRecord,
+  type Section,
   type UploadRecord,
 } from "./records.ts";
 import type { Transact, Transaction } from "./transact.ts";
@@ -122,6 +124,24 @@ const UPLOAD_ID = /^[0-9]{10}[0-9a-f]{64}$/;
 /** Whether a client's text can be an upload id of ours. Others name no upload, and must not become part of a key. */
 export function isUploadId(text: string): boolean {
   return UPLOAD_ID.test(text);
+}
+
+/** Section of objects that an upload has made: an old version keeps it without knowing what it says. */
+const MADE_BY_TAG = 20;
+const SECONDS_DIGITS = 10;
+
+/** The section that names the upload by which an object is made. */
+export function madeBySections(uploadId: string): readonly Section[] {
+  const seconds = Number(uploadId.slice(0, SECONDS_DIGITS));
+  const rest = Buffer.from(uploadId.slice(SECONDS_DIGITS), "hex");
+  return [{ tag: MADE_BY_TAG, bytes: Buffer.concat([new ByteWriter(6).u48(seconds).finish(), rest]) }];
+}
+
+/** Whether an object was made by this upload; false for those that were made before this was kept. */
+export function isMadeBy(sections: readonly Section[], uploadId: string): boolean {
+  const section = sections.find(({ tag }) => tag === MADE_BY_TAG);
+  const [wanted] = isUploadId(uploadId) ? madeBySections(uploadId) : [];
+  return section !== undefined && wanted?.bytes.equals(section.bytes) === true;
 }
 
 function mayBeThere({ key, uploadId }: UploadName): boolean {

@@ -26,6 +26,12 @@ export function versionIdOf({
     .replaceAll("=", "");
 }
 
+/** The text of an id that a client has named; undefined for what no version ever had. */
+export function textOfVersionId(id: VersionId): string | undefined {
+  if (id === NO_SEQUENCE) return undefined;
+  return versionIdOf(id === "null" ? { sequence: NO_SEQUENCE, versioned: false } : { sequence: id, versioned: true });
+}
+
 /** The version that a client's text names. A text that is no id of ours names one that no key has. */
 export function parseVersionId(text: string): VersionId {
   if (text === "null") return text;

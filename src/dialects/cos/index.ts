@@ -66,6 +66,7 @@ export function cosDialect({
     claims: () => true,
     translate: (request) => request,
     bucketName: ({ bucket }) => bucket,
+    shownBucket: (name) => name,
     documents: () => (_root, _data, standard) => standard(),
     writeAnswer: (answer) => answer,
     address(request) {

@@ -9,7 +9,12 @@
  * - Names of buckets end in an APPID (`demo-1250000000`). With the setting `bareBuckets` an S3 client may leave it out
  *   and is told names without it: the APPID is the caller's own, and the root account's for anonymous requests.
  * - `x-amz-*` headers stand for `x-cos-*` and come back as such. Those of features that are not built answer
- *   NotImplemented by name. Object lock and encryption are among these. The class ARCHIVE is GLACIER to S3 clients.
+ *   NotImplemented by name: legal holds, the mode GOVERNANCE, redirects of a website and bucket keys are among these. The class
+ *   ARCHIVE is GLACIER to S3 clients. `x-amz-request-payer` and `x-amz-bypass-governance-retention` are taken and mean nothing,
+ *   as in S3 for buckets whose owner pays and for objects locked in COMPLIANCE.
+ * - Where the two services answer otherwise, each dialect answers as its own: to S3 clients the same completion of an upload
+ *   succeeds again while its object stands under the key, a version that is gone is deleted with 204, and an origin of a CORS
+ *   rule is any text with one `*`; to COS, and with `strictS3`, these are NoSuchUpload, NoSuchVersion and InvalidArgument.
  * - Bodies: hashed, unsigned, and in `aws-chunked` encoding with or without signatures and trailing fields. Bytes of a
  *   signed chunk are taken once its signature holds; a signed chunk has 16 MiB at most. With the setting `strictS3`
  *   `aws-chunked` answers NotImplemented and `x-amz-checksum-*` counts for nothing, as on the live service.
@@ -20,7 +25,8 @@
  * - A key may not begin with `/` or `\`, names of buckets have no dots, delimiters are one character, a part has 1 MB at
  *   least: the rules of COS, whoever asks.
  * - A bucket policy may be written in S3's grammar: actions, principals (the UIN of an account, `arn:aws:iam::<UIN>:root`,
- *   `*`), `arn:aws:s3:::` resources and conditions that have an exact counterpart in COS; anything else, such as
+ *   `*`), `arn:aws:s3:::` resources and conditions that have an exact counterpart in COS, where an action is on all versions of
+ *   an object (`s3:GetObject` alone, or with `s3:GetObjectVersion`); anything else, such as
  *   `s3:Get*`, `NotPrincipal`, `?` or a Deny for `*`, is MalformedPolicy. It is answered in that grammar too, whoever has set it; one
  *   statement may come back as two, since actions on a bucket and on its objects are apart.
  * - To delete a bucket ends its unfinished uploads, where it holds nothing else; to COS, and with `strictS3`, such a bucket
@@ -183,6 +189,8 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     bucketName({ bucket }, caller) {
       return bareNames === undefined ? bucket : wholeName(bucket, appidOf(caller, bareNames.appid));
     },
+
+    shownBucket: (name, caller) => namesFor(caller).bare(name),
 
     locate(source, caller) {
       const complete =

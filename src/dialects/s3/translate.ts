@@ -40,6 +40,7 @@ const KEPT: ReadonlySet<string> = new Set([
   "x-amz-source-expected-bucket-owner",
   "x-amz-te",
   "x-amz-trailer",
+  "x-amz-transition-default-minimum-object-size",
   "x-amz-user-agent",
   "x-amz-write-offset-bytes",
 ]);
@@ -177,10 +178,31 @@ function translatedBuckets(query: Query): Query {
   return new Query(entries);
 }
 
+/** What S3 asks of an operation beyond what COS does: parameters that only this dialect sends. */
+const ASKED: readonly {
+  readonly kind: TranslationOptions["kind"];
+  readonly method: string;
+  /** A parameter that the request has; undefined for any. */
+  readonly beside?: string;
+  readonly asks: string;
+}[] = [
+  { kind: "bucket", method: "DELETE", asks: "x-amz-end-uploads" },
+  { kind: "bucket", method: "PUT", beside: "cors", asks: "x-amz-any-origins" },
+  { kind: "bucket", method: "POST", beside: "delete", asks: "x-amz-absent-versions" },
+  { kind: "object", method: "DELETE", beside: "versionId", asks: "x-amz-absent-versions" },
+  { kind: "object", method: "POST", beside: "uploadId", asks: "x-amz-completed-uploads" },
+];
+
 export interface TranslationOptions {
   readonly kind: "service" | "bucket" | "object";
-  /** Drops what the live service passes over: checksums of S3's. */
+  /** Drops what the live service passes over, checksums of S3's, and asks for nothing beyond what that does. */
   readonly strict: boolean;
+}
+
+function askedBy({ method, target }: WireRequest, kind: TranslationOptions["kind"]): string | undefined {
+  return ASKED.find(
+    (one) => one.kind === kind && one.method === method && (one.beside === undefined || target.query.has(one.beside)),
+  )?.asks;
 }
 
 /** The request in the names that declarations use. */
@@ -193,8 +215,9 @@ export function translated(request: WireRequest, { kind, strict }: TranslationOp
   if (kind === "object" && request.method === "HEAD" && headers.get("range") !== undefined) {
     headers = withRangeOfHead(headers);
   }
-  if (kind === "bucket" && request.method === "DELETE" && !strict) {
-    const query = new Query([...target.query.entries, ["x-amz-end-uploads", ""]]);
+  const asked = strict ? undefined : askedBy(request, kind);
+  if (asked !== undefined) {
+    const query = new Query([...target.query.entries, [asked, ""]]);
     return new ReadRequest(request, { headers, target: { ...target, query } });
   }
   if (isSecondListing(request, kind === "bucket")) {

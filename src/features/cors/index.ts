@@ -1,8 +1,8 @@
 /**
  * CORS: which web pages may use a bucket from a browser.
  *
- * Differences and decisions: a change takes effect at once. An unknown element or method is MalformedXML; a bad origin,
- * header name or age, and more rules than are allowed, are InvalidArgument. Origins compare in any case, headers too,
+ * Differences and decisions: a change takes effect at once. An unknown element or method is MalformedXML; a bad origin
+ * (to S3 any text with one `*` is a good one), header name or age, and more rules than are allowed, are InvalidArgument. Origins compare in any case, headers too,
  * and one `*` may stand in each of both. A preflight request without `Origin` or `Access-Control-Request-Method` is
  * InvalidRequest; one that no rule admits is AccessForbidden; the service itself has none, and answers MethodNotAllowed. Where an allowed header has a
  * `*`, the names that were asked for are told back, otherwise the rule's whole list. Requests that no rule admits are

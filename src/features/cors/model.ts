@@ -25,11 +25,23 @@ function checked(value: string, fault: string | undefined): string {
 
 function originFault(origin: string): string | undefined {
   if (stars(origin) > 1) return "has an AllowedOrigin with more than one *";
+  return PRINTABLE.test(origin) ? undefined : "has an AllowedOrigin that no page can have";
+}
+
+/**
+ * Raises InvalidArgument for an origin that is neither `*` nor has the form that the service's page asks for. S3 takes any
+ * text with one `*`. (PUT Bucket cors page of either)
+ */
+export function refuseOtherOrigins({ rules }: CorsConfiguration): void {
+  for (const { origins } of rules) for (const origin of origins) checked(origin, formFault(origin));
+}
+
+function formFault(origin: string): string | undefined {
   if (origin === "*") return undefined;
   const scheme = origin.indexOf("://");
   const host = scheme < 0 ? origin : origin.slice(scheme + 3);
   const whole = scheme > 0 || origin.includes("*");
-  return whole && host !== "" && !host.includes("/") && PRINTABLE.test(origin)
+  return whole && host !== "" && !host.includes("/")
     ? undefined
     : "has an AllowedOrigin that is neither * nor a scheme and host without a path";
 }

@@ -7,11 +7,12 @@ import { out } from "../../operations/output-fields.ts";
 import { keyFault } from "../../operations/name-rules.ts";
 import { operation } from "../../operations/operation.ts";
 import type { Removed } from "../../store/objects.ts";
-import { parseVersionId } from "../../store/version-id.ts";
+import { parseVersionId, textOfVersionId } from "../../store/version-id.ts";
 import { boolean, children, faultAt, requiredText, text } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 import { el, leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import { TransactionContended } from "../../store/transact.ts";
+import { absentVersionsField } from "./model.ts";
 import { isMissing, REMOVALS_MAX, removeObjects } from "./remove-objects.ts";
 import type { Limits } from "../../limits.ts";
 
@@ -118,6 +119,7 @@ export const deleteMultipleObjects = operation(
     permission: "write",
     perKey: true,
     input: {
+      absent: absentVersionsField,
       deletion: required(
         xmlBody({
           root: "Delete",
@@ -146,8 +148,16 @@ export const deleteMultipleObjects = operation(
       "PreconditionFailed",
     ],
   },
-  async (context, { deletion }) => {
+  async (context, { absent, deletion }) => {
     const { bucket, limits, may, refuse } = context;
+    const fateOf = ({ versionId }: Named, removed: Removed): Fate => {
+      if (removed.locked) return { fault: refuse("ObjectLocked") };
+      const missing = isMissing(bucket, versionId, removed);
+      if (!missing || (absent !== undefined && textOfVersionId(parseVersionId(versionId ?? "")) !== undefined)) {
+        return { removed };
+      }
+      return { fault: refuse("NoSuchVersion") };
+    };
     const labelOf = ({ key, versionId = "", etag = "" }: Named): string => `${key}\0${versionId}\0${etag}`;
     const fates = new Map<string, Fate>();
 
@@ -169,9 +179,7 @@ export const deleteMultipleObjects = operation(
       const version = versionId === undefined ? undefined : parseVersionId(versionId);
       try {
         const [[removed] = []] = await removeObjects(context, [{ key, versions: [version] }], etag);
-        const fate = removed as Removed;
-        if (fate.locked) return { fault: refuse("ObjectLocked") };
-        return isMissing(bucket, versionId, fate) ? { fault: refuse("NoSuchVersion") } : { removed: fate };
+        return fateOf(named, removed as Removed);
       } catch (error) {
         if (error instanceof TransactionContended) return { fault: refuse("PathConflict") };
         if (error instanceof CosError && error.id === "PreconditionFailed") return { fault: error };
@@ -190,12 +198,7 @@ export const deleteMultipleObjects = operation(
           ),
         }));
         const removed = (await removeObjects(context, removals)).flat();
-        for (const [at, named] of names.entries()) {
-          const fate = removed[at] as Removed;
-          const missing = isMissing(bucket, named.versionId, fate);
-          if (fate.locked) fates.set(labelOf(named), { fault: refuse("ObjectLocked") });
-          else fates.set(labelOf(named), missing ? { fault: refuse("NoSuchVersion") } : { removed: fate });
-        }
+        for (const [at, named] of names.entries()) fates.set(labelOf(named), fateOf(named, removed[at] as Removed));
       } catch (error) {
         if (!(error instanceof TransactionContended)) throw error;
         for (const named of names) fates.set(labelOf(named), { fault: refuse("PathConflict") });

@@ -9,7 +9,7 @@ import { header, headersWithPrefix, query } from "../../operations/input-fields.
 import { isHeaderText, out } from "../../operations/output-fields.ts";
 import type { InputField, OperationContext } from "../../operations/operation.ts";
 import { type KeptChecksum, keptChecksum, keptParts } from "../../store/checksums.ts";
-import type { ContentHeaders, ObjectRecord } from "../../store/records.ts";
+import type { ContentHeaders, ObjectRecord, VersionRecord } from "../../store/records.ts";
 import type { Tiering } from "../../store/storage-class.ts";
 import { keptTags } from "../../store/tags.ts";
 import { expirationOutput, shownExpiration } from "../lifecycle/model.ts";
@@ -88,7 +88,8 @@ export interface Conditions {
   readonly ifUnmodifiedSince: number | undefined;
 }
 
-function listNames(list: string, etag: string): boolean {
+/** `etag` is undefined for what has none: only `*` names that. */
+function listNames(list: string, etag: string | undefined): boolean {
   return list.split(",").some((part) => {
     const text = part.trim();
     if (text === "*") return true;
@@ -161,10 +162,24 @@ export function refuseWrite(
   if (!listNames(ifMatch, present.etag)) throw refuse("PreconditionFailed");
 }
 
-/** Refuses to delete an object that has another ETag; one that is not there is no fault. Raises PreconditionFailed. */
-export function refuseRemoval(ifMatch: string, present: { readonly etag: string } | undefined): void {
-  if (present !== undefined && !listNames(ifMatch, present.etag)) throw refuse("PreconditionFailed");
+/**
+ * Refuses to delete an object that has another ETag; one that is not there is no fault. A delete marker has no ETag that
+ * could be the right one. Raises PreconditionFailed.
+ */
+export function refuseRemoval(ifMatch: string, present: VersionRecord | undefined): void {
+  if (present === undefined) return;
+  const etag = present.type === "delete-marker" ? undefined : present.etag;
+  if (!listNames(ifMatch, etag)) throw refuse("PreconditionFailed");
 }
+
+/**
+ * Set by the S3 dialect: to S3 a version that is gone is deleted, as an object that is gone is to both. (S3 DeleteObject
+ * page; the service answers NoSuchVersion)
+ */
+export const absentVersionsField = query.text(
+  "x-amz-absent-versions",
+  "of the S3 dialect: a version that is not there is no fault",
+);
 
 /** Number of a part to read, as the S3 dialect passes it on; `partNumber` alone would be half of an upload's name. */
 export const partField = query.integer("x-amz-part-number", { min: 1, max: 2 ** 31 - 1 });

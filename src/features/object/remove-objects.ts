@@ -40,7 +40,7 @@ export async function removeObjects(
       if (ifMatch !== undefined) {
         for (const { key, versions } of removals) {
           const found = await store.objects.findVersionIn(tx, present, key, versions[0]);
-          refuseRemoval(ifMatch, found?.record.type === "delete-marker" ? undefined : found?.record);
+          refuseRemoval(ifMatch, found?.record);
         }
       }
       return store.objects.remove(tx, present, removals, ownerUin);

@@ -58,9 +58,9 @@ export const postObject = operation(
   },
   async (context, input) => {
     const stored = await storeNew(context, input);
-    const { baseUrl, bucketName: bucket, key } = context;
+    const { baseUrl, bucketName: bucket, key, shownBucketName } = context;
     const { etag } = stored;
-    const next = redirection(input.redirect, { bucket, key, etag: `"${etag}"` });
+    const next = redirection(input.redirect, { bucket: shownBucketName, key, etag: `"${etag}"` });
     const location = `${baseUrl}/${encodedKey(key)}`;
     if (next !== undefined) return { ...stored, location: next, status: 303, document: undefined };
     const status = STATUSES.get(input.status);

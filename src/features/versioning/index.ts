@@ -4,7 +4,7 @@
  * Differences and decisions: version ids have the service's form and count up by sequence, also when the clock is set
  * back; objects stored before versioning was switched on, or while it is suspended, are version `null`, and an answer
  * tells `x-cos-version-id: null` for those in a bucket where versioning was ever configured. A version that is not there
- * is NoSuchVersion, for DELETE too, but in a bucket without versioning `versionId=null` is the object itself. The
+ * is NoSuchVersion, for DELETE too (where S3 says 204), but in a bucket without versioning `versionId=null` is the object itself. The
  * version id of a delete marker is told with `x-cos-delete-marker` in the refusals of GET and HEAD. An appendable object
  * takes no part in versioning: it is the `null` version of its key and grows in place, and where an older version is the
  * `null` version, appending is refused with ObjectNotAppendable. A version may be copied onto its own key without
