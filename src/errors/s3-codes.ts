@@ -48,7 +48,6 @@ export const S3_FORMS: { readonly [Id in ErrorId]?: S3Form } = {
 export const S3_NARROWER = {
   AuthorizationHeaderMalformed: 400,
   AuthorizationQueryParametersError: 400,
-  ConditionalRequestConflict: 409,
   InvalidPartNumber: 416,
   MalformedTrailerError: 400,
   MetadataTooLarge: 400,

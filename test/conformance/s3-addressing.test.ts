@@ -126,6 +126,9 @@ describe("where S3 requests point", () => {
       token = page.element("ContinuationToken");
     } while (token !== undefined);
     assert.deepEqual(seen, names);
+    for (const most of [0, 10_001, "x"]) {
+      assertS3Refused(await s3.send({ bucket: "", query: { "max-buckets": most } }), 400, "InvalidArgument");
+    }
     const made = await s3.send({ bucket: "", query: { prefix: "made-" } });
     assert.equal(made.element("Prefix"), "made-");
     assert.deepEqual(

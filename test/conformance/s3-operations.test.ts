@@ -225,6 +225,11 @@ describe("the operations of S3", () => {
       [{ query: { policy: undefined } }, "404 NoSuchPolicyVersion", "404 NoSuchBucketPolicy"],
       [{ path: "/kept", query: { uploadId: "" } }, "400 ListPartUploadIdIsEmpty", "404 NoSuchUpload"],
       [{ method: "PUT", bucket: `${"b".repeat(50)}-1250000000` }, "400 BucketNameTooLong", "400 InvalidBucketName"],
+      [
+        { method: "PUT", path: "/big", headers: { "x-amz-meta-a": "y".repeat(2048) } },
+        "200 undefined",
+        "400 MetadataTooLarge",
+      ],
       [{ method: "PUT" }, "409 BucketAlreadyOwnedByYou", "409 BucketAlreadyOwnedByYou"],
       [{ method: "DELETE" }, "409 BucketNotEmpty", "409 BucketNotEmpty"],
     ] as const) {

@@ -165,12 +165,22 @@ function withRangeOfHead(headers: HeaderFields): HeaderFields {
   return headerFields(new Map(entries));
 }
 
+/** A greater page is none to S3, where COS lowers it. (ListBuckets page) Raises InvalidArgument. */
+function pageOfBuckets(value: string): string {
+  if (Number(value) <= BUCKETS_MAX) return value;
+  throw refuse("InvalidArgument", {
+    message: `The argument max-buckets must be a whole number from 1 to ${BUCKETS_MAX}.`,
+  });
+}
+
+const BUCKETS_MAX = 10_000;
+
 /** ListBuckets as S3 has it since it has pages. */
 function translatedBuckets(query: Query): Query {
   const entries: (readonly [string, string])[] = [];
   for (const [name, value] of query.entries) {
     const lower = name.toLowerCase();
-    if (lower === "max-buckets") entries.push(["max-keys", value]);
+    if (lower === "max-buckets") entries.push(["max-keys", pageOfBuckets(value)]);
     else if (lower === "bucket-region") entries.push(["region", value]);
     else if (lower === "continuation-token") entries.push(["marker", value === "" ? "" : markerOf(value)]);
     else entries.push([name, value]);

@@ -64,6 +64,7 @@ export const metadataField = headersWithPrefix(
     if (bytes > limits.metadataBytesMax) {
       throw refuse("InvalidArgument", {
         message: `The x-cos-meta- headers hold ${bytes} bytes; at most ${limits.metadataBytesMax} are allowed.`,
+        s3: "MetadataTooLarge",
       });
     }
   },
