@@ -136,13 +136,14 @@ describe("ACLs", () => {
       }
       assertRefused(await setBucket({}), "MissingRequestBodyError");
       for (const body of [
-        policy(grant(user("nobody"), "READ")),
+        policy(grant(user(""), "READ")),
         policy(grant(user(STRANGER_ID), "DELETE")),
         policy(`<Grant>${user(STRANGER_ID)}</Grant>`),
         "<AccessControlPolicy/>",
       ]) {
         assertRefused(await setBucket({}, body), "MalformedXML");
       }
+      assertRefused(await setBucket({}, policy(grant(user("nobody"), "READ"))), "InvalidArgument", { message: /id/ });
       assertRefused(await setBucket({}, policy().replace(OWNER, STRANGER_ID)), "AccessDenied", { message: /Owner/ });
       const four = '"100000000011","100000000012","100000000013","100000000014"'.replaceAll('"1', 'id="1');
       assertRefused(await setBucket({ "x-cos-grant-read": four }), "AttachmentFull", { message: /3 grants/ });

@@ -7,7 +7,8 @@
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { refuse } from "../../errors/cos-error.ts";
-import type { SignedRequestView, SignatureOptions } from "./signature.ts";
+import type { SignedFor } from "../../access/signing-time.ts";
+import type { Query } from "../../http/target.ts";
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const MAC_BYTES = 20;
@@ -23,15 +24,34 @@ const PARAMETERS = /^(sign|versionid|response-[a-z-]+|x-cos-security-token|x-cos
 /** A signature as it was read; who made it is not known yet. */
 export interface DownloadCredentials {
   readonly accessKeyId: string;
+  readonly fields: Readonly<Record<Field, string>>;
   /** The text that is signed, byte for byte. */
   readonly text: Buffer;
   readonly mac: Buffer;
 }
 
+/** What of a request such a signature speaks of. */
+export interface DownloadView {
+  readonly method: string;
+  /** Paths that may have been signed. */
+  readonly paths: readonly string[];
+  readonly bucket?: string | undefined;
+  /** Whether an object is addressed. */
+  readonly object?: boolean;
+  readonly query: Query;
+}
+
+export interface DownloadOptions {
+  /** How far the start of a signature may lie in the future, ms. */
+  readonly skewMs: number;
+  /** The present, in the time of whoever signed at `startMs`; by default it is our own for everybody. */
+  readonly presentFor?: (startMs: number, signedFor: SignedFor) => number;
+  /** Refuses what the signature leaves unsigned: all but the object and the bucket. */
+  readonly strictSigning?: boolean;
+}
+
 /** The signature in a text; undefined for any other text, which may be a signature of another form. */
-export function readDownloadSignature(
-  sign: string,
-): (DownloadCredentials & { field(name: Field): string }) | undefined {
+export function readDownloadSignature(sign: string): DownloadCredentials | undefined {
   const bytes = BASE64.test(sign) ? Buffer.from(sign, "base64") : Buffer.alloc(0);
   if (bytes.length <= MAC_BYTES || bytes.toString("base64") !== sign) return undefined;
   const text = bytes.subarray(MAC_BYTES);
@@ -42,8 +62,8 @@ export function readDownloadSignature(
     fields.set(piece.slice(0, equals), piece.slice(equals + 1));
   }
   if (fields.size !== FIELDS.length || !FIELDS.every((name) => fields.has(name))) return undefined;
-  const field = (name: Field): string => fields.get(name) as string;
-  return { accessKeyId: field("k"), text, mac: bytes.subarray(0, MAC_BYTES), field };
+  const known = Object.fromEntries(fields) as Readonly<Record<Field, string>>;
+  return { accessKeyId: known.k, fields: known, text, mac: bytes.subarray(0, MAC_BYTES) };
 }
 
 /**
@@ -51,17 +71,17 @@ export function readDownloadSignature(
  * the download of the object, or of the bucket, that it names, RequestHasExpired and RequestTimeTooSkewed.
  */
 export function checkDownload(
-  { field }: { field(name: Field): string },
-  request: Pick<SignedRequestView, "method" | "paths" | "bucket" | "object" | "query">,
+  { fields }: Pick<DownloadCredentials, "fields">,
+  request: DownloadView,
   nowMs: number,
-  { skewMs, presentFor, strictSigning }: SignatureOptions & { readonly skewMs: number },
+  { skewMs, presentFor, strictSigning }: DownloadOptions,
 ): void {
   if (strictSigning === true) throw denied("The signature leaves out the host, which has to be signed.");
   const reads = request.object === true && (request.method === "GET" || request.method === "HEAD");
   if (!reads || ![...request.query.names()].every((name) => PARAMETERS.test(name))) {
     throw denied("The signature is for downloads alone.");
   }
-  const [start, end] = [field("t"), field("e")].map((text) => (SECONDS.test(text) ? Number(text) : Number.NaN)) as [
+  const [start, end] = [fields.t, fields.e].map((text) => (SECONDS.test(text) ? Number(text) : Number.NaN)) as [
     number,
     number,
   ];
@@ -72,7 +92,7 @@ export function checkDownload(
   const presentMs = presentFor?.(start * 1000, "link") ?? nowMs;
   if (Math.floor(presentMs / 1000) > end) throw refuse("RequestHasExpired");
   if (start * 1000 > presentMs + skewMs) throw refuse("RequestTimeTooSkewed");
-  const [appid, name, file] = [field("a"), field("b"), field("f")];
+  const [appid, name, file] = [fields.a, fields.b, fields.f];
   if (`${name}-${appid}` !== request.bucket) throw denied("The signature is for another bucket.");
   if (file !== "" && !request.paths.includes(pathOf(file, `/${appid}/${name}/`))) {
     throw denied("The signature is for another object.");

@@ -100,7 +100,7 @@ describe("the older signature of a download", () => {
       f: "",
       ...fields,
     };
-    const text = [...order].map((name) => `${name}=${all[name]}`).join("&");
+    const text = Array.from(order, (name) => `${name}=${all[name]}`).join("&");
     const mac = createHmac("sha1", key).update(text).digest();
     return `sign=${encodeURIComponent(Buffer.concat([mac, Buffer.from(text)]).toString("base64"))}`;
   };

@@ -31,7 +31,7 @@ import {
   signingName,
   signKeyOf,
 } from "./canonical.ts";
-import { checkDownload, isSignedWith, readDownloadSignature } from "./download-signature.ts";
+import { checkDownload, type DownloadCredentials, isSignedWith, readDownloadSignature } from "./download-signature.ts";
 import { signatureEvidence } from "./signature-mistakes.ts";
 
 /** What of a request a signature can speak of. */
@@ -174,7 +174,7 @@ export function authenticateCos<Credential extends { readonly secretKey: string 
 /** The same for the older signature of a download. */
 function authenticateDownload<Credential extends { readonly secretKey: string }>(
   request: SignedRequestView,
-  download: NonNullable<ReturnType<typeof readDownloadSignature>>,
+  download: DownloadCredentials,
   keys: FindsKeys<Credential | undefined | Promise<Credential | undefined>>,
   nowMs: number,
   options: SignatureOptions,
