@@ -1,10 +1,20 @@
 /**
- * What cosbox is, in the simplest words: maps in memory, without time, engines or streams. It answers each step with
- * what a client must see. Where it and the server differ, one of them is wrong.
+ * What cosbox is, in the simplest words: maps in memory, without engines or streams, and a time that only the test
+ * moves. It answers each step with what a client must see. Where it and the server differ, one of them is wrong.
  */
 
 import { md5 } from "../interop/content.ts";
 import { createHash } from "node:crypto";
+import {
+  type ClassName,
+  DAY_MS,
+  endOf,
+  HOUR_MS,
+  midnight,
+  midnightFrom,
+  type ModelLifecycle,
+  type Rule,
+} from "./model-lifecycle.ts";
 
 /** Bounds that the model and the server share. */
 export const PART_BYTES_MIN = 8;
@@ -20,12 +30,39 @@ export interface ObjectName {
   readonly key: number;
 }
 
+/** What a request says of the object that it stores. */
+export interface Facts {
+  readonly storageClass: ClassName;
+  readonly tagged: boolean;
+  /** For how many days from now it is to be locked; undefined where the request does not say. */
+  readonly lockDays: number | undefined;
+}
+
+export const RESTORE_HOURS: Readonly<Record<string, Readonly<Record<string, number | undefined>>>> = {
+  ARCHIVE: { Expedited: 1 / 60, Standard: 3, Bulk: 5 },
+  DEEP_ARCHIVE: { Expedited: undefined, Standard: 12, Bulk: 24 },
+};
+
+/** When a process dies. */
+export interface Death {
+  /** At the so-manieth change of what is stored. */
+  readonly changes: number;
+  /** Whether that change is still made. */
+  readonly changed: boolean;
+}
+
 /** One request, with names and uploads told by number, or what else happens to the server. */
 export type Step =
   | { readonly kind: "createBucket" | "deleteBucket" | "headBucket"; readonly bucket: number }
-  | ({ readonly kind: "put"; readonly content: Content; readonly note?: string | undefined } & ObjectName)
+  | ({
+      readonly kind: "put";
+      readonly content: Content;
+      readonly note?: string | undefined;
+      readonly facts?: Facts | undefined;
+    } & ObjectName)
   | ({ readonly kind: "get"; readonly range?: RangeText | undefined } & ObjectName)
-  | ({ readonly kind: "head" | "delete" } & ObjectName)
+  | ({ readonly kind: "head"; readonly nth?: number | undefined } & ObjectName)
+  | ({ readonly kind: "delete" } & ObjectName)
   /** `nth` is which version of the key, the newest first; one behind the last is a version that never was. */
   | ({ readonly kind: "getVersion" | "deleteVersion"; readonly nth: number } & ObjectName)
   | {
@@ -42,10 +79,21 @@ export type Step =
       readonly from: ObjectName;
       readonly nth?: number | undefined;
       readonly replaced: boolean;
+      /** Its tags are those of the source, unless it is tagged itself. */
+      readonly facts?: Facts | undefined;
     } & ObjectName)
-  | ({ readonly kind: "append"; readonly content: Content; readonly off: number } & ObjectName)
+  | ({
+      readonly kind: "append";
+      readonly content: Content;
+      readonly off: number;
+      readonly facts?: Facts | undefined;
+    } & ObjectName)
   | ({ readonly kind: "appendMany"; readonly lengths: readonly number[]; readonly seed: number } & ObjectName)
-  | ({ readonly kind: "initiate"; readonly note?: string | undefined } & ObjectName)
+  | ({
+      readonly kind: "initiate";
+      readonly note?: string | undefined;
+      readonly facts?: Facts | undefined;
+    } & ObjectName)
   | { readonly kind: "part"; readonly upload: number; readonly number: number; readonly content: Content }
   | { readonly kind: "manyParts"; readonly upload: number; readonly count: number; readonly seed: number }
   | {
@@ -80,7 +128,25 @@ export type Step =
       readonly max: number | undefined;
     }
   | { readonly kind: "listParts"; readonly upload: number; readonly marker: number; readonly max: number | undefined }
-  | { readonly kind: "restart"; readonly clean: boolean };
+  | { readonly kind: "restart"; readonly clean: boolean }
+  /** Time goes by, and what falls due is done. */
+  | { readonly kind: "advance"; readonly hours: number }
+  /** Time goes by to the next midnight, whose work dies at so many changes and is taken up by another process. */
+  | ({ readonly kind: "dyingMidnight" } & Death)
+  /** A request whose process dies at so many changes: it was done or it was not, and nobody was told. */
+  | ({ readonly kind: "dying"; readonly step: Step } & Death)
+  /** Sets rules in place of those before, or removes them where there are none. */
+  | { readonly kind: "setLifecycle"; readonly bucket: number; readonly rules: readonly Rule[] }
+  | { readonly kind: "setLock"; readonly bucket: number; readonly days: number | undefined }
+  | { readonly kind: "setTiering"; readonly bucket: number; readonly days: 30 | 60 }
+  | ({ readonly kind: "retain"; readonly nth: number | undefined; readonly days: number } & ObjectName)
+  | ({ readonly kind: "tag"; readonly nth: number | undefined; readonly tagged: boolean } & ObjectName)
+  | ({
+      readonly kind: "restore";
+      readonly nth: number | undefined;
+      readonly days: number;
+      readonly tier: "Expedited" | "Standard" | "Bulk";
+    } & ObjectName);
 
 /** A range as `Range` tells it: from the front, or the last bytes. */
 export type RangeText = { readonly first: number; readonly last: number | undefined } | { readonly suffix: number };
@@ -92,6 +158,8 @@ export interface Page {
   /** What the next page begins after; undefined on the last page. */
   readonly next: readonly string[] | undefined;
 }
+
+type HeaderFields = Readonly<Record<string, string | undefined>>;
 
 /** What a client must see. Fields that a step has no use for are absent. */
 export interface Seen {
@@ -108,13 +176,23 @@ export interface Seen {
   readonly marker?: boolean;
   readonly keys?: readonly string[];
   readonly page?: Page;
+  /** Header fields that are there with this value, or are not. */
+  readonly headers?: HeaderFields;
 }
 
-interface ModelObject {
+export interface ModelObject {
   readonly bytes: Buffer;
   readonly etag: string;
   readonly appendable: boolean;
   readonly note: string | undefined;
+  readonly modifiedMs: number;
+  storageClass: ClassName;
+  tagged: boolean;
+  /** Until when it says that it is locked. */
+  lockedMs: number | undefined;
+  restore: { readonly readyMs: number; readonly expiresMs: number } | undefined;
+  /** When it was read last, as far as its tier depends on it. */
+  readMs: number;
 }
 
 export interface ModelVersion {
@@ -122,6 +200,9 @@ export interface ModelVersion {
   readonly object: ModelObject | undefined;
   /** `null`, or what the server has called it; `NEW` until it has told. */
   id: string;
+  readonly modifiedMs: number;
+  /** Since when an object is an older version. */
+  supersededMs: number | undefined;
 }
 
 interface ModelPart {
@@ -133,14 +214,19 @@ export interface ModelUpload {
   readonly bucket: string;
   readonly key: string;
   readonly note: string | undefined;
+  readonly facts: Facts;
+  readonly initiatedMs: number;
   readonly parts: Map<number, ModelPart>;
   /** The server's name for it, once it has told one. */
   id: string;
   open: boolean;
 }
 
-interface ModelBucket {
+export interface ModelBucket {
   versioning: "Enabled" | "Suspended" | undefined;
+  lock: { readonly days: number | undefined } | undefined;
+  lifecycle: ModelLifecycle | undefined;
+  tieringDays: number | undefined;
   /** The versions of each key that has any, the newest first. */
   readonly keys: Map<string, ModelVersion[]>;
 }
@@ -176,18 +262,46 @@ const NO_UPLOAD = refused(404, "NoSuchUpload");
 const NO_SOURCE = refused(404, "NoSuchCopySource");
 const NO_VERSION = refused(404, "NoSuchVersion");
 
-const newBucket = (): ModelBucket => ({ versioning: undefined, keys: new Map() });
+const LOCKED = refused(409, "ObjectLocked");
+const FROZEN = refused(403, "InvalidObjectState");
+
+/** What a request means that says nothing. */
+const PLAIN: Facts = { storageClass: "STANDARD", tagged: false, lockDays: undefined };
+
+const newBucket = (): ModelBucket => ({
+  versioning: undefined,
+  lock: undefined,
+  lifecycle: undefined,
+  tieringDays: undefined,
+  keys: new Map(),
+});
+
+const isArchived = ({ storageClass }: ModelObject): boolean => storageClass.endsWith("ARCHIVE");
+
+export interface ModelOptions {
+  /** Virtual time, milliseconds since 1970. */
+  readonly nowMs: number;
+  /** Which kind of lock buckets get. */
+  readonly lockGeneration: 1 | 2;
+}
 
 export class Model {
+  nowMs: number;
+  readonly lockGeneration: 1 | 2;
   readonly buckets = new Map<string, ModelBucket>([[BUCKETS[0] as string, newBucket()]]);
   /** The version that the last step has made and whose id the server tells. */
   made: ModelVersion | undefined;
   /** Every upload that ever was, in the order they were begun. */
   readonly uploads: ModelUpload[] = [];
 
-  /** The upload that a step means: any that ever was. Undefined before the first. */
+  constructor({ nowMs, lockGeneration }: ModelOptions) {
+    this.nowMs = nowMs;
+    this.lockGeneration = lockGeneration;
+  }
+
+  /** The upload that a step means: any that ever was, 0 for the newest. Undefined before the first. */
   upload(number: number): ModelUpload | undefined {
-    return this.uploads.length === 0 ? undefined : this.uploads[number % this.uploads.length];
+    return this.uploads.length === 0 ? undefined : this.uploads.at(-1 - (number % this.uploads.length));
   }
 
   bucket(number: number): string {
@@ -196,6 +310,27 @@ export class Model {
 
   key(number: number): string {
     return KEYS[number % KEYS.length] as string;
+  }
+
+  /** All that it holds, for `become`. */
+  snapshot(): Pick<Model, "buckets" | "uploads"> {
+    const copied = (version: ModelVersion): ModelVersion => ({
+      ...version,
+      object: version.object && { ...version.object },
+    });
+    const buckets = [...this.buckets].map(([name, bucket]) => {
+      const keys = [...bucket.keys].map(([key, versions]) => [key, versions.map(copied)] as const);
+      return [name, { ...bucket, keys: new Map(keys) }] as const;
+    });
+    const uploads = this.uploads.map((upload) => ({ ...upload, parts: new Map(upload.parts) }));
+    return { buckets: new Map(buckets), uploads };
+  }
+
+  /** Holds what it held when the snapshot was made. */
+  become({ buckets, uploads }: Pick<Model, "buckets" | "uploads">): void {
+    this.buckets.clear();
+    for (const [name, bucket] of buckets) this.buckets.set(name, bucket);
+    this.uploads.splice(0, this.uploads.length, ...uploads);
   }
 
   openUploads(bucket: string): ModelUpload[] {
@@ -216,34 +351,97 @@ export class Model {
     return this.versions(name)[0]?.object;
   }
 
-  /** What a copy takes, or what it is refused with. */
-  #source(from: ObjectName, nth: number | undefined): ModelObject | Seen {
+  #isLocked({ lock }: ModelBucket, object: ModelObject): boolean {
+    const byRule = this.lockGeneration === 1 && lock ? object.modifiedMs + (lock.days ?? 0) * DAY_MS : 0;
+    return Math.max(object.lockedMs ?? 0, byRule) > this.nowMs;
+  }
+
+  #isReadable(object: ModelObject): boolean {
+    const { restore } = object;
+    return (
+      !isArchived(object) || (restore !== undefined && restore.readyMs <= this.nowMs && this.nowMs < restore.expiresMs)
+    );
+  }
+
+  #isBeingRestored(object: ModelObject): boolean {
+    return isArchived(object) && object.restore !== undefined && this.nowMs < object.restore.readyMs;
+  }
+
+  /** What a copy onto a name takes, or what it is refused with. */
+  #source(from: ObjectName, nth: number | undefined, onto: { bucket: string; key: string }): ModelObject | Seen {
     const version = nth === undefined ? this.versions(from)[0] : this.version(from, nth);
     if (version && !version.object && nth !== undefined) return refused(400, "InvalidCopySource");
-    if (!version?.object) return NO_SOURCE;
-    return version.object.appendable ? refused(409, "InvalidObjectState") : version.object;
+    const object = version?.object;
+    if (!object) return NO_SOURCE;
+    if (object.appendable) return refused(409, "InvalidObjectState");
+    const isOnto = this.bucket(from.bucket) === onto.bucket && this.key(from.key) === onto.key;
+    if (isOnto && this.#isBeingRestored(object)) return refused(409, "InvalidObjectState");
+    return this.#isReadable(object) ? object : FROZEN;
+  }
+
+  #refusedClass(bucket: ModelBucket, { storageClass }: Facts): Seen | undefined {
+    const unknown = storageClass === "INTELLIGENT_TIERING" && bucket.tieringDays === undefined;
+    return unknown ? refused(400, "NotSupportedStorageClass") : undefined;
+  }
+
+  #refusedLock({ lock }: ModelBucket, { lockDays }: Facts): Seen | undefined {
+    if (lockDays === undefined) return undefined;
+    if (lock === undefined || this.lockGeneration === 1) return refused(400, "InvalidRequest");
+    return lockDays <= 0 ? refused(409, "InvalidLockedTime") : undefined;
+  }
+
+  /** An object as it is stored now. */
+  #made(
+    bytes: Buffer,
+    etag: string,
+    note: string | undefined,
+    { storageClass, tagged, lockDays }: Facts,
+    appendable = false,
+  ): ModelObject {
+    const nowMs = this.nowMs;
+    const lockedMs = lockDays === undefined ? undefined : nowMs + lockDays * DAY_MS;
+    const times = { modifiedMs: nowMs, readMs: nowMs, lockedMs, restore: undefined };
+    return { bytes, etag, note, appendable, storageClass, tagged, ...times };
+  }
+
+  /** Locks an object as its bucket does by default. */
+  #lockByDefault({ lock }: ModelBucket, object: ModelObject): void {
+    if (this.lockGeneration === 1 || lock?.days === undefined) return;
+    object.lockedMs ??= this.nowMs + lock.days * DAY_MS;
+  }
+
+  #nullIsLocked(bucket: ModelBucket, key: string): boolean {
+    const found = bucket.keys.get(key)?.find(({ id }) => id === "null");
+    return found?.object !== undefined && this.#isLocked(bucket, found.object);
   }
 
   #add(bucket: ModelBucket, key: string, object: ModelObject | undefined): void {
     const enabled = bucket.versioning === "Enabled";
     const kept = (bucket.keys.get(key) ?? []).filter(({ id }) => enabled || id !== "null");
-    this.made = { object, id: enabled ? NEW : "null" };
+    const [top] = kept;
+    if (top) top.supersededMs ??= this.nowMs;
+    this.made = { object, id: enabled ? NEW : "null", modifiedMs: this.nowMs, supersededMs: undefined };
     bucket.keys.set(key, [this.made, ...kept]);
   }
 
   #drop(bucket: ModelBucket, key: string, version: ModelVersion): void {
     const kept = (bucket.keys.get(key) ?? []).filter((other) => other !== version);
+    // What is the newest is superseded no more.
+    if (kept[0]?.object) kept[0].supersededMs = undefined;
     if (kept.length === 0) bucket.keys.delete(key);
     else bucket.keys.set(key, kept);
   }
 
-  /** Stores an object, and tells what kind of version id the client sees. */
-  #store(bucket: ModelBucket, key: string, object: ModelObject): string | undefined {
+  /** Stores an object, and tells what kind of version id the client sees, or what it is refused with. */
+  #store(bucket: ModelBucket, key: string, object: ModelObject): { version: string | undefined } | Seen {
+    if (bucket.versioning !== "Enabled" && this.#nullIsLocked(bucket, key)) return LOCKED;
+    this.#lockByDefault(bucket, object);
     this.#add(bucket, key, object);
-    return bucket.versioning === undefined ? undefined : this.made?.id;
+    return { version: bucket.versioning === undefined ? undefined : this.made?.id };
   }
 
   #delete(bucket: ModelBucket, key: string): Seen {
+    if (bucket.versioning !== "Enabled" && this.#nullIsLocked(bucket, key)) return LOCKED;
     if (bucket.versioning !== undefined) this.#add(bucket, key, undefined);
     else bucket.keys.delete(key);
     return bucket.versioning === undefined
@@ -253,6 +451,7 @@ export class Model {
 
   #deleteVersion(bucket: ModelBucket, key: string, version: ModelVersion | undefined): Seen {
     if (!version) return NO_VERSION;
+    if (version.object && this.#isLocked(bucket, version.object)) return LOCKED;
     this.#drop(bucket, key, version);
     return { status: 204, version: bucket.versioning && version.id, marker: version.object === undefined };
   }
@@ -267,9 +466,83 @@ export class Model {
     return all;
   }
 
+  /** Lets time go by, with every midnight on the way. Gives keys by bucket whose marker may be gone where a process died. */
+  moveTo(ms: number): ReadonlyMap<string, readonly string[]> {
+    const bare = new Map<string, readonly string[]>();
+    for (let at = midnightFrom(this.nowMs + 1); at <= ms; at += DAY_MS) {
+      this.nowMs = at;
+      for (const [name, bucket] of this.buckets) {
+        const keys = midnight(bucket, this.openUploads(name), {
+          nowMs: at,
+          isLocked: (object) => this.#isLocked(bucket, object),
+          expire: (key) => void this.#delete(bucket, key),
+        });
+        bare.set(name, keys);
+      }
+    }
+    this.nowMs = ms;
+    return bare;
+  }
+
+  /** What answers tell of an object besides its bytes; its end only where it is a current one. */
+  #headers(bucket: ModelBucket, key: string, object: ModelObject, isCurrent: boolean): HeaderFields {
+    const { restore, storageClass, tagged, lockedMs, modifiedMs } = object;
+    const isThere = isArchived(object) && restore !== undefined && this.nowMs < restore.expiresMs;
+    const shown = this.#isBeingRestored(object)
+      ? 'ongoing-request="true"'
+      : `ongoing-request="false", expiry-date="${new Date(restore?.expiresMs ?? 0).toUTCString()}"`;
+    return {
+      "Last-Modified": new Date(modifiedMs).toUTCString(),
+      "x-cos-storage-class": storageClass === "STANDARD" ? undefined : storageClass,
+      "x-cos-storage-tier": this.#tierOf(bucket, object),
+      "x-cos-restore": isThere ? shown : undefined,
+      "x-cos-tagging-count": tagged ? "1" : undefined,
+      "x-cos-object-lock-retain-until-date": lockedMs === undefined ? undefined : new Date(lockedMs).toISOString(),
+      "x-cos-expiration": isCurrent ? this.#expiration(bucket, key, object) : undefined,
+    };
+  }
+
+  #expiration({ lifecycle }: ModelBucket, key: string, object: ModelObject): string | undefined {
+    const end = lifecycle && endOf(lifecycle, key, object);
+    return end && `expiry-date="${new Date(end.ms).toUTCString()}", rule-id="r${end.rule}"`;
+  }
+
+  #tierOf({ tieringDays = 0 }: ModelBucket, object: ModelObject): string | undefined {
+    if (object.storageClass !== "INTELLIGENT_TIERING") return undefined;
+    const isRare = object.bytes.length >= 64 * 1024 && this.nowMs - object.readMs >= tieringDays * DAY_MS;
+    return isRare ? "INFREQUENT" : "FREQUENT";
+  }
+
+  /** What a list tells of an object. */
+  #listed(bucket: ModelBucket, object: ModelObject): string {
+    const tier = this.#tierOf(bucket, object);
+    return `${object.etag} ${object.bytes.length} ${object.storageClass}${tier === undefined ? "" : ` ${tier}`}`;
+  }
+
+  /** What a client sees that reads an object, which is noted. */
+  #read(bucket: ModelBucket, key: string, version: ModelVersion | undefined, range: RangeText | undefined): Seen {
+    const object = version?.object;
+    if (!object) return NO_KEY;
+    if (!this.#isReadable(object)) return FROZEN;
+    const headers = this.#headers(bucket, key, object, version === bucket.keys.get(key)?.[0]);
+    const seen = read(object, range);
+    if (seen.status >= 300) return seen;
+    if (this.nowMs - object.readMs >= DAY_MS) object.readMs = this.nowMs;
+    return { ...seen, headers };
+  }
+
+  /** Changes what is said of a version, or tells what the client is refused with. */
+  #change(step: ObjectName & { nth: number | undefined }, change: (object: ModelObject) => Seen): Seen {
+    const version = step.nth === undefined ? this.versions(step)[0] : this.version(step, step.nth);
+    if (version?.object) return change(version.object);
+    if (step.nth === undefined) return NO_KEY;
+    return version === undefined ? NO_VERSION : refused(405, "MethodNotAllowed");
+  }
+
   /** Plays a step, and tells what the client must see; undefined for a step that asks nothing. */
   play(step: Step): Seen | undefined {
     this.made = undefined;
+    if (step.kind === "advance" || step.kind === "dyingMidnight" || step.kind === "dying") return undefined;
     if (step.kind === "restart") {
       // Whoever starts the server again sees to it that the first bucket is there.
       const first = BUCKETS[0] as string;
@@ -293,51 +566,102 @@ export class Model {
         this.buckets.delete(name);
         return { status: 204 };
       case "put": {
+        const { facts = PLAIN } = step;
+        const refusal = this.#refusedClass(bucket, facts) ?? this.#refusedLock(bucket, facts);
+        if (refusal) return refusal;
         const bytes = bytesOf(step.content);
-        const etag = md5(bytes);
-        const object = { bytes, etag, appendable: false, note: step.note };
-        return { status: 200, etag, whole: bytes, version: this.#store(bucket, this.key(step.key), object) };
+        const [etag, key] = [md5(bytes), this.key(step.key)];
+        const object = this.#made(bytes, etag, step.note, facts);
+        const stored = this.#store(bucket, key, object);
+        if ("status" in stored) return stored;
+        const headers = { "x-cos-expiration": this.#expiration(bucket, key, object) };
+        return { status: 200, etag, whole: bytes, headers, ...stored };
       }
-      case "get":
-        return this.#told(bucket, this.versions(step)[0], read(this.object(step), step.range));
+      case "get": {
+        const [top] = this.versions(step);
+        return this.#told(bucket, top, this.#read(bucket, this.key(step.key), top, step.range));
+      }
       case "head": {
-        const object = this.object(step);
-        return this.#told(bucket, this.versions(step)[0], object ? described(object) : { status: 404 });
+        const [top] = this.versions(step);
+        const version = step.nth === undefined ? top : this.version(step, step.nth);
+        if (!version) return { status: 404 };
+        if (!version.object) return this.#told(bucket, version, { status: step.nth === undefined ? 404 : 405 });
+        const headers = this.#headers(bucket, this.key(step.key), version.object, version === top);
+        return this.#told(bucket, version, { ...described(version.object), headers });
       }
       case "getVersion": {
         const version = this.version(step, step.nth);
         if (!version) return NO_VERSION;
-        const seen = version.object ? read(version.object, undefined) : refused(405, "MethodNotAllowed");
-        return this.#told(bucket, version, seen);
+        if (!version.object) return this.#told(bucket, version, refused(405, "MethodNotAllowed"));
+        return this.#told(bucket, version, this.#read(bucket, this.key(step.key), version, undefined));
       }
       case "delete":
         return this.#delete(bucket, this.key(step.key));
       case "deleteVersion":
         return this.#deleteVersion(bucket, this.key(step.key), this.version(step, step.nth));
       case "setVersioning":
+        if (bucket.lock && (this.lockGeneration === 1 || step.state === "Suspended")) {
+          return refused(409, "InvalidBucketState");
+        }
         bucket.versioning = step.state;
         return { status: 200 };
+      case "setLifecycle":
+        return this.#setLifecycle(bucket, step.rules);
+      case "setLock":
+        return this.#setLock(bucket, step.days);
+      case "setTiering":
+        if (bucket.lock) return refused(409, "InvalidBucketState");
+        if ((bucket.tieringDays ?? step.days) !== step.days) return refused(400, "InvalidArgument");
+        bucket.tieringDays = step.days;
+        return { status: 200 };
+      case "retain":
+        if (!bucket.lock || this.lockGeneration === 1) return refused(400, "InvalidRequest");
+        return this.#change(step, (object) => {
+          const untilMs = this.nowMs + step.days * DAY_MS;
+          if (untilMs <= this.nowMs || untilMs < (object.lockedMs ?? 0)) return refused(409, "InvalidLockedTime");
+          object.lockedMs = untilMs;
+          return { status: 200 };
+        });
+      case "tag":
+        return this.#change(step, (object) => {
+          if (this.#isLocked(bucket, object)) return LOCKED;
+          object.tagged = step.tagged;
+          return { status: step.tagged ? 200 : 204 };
+        });
+      case "restore":
+        return this.#change(step, (object) => {
+          if (!isArchived(object)) return refused(405, "RestoreNonArchiveObject");
+          const hours = RESTORE_HOURS[object.storageClass]?.[step.tier];
+          if (hours === undefined) return refused(400, "InvalidArgument");
+          if (this.#isBeingRestored(object)) return refused(409, "RestoreAlreadyInProgress");
+          const isThere = this.#isReadable(object);
+          const readyMs = isThere && object.restore ? object.restore.readyMs : this.nowMs + hours * HOUR_MS;
+          const fromMs = isThere ? this.nowMs : readyMs;
+          object.restore = { readyMs, expiresMs: midnightFrom(fromMs + step.days * DAY_MS) };
+          return { status: isThere ? 200 : 202 };
+        });
       case "deleteMany": {
         const named = this.namedForDeletion(step);
-        const missing = new Set<string>();
+        const faulty = new Set<string>();
         // Twice the same is once.
         for (const { key, id } of new Map(named.map((one) => [`${one.key} ${one.id}`, one])).values()) {
           if (id === undefined) {
-            this.#delete(bucket, key);
+            if (this.#delete(bucket, key) === LOCKED) faulty.add(`${key} ${id}`);
             continue;
           }
           const version = bucket.keys.get(key)?.find((one) => one.id === id);
-          if (version) this.#drop(bucket, key, version);
-          else if (id !== "null" || bucket.versioning !== undefined) missing.add(`${key} ${id}`);
+          if (version?.object && this.#isLocked(bucket, version.object)) faulty.add(`${key} ${id}`);
+          else if (version) this.#drop(bucket, key, version);
+          else if (id !== "null" || bucket.versioning !== undefined) faulty.add(`${key} ${id}`);
         }
         this.made = undefined;
-        const keys = named.filter(({ key, id }) => missing.has(`${key} ${id}`) || !step.quiet).map(({ key }) => key);
+        const keys = named.filter(({ key, id }) => faulty.has(`${key} ${id}`) || !step.quiet).map(({ key }) => key);
         return { status: 200, keys };
       }
       case "copy":
         return this.#copy(step, bucket);
       case "append":
-        return this.#append(bucket, step, bytesOf(step.content), step.off);
+        return this.#append(bucket, step, bytesOf(step.content), step.off, step.facts);
       case "appendMany": {
         let seen: Seen = { status: 200 };
         for (const [at, length] of step.lengths.entries()) {
@@ -345,23 +669,28 @@ export class Model {
         }
         return seen;
       }
-      case "initiate":
+      case "initiate": {
+        const { facts = PLAIN } = step;
+        const refusal = this.#refusedClass(bucket, facts) ?? this.#refusedLock(bucket, facts);
+        if (refusal) return refusal;
         this.uploads.push({
           bucket: name,
           key: this.key(step.key),
           note: step.note,
+          facts,
+          initiatedMs: this.nowMs,
           parts: new Map(),
           id: "",
           open: true,
         });
         return { status: 200 };
+      }
       case "list": {
         const items = [...bucket.keys].flatMap(([key, [first]]) => (first?.object ? [{ key, tail: "" }] : []));
         const { shown, prefixes, next } = pageOf(items, step, "");
         const told = shown.map(({ key }) => {
           const [first] = bucket.keys.get(key) as ModelVersion[];
-          const { etag, bytes } = (first as ModelVersion).object as ModelObject;
-          return `${key} ${etag} ${bytes.length}`;
+          return `${key} ${this.#listed(bucket, (first as ModelVersion).object as ModelObject)}`;
         });
         return { status: 200, page: { items: told, prefixes, next: next?.slice(0, 1) } };
       }
@@ -375,7 +704,7 @@ export class Model {
         const { shown, prefixes, next } = pageOf(items, { ...step, kind: "list", marker }, tail ?? "");
         const told = shown.map(({ key, tail: at }) => {
           const { object, id } = (bucket.keys.get(key) as ModelVersion[])[Number(at)] as ModelVersion;
-          const what = object ? `${object.etag} ${object.bytes.length}` : "marker";
+          const what = object ? this.#listed(bucket, object) : "marker";
           return `${key} ${id} ${Number(at) === 0} ${what}`;
         });
         const [nextKey, nextAt] = next ?? [];
@@ -415,27 +744,69 @@ export class Model {
     return seen.status >= 300 ? seen : { ...seen, version: version.id };
   }
 
+  #setLifecycle(bucket: ModelBucket, rules: readonly Rule[]): Seen {
+    if (rules.length === 0) {
+      bucket.lifecycle = undefined;
+      return { status: 204 };
+    }
+    if (bucket.lock && this.lockGeneration === 1) return refused(409, "BucketLocked");
+    const tiers = rules.some(({ move, moveNoncurrent }) =>
+      [move?.to, moveNoncurrent?.to].includes("INTELLIGENT_TIERING"),
+    );
+    if (tiers && bucket.tieringDays === undefined) return refused(400, "NotSupportedStorageClass");
+    bucket.lifecycle = { setMs: this.nowMs, rules };
+    return { status: 200 };
+  }
+
+  #setLock(bucket: ModelBucket, days: number | undefined): Seen {
+    if (days !== undefined && days < 1) return refused(409, "InvalidLockedTime");
+    const { versioning } = bucket;
+    if (versioning === "Suspended" || bucket.tieringDays !== undefined) return refused(409, "InvalidBucketState");
+    if (this.lockGeneration === 1) {
+      if (versioning !== undefined || bucket.lifecycle) return refused(409, "InvalidBucketState");
+      if (days === undefined) return refused(400, "MalformedXML");
+      if (days < (bucket.lock?.days ?? 0)) return refused(409, "InvalidLockedTime");
+    }
+    bucket.lock = { days };
+    return { status: 200 };
+  }
+
   #copy(step: Step & { kind: "copy" }, holder: ModelBucket): Seen {
-    const source = this.#source(step.from, step.nth);
-    if ("status" in source) return source;
+    const { facts = PLAIN } = step;
+    const refusal = this.#refusedLock(holder, facts) ?? this.#refusedClass(holder, facts);
+    if (refusal) return refusal;
     const [bucket, key] = [this.bucket(step.bucket), this.key(step.key)];
+    const source = this.#source(step.from, step.nth, { bucket, key });
+    if ("status" in source) return source;
     const onto = bucket === this.bucket(step.from.bucket) && key === this.key(step.from.key);
-    if (!step.replaced && onto && (step.nth === undefined || holder.versioning === undefined)) {
+    const isChanged = step.replaced || facts.tagged || facts.storageClass !== source.storageClass;
+    if (!isChanged && onto && (step.nth === undefined || holder.versioning === undefined)) {
       return refused(400, "InvalidRequest");
     }
     const etag = md5(source.bytes);
     const note = step.replaced ? "replaced" : source.note;
-    const version = this.#store(holder, key, { bytes: source.bytes, etag, appendable: false, note });
-    return { status: 200, etag, version };
+    const object = this.#made(source.bytes, etag, note, { ...facts, tagged: facts.tagged || source.tagged });
+    const stored = this.#store(holder, key, object);
+    if ("status" in stored) return stored;
+    const headers = { "x-cos-expiration": this.#expiration(holder, key, object) };
+    return { status: 200, etag, headers, ...stored };
   }
 
   /** `off` is how far the client's position is from the right one. */
-  #append(bucket: ModelBucket, name: ObjectName, bytes: Buffer, off: number): Seen {
+  #append(bucket: ModelBucket, name: ObjectName, bytes: Buffer, off: number, facts: Facts = PLAIN): Seen {
     const key = this.key(name.key);
     const versions = this.versions(name);
     const present = versions[0]?.object;
+    if ([facts.storageClass, present?.storageClass].includes("INTELLIGENT_TIERING")) {
+      return refused(400, "NotSupportedStorageClass");
+    }
+    if (present?.appendable && !this.#isReadable(present)) return FROZEN;
     if (present && !present.appendable) return refused(409, "ObjectNotAppendable");
     if (off !== 0) return refused(409, "AppendPositionErr");
+    const refusal = this.#refusedLock(bucket, facts);
+    if (refusal) return refusal;
+    // Only the first append says what the object is like.
+    if (present && facts.lockDays !== undefined) return refused(400, "InvalidRequest");
     // It would take the place of the `null` version.
     if (!present && versions.some(({ object, id }) => object && id === "null")) {
       return refused(409, "ObjectNotAppendable");
@@ -445,9 +816,14 @@ export class Model {
       ? createHash("md5").update(present.etag, "hex").update(added).digest("hex")
       : added.toString("hex");
     const whole = Buffer.concat([present?.bytes ?? Buffer.alloc(0), bytes]);
-    const grown = { bytes: whole, etag, appendable: true, note: present?.note };
+    if (present && this.#isLocked(bucket, present)) return LOCKED;
+    const { nowMs } = this;
+    const grown = present
+      ? { ...present, bytes: whole, etag, modifiedMs: nowMs }
+      : this.#made(whole, etag, undefined, facts, true);
+    if (!present) this.#lockByDefault(bucket, grown);
     const kept = versions.filter(({ id }) => id !== "null");
-    bucket.keys.set(key, [{ object: grown, id: "null" }, ...kept]);
+    bucket.keys.set(key, [{ object: grown, id: "null", modifiedMs: nowMs, supersededMs: undefined }, ...kept]);
     return { status: 200, etag, whole };
   }
 
@@ -478,7 +854,7 @@ export class Model {
         return { status: 200 };
       }
       case "partCopy": {
-        const source = this.#source(step.from, step.nth);
+        const source = this.#source(step.from, step.nth, upload);
         if ("status" in source) return source;
         const { first, length } = step.range ?? { first: 0, length: source.bytes.length };
         if (first + length > source.bytes.length) return refused(416, "InvalidRange");
@@ -497,9 +873,16 @@ export class Model {
         const bytes = Buffer.concat(taken.map((part) => part.bytes));
         const etag = `${sum.digest("hex")}-${taken.length}`;
         const holder = this.buckets.get(upload.bucket) as ModelBucket;
-        const version = this.#store(holder, upload.key, { bytes, etag, appendable: false, note: upload.note });
+        const object = this.#made(bytes, etag, upload.note, { ...upload.facts, lockDays: undefined });
+        // A lock that is over by now is none.
+        const { lockDays } = upload.facts;
+        const untilMs = lockDays === undefined ? 0 : upload.initiatedMs + lockDays * DAY_MS;
+        if (untilMs > this.nowMs) object.lockedMs = untilMs;
+        const stored = this.#store(holder, upload.key, object);
+        if ("status" in stored) return stored;
         upload.open = false;
-        return { status: 200, etag, whole: bytes, version };
+        const headers = { "x-cos-expiration": this.#expiration(holder, upload.key, object) };
+        return { status: 200, etag, whole: bytes, headers, ...stored };
       }
       case "abort":
         upload.open = false;
@@ -524,8 +907,7 @@ function described({ etag, appendable, note, bytes }: ModelObject): Seen {
   return { status: 200, etag, appendable, note, whole: bytes };
 }
 
-function read(object: ModelObject | undefined, range: RangeText | undefined): Seen {
-  if (!object) return NO_KEY;
+function read(object: ModelObject, range: RangeText | undefined): Seen {
   const { bytes } = object;
   if (range === undefined) return { ...described(object), bytes };
   const first = "suffix" in range ? Math.max(0, bytes.length - range.suffix) : range.first;

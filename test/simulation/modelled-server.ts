@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { rootCredential } from "../../src/access/caller.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
+import type { BackgroundTask } from "../../src/background.ts";
+import { systemClock } from "../../src/engines/clock/system.ts";
+import { lifecycleTask } from "../../src/features/lifecycle/index.ts";
 import { FAMILY, splitUploadKey, splitVersionKey, splitAttachmentKey } from "../../src/store/keys.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
 import { memoryKey } from "../../src/engines/seal-key/memory.ts";
@@ -20,12 +23,15 @@ import { type Cleanup, type Disk, type Engines, openOn } from "../contract/store
 import { type Asked, type InProcess, inProcess, type Told } from "../fixtures/in-process.ts";
 import { partList, UNKNOWN_UPLOAD } from "../fixtures/uploads.ts";
 import { crc64ecma } from "../interop/content.ts";
+import { Died, mortal, type Mortal } from "./mortal.ts";
 import {
   bytesOf,
   BUCKETS,
   KEYS,
   manyPart,
-  type Model,
+  type Facts,
+  Model,
+  type ModelBucket,
   type ModelUpload,
   NEW,
   type ObjectName,
@@ -34,6 +40,7 @@ import {
   type Step,
   UNKNOWN_VERSION,
 } from "./model.ts";
+import { DAY_MS, FIRST_MIDNIGHT, HOUR_MS, midnightFrom, xmlOf } from "./model-lifecycle.ts";
 
 const ACCOUNT = {
   secretId: "AKIDmodel",
@@ -42,6 +49,10 @@ const ACCOUNT = {
   uin: "100000000001",
   published: false,
 };
+/** Good for as long as any sequence may last. */
+const SIGN_TIME = `0;${Date.UTC(2200, 0, 1) / 1000}`;
+/** Every step takes so long, so that no two things happen at once. */
+const STEP_MS = 1_000;
 /** Bytes up to which a body is a row. */
 const INLINE_MAX = 64;
 
@@ -59,19 +70,175 @@ const texts = (xml: string, element: string): string[] =>
 const blocks = (xml: string, element: string): string[] =>
   [...xml.matchAll(new RegExp(`<${element}>(.*?)</${element}>`, "gs"))].map(([, text = ""]) => text);
 
-/** Opens a server on `disk` that a model can be held against. */
-export async function modelled(disk: Disk, cleanup: Cleanup) {
-  let engines: Engines;
+/** Steps that are no request. */
+type Unsent = "restart" | "appendMany" | "manyParts" | "advance" | "dyingMidnight" | "dying";
+
+function isUnsent(step: Step): step is Extract<Step, { kind: Unsent }> {
+  return ["restart", "appendMany", "manyParts", "advance", "dyingMidnight", "dying"].includes(step.kind);
+}
+
+export interface ModelledOptions {
+  /** Which kind of lock buckets get. */
+  readonly lockGeneration?: 1 | 2;
+}
+
+/** Opens a server on `disk`, and a model to hold it against. */
+export async function modelled(disk: Disk, cleanup: Cleanup, { lockGeneration = 2 }: ModelledOptions = {}) {
+  const model = new Model({ nowMs: FIRST_MIDNIGHT + 10 * HOUR_MS, lockGeneration });
+  const clock = { ...systemClock(), now: () => model.nowMs, real: () => model.nowMs };
+  let tasks: readonly BackgroundTask[] = [];
+  let turn = 0;
+  let engines: Mortal;
   let store: Store;
   let server: InProcess;
   const played = new Map<string, number>();
+  const refusals = new Map<string, number>();
+  const count = (what: string, times = 1): void => void refusals.set(what, (refusals.get(what) ?? 0) + times);
   // Lies outside of what restarts.
   const sealKey = memoryKey(systemRandom());
 
   async function open(): Promise<void> {
-    engines = await disk.open();
-    store = await openOn(engines, { inlineMax: INLINE_MAX, sealKey }, cleanup);
-    server = await inProcess(store, { partBytesMin: PART_BYTES_MIN }, [rootCredential(ACCOUNT)]);
+    const mine = mortal(await disk.open());
+    engines = mine;
+    // What a dead process still tries in the background comes to nothing, and nobody waits for it.
+    const report = (error: unknown): void => {
+      if (!mine.isDead()) throw error;
+    };
+    store = await openOn(mine, { clock, inlineMax: INLINE_MAX, sealKey, report }, cleanup);
+    const limits = { partBytesMin: PART_BYTES_MIN, objectLockGeneration: lockGeneration };
+    server = await inProcess(store, limits, [rootCredential(ACCOUNT)], "public-read-write", clock);
+    // Two processes take turns at what the clock wants done.
+    tasks = [lifecycleTask(store), lifecycleTask(store)];
+    await runDue();
+  }
+
+  async function runDue(): Promise<void> {
+    const task = tasks[turn++ % tasks.length] as BackgroundTask;
+    await task.runDue(clock.now());
+    for (const [what, times] of Object.entries(await task.statistics())) {
+      if (!what.endsWith("Ms")) count(what, times);
+    }
+  }
+
+  /** Lets time go by for the model and the server, with the work of every midnight on the way. */
+  async function moveTo(ms: number): Promise<void> {
+    for (let at = midnightFrom(model.nowMs + 1); at <= ms; at += DAY_MS) {
+      model.moveTo(at);
+      if ((await (tasks[0] as BackgroundTask).nextDue(at)) <= at) await runDue();
+    }
+    model.moveTo(ms);
+    await nameMarkers();
+  }
+
+  /** The work of the next midnight, by a process that dies at so many changes, and by the one that comes after. */
+  async function dyingMidnight({ changes, changed }: Extract<Step, { kind: "dyingMidnight" }>): Promise<void> {
+    const bare = model.moveTo(midnightFrom(model.nowMs + 1));
+    engines.dieAt(changes, changed);
+    try {
+      await runDue();
+    } catch (error) {
+      if (!(error instanceof Died)) throw error;
+    }
+    if (await reopenIfDead("midnight")) await loseBareMarkers(bare);
+    await nameMarkers();
+  }
+
+  /** Opens the server again if it has died, and otherwise lets it live. */
+  async function reopenIfDead(at: string): Promise<boolean> {
+    const died = engines.isDead();
+    engines.dieAt(Number.POSITIVE_INFINITY, false);
+    if (!died) return false;
+    count(`died at ${at}`);
+    await store.collector.stop();
+    await open();
+    return true;
+  }
+
+  /** A request whose process dies: what is there afterwards is what was there before, or all that was asked for. */
+  async function dying({ changes, changed, step }: Extract<Step, { kind: "dying" }>): Promise<void> {
+    if (isUnsent(step)) return;
+    engines.dieAt(changes, changed);
+    const told = await send(step);
+    if (!(await reopenIfDead(step.kind))) {
+      await settle(step, told);
+      return;
+    }
+    const before = model.snapshot();
+    model.play(step);
+    model.play({ kind: "restart", clean: false });
+    const isDone = await holds().then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof assert.AssertionError) return false;
+        throw error;
+      },
+    );
+    count(isDone ? "done by the dead" : "undone by the dead");
+    if (isDone) return;
+    model.become(before);
+    model.play({ kind: "restart", clean: false });
+    await holds();
+  }
+
+  /** Compares whatever can be asked for without changing anything. Throws AssertionError. */
+  async function holds(): Promise<void> {
+    await nameMarkers();
+    await nameUpload();
+    for (const [number, name] of BUCKETS.entries()) {
+      await exchange({ kind: "headBucket", bucket: number });
+      const bucket = model.buckets.get(name);
+      if (bucket === undefined) continue;
+      await compareConfigurations(name, bucket);
+      const all = { bucket: number, prefix: "", delimiter: "", max: undefined };
+      await exchange({ kind: "listVersions", ...all, after: undefined });
+      await exchange({ kind: "listUploads", ...all, marker: "" });
+      for (const key of KEYS.keys()) {
+        for (const nth of model.versions({ bucket: number, key }).keys()) {
+          await exchange({ kind: "head", bucket: number, key, nth });
+        }
+      }
+    }
+    for (const upload of model.uploads.keys()) {
+      await exchange({ kind: "listParts", upload, marker: 0, max: undefined });
+    }
+  }
+
+  /** An upload that was begun by a process that died is named by nothing but a list. */
+  async function nameUpload(): Promise<void> {
+    const newest = model.uploads.at(-1);
+    if (newest === undefined || newest.id !== "") return;
+    const told = await ask(newest.bucket, { method: "GET", target: "/?uploads" });
+    const known = new Set(model.uploads.map(({ id }) => id));
+    const id = texts(told.text, "UploadId").find((one) => !known.has(one));
+    assert.ok(id !== undefined, "the upload was not begun");
+    newest.id = id;
+  }
+
+  async function compareConfigurations(name: string, bucket: ModelBucket): Promise<void> {
+    const { lifecycle, lock, tieringDays, versioning } = bucket;
+    const expected: Readonly<Record<string, readonly string[] | undefined>> = {
+      versioning: versioning === undefined ? [] : [versioning],
+      intelligenttiering: tieringDays === undefined ? [] : ["Enabled", String(tieringDays), "1"],
+      "object-lock": lock && ["Enabled", ...(lock.days === undefined ? [] : lockTexts(lock.days))],
+      lifecycle: lifecycle && leafTexts(xmlOf(lifecycle.rules)),
+    };
+    for (const [query, leaves] of Object.entries(expected)) {
+      const told = await askAsOwner(name, "GET", {}, { query });
+      assert.equal(told.status, leaves === undefined ? 404 : 200, `${query}: ${told.text}`);
+      if (leaves !== undefined) assert.deepEqual(leafTexts(told.text), leaves.toSorted(), told.text);
+    }
+  }
+
+  const lockTexts = (days: number): string[] => (lockGeneration === 1 ? [String(days)] : ["COMPLIANCE", String(days)]);
+
+  /** A pass that is gone through again may find, and remove, markers that hide nothing since the first time. */
+  async function loseBareMarkers(bare: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    for (const [name, keys] of bare) {
+      if (keys.length === 0) continue;
+      const told = await ask(name, { method: "GET", target: "/?versions" });
+      const listed = new Set(versionBlocks(told.text).map((one) => texts(one, "Key")[0]));
+      for (const key of keys) if (!listed.has(key)) model.buckets.get(name)?.keys.delete(key);
+    }
   }
 
   function ask(bucket: string, request: Omit<Asked, "host">): Promise<Told> {
@@ -83,17 +250,41 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     bucket: string,
     method: string,
     headers: Record<string, string> = {},
-    document?: { readonly name: string; readonly body: string },
+    { body, query, key = "" }: { readonly query?: string; readonly body?: string; readonly key?: string } = {},
   ): Promise<Told> {
     const { secretId, secretKey } = ACCOUNT;
-    const now = Math.floor(Date.now() / 1000);
     const host = hostOf(bucket);
-    const signTime = `${now - 60};${now + 600}`;
-    const { authorization } = signCos({ secretId, secretKey, method, path: "/", headers: [["host", host]], signTime });
-    const target = document === undefined ? "/" : `/?${document.name}`;
-    const body = document && { body: document.body };
-    return ask(bucket, { method, target, headers: { ...headers, host, authorization }, ...body });
+    const signed = {
+      secretId,
+      secretKey,
+      method,
+      path: `/${key}`,
+      headers: [["host", host]],
+      signTime: SIGN_TIME,
+    } as const;
+    const { authorization } = signCos(signed);
+    const target = `/${encoded(key)}${query === undefined ? "" : `?${query}`}`;
+    const sent = body === undefined ? {} : { body };
+    return ask(bucket, { method, target, headers: { ...headers, host, authorization }, ...sent });
   }
+
+  /** What a request says of what it stores. */
+  const factsOf = (model: Model, facts: Facts | undefined, isCopy = false): Record<string, string> => {
+    if (facts === undefined) return {};
+    const { storageClass, tagged, lockDays } = facts;
+    const headers: Record<string, string> = { "x-cos-storage-class": storageClass };
+    if (tagged) headers["x-cos-tagging"] = "k=v";
+    if (tagged && isCopy) headers["x-cos-tagging-directive"] = "Replaced";
+    if (lockDays !== undefined) {
+      headers["x-cos-object-lock-mode"] = "COMPLIANCE";
+      headers["x-cos-object-lock-retain-until-date"] = new Date(model.nowMs + lockDays * DAY_MS).toISOString();
+    }
+    return headers;
+  };
+  const versionQuery = (model: Model, step: ObjectName & { readonly nth: number | undefined }): string =>
+    step.nth === undefined
+      ? ""
+      : `&versionId=${encodeURIComponent(model.version(step, step.nth)?.id ?? UNKNOWN_VERSION)}`;
 
   const noted = (note: string | undefined): Record<string, string> =>
     note === undefined ? {} : { "x-cos-meta-note": note };
@@ -105,8 +296,8 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     return { "x-cos-copy-source": `${hostOf(model.bucket(from.bucket))}/${encoded(model.key(from.key))}${id}` };
   };
 
-  function send(model: Model, step: Exclude<Step, { kind: "restart" | "appendMany" | "manyParts" }>): Promise<Told> {
-    if ("upload" in step) return sendToUpload(model, step);
+  function send(step: Exclude<Step, { kind: Unsent }>): Promise<Told> {
+    if ("upload" in step) return sendToUpload(step);
     const bucket = model.bucket(step.bucket);
     const target = "key" in step ? `/${encoded(model.key(step.key))}` : "/";
     switch (step.kind) {
@@ -120,7 +311,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
         return ask(bucket, {
           method: "PUT",
           target,
-          headers: { ...noted(step.note), ...sealed(step.content.seed) },
+          headers: { ...noted(step.note), ...sealed(step.content.seed), ...factsOf(model, step.facts) },
           body: bytesOf(step.content),
         });
       case "get": {
@@ -128,8 +319,11 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
         const text = range && ("suffix" in range ? `-${range.suffix}` : `${range.first}-${range.last ?? ""}`);
         return ask(bucket, { method: "GET", target, headers: text === undefined ? {} : { range: `bytes=${text}` } });
       }
-      case "head":
-        return ask(bucket, { method: "HEAD", target });
+      case "head": {
+        const id = step.nth === undefined ? undefined : (model.version(step, step.nth)?.id ?? UNKNOWN_VERSION);
+        const query = id === undefined ? "" : `?versionId=${encodeURIComponent(id)}`;
+        return ask(bucket, { method: "HEAD", target: target + query });
+      }
       case "getVersion":
       case "deleteVersion": {
         const id = model.version(step, step.nth)?.id ?? UNKNOWN_VERSION;
@@ -138,7 +332,40 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
       }
       case "setVersioning": {
         const body = `<VersioningConfiguration><Status>${step.state}</Status></VersioningConfiguration>`;
-        return askAsOwner(bucket, "PUT", {}, { name: "versioning", body });
+        return askAsOwner(bucket, "PUT", {}, { query: "versioning", body });
+      }
+      case "setLifecycle":
+        if (step.rules.length === 0) return askAsOwner(bucket, "DELETE", {}, { query: "lifecycle" });
+        return askAsOwner(bucket, "PUT", {}, { query: "lifecycle", body: xmlOf(step.rules) });
+      case "setLock": {
+        const days = step.days === undefined ? "" : `<DefaultRetention><Days>${step.days}</Days></DefaultRetention>`;
+        const rule = days === "" ? "" : `<Rule>${days}</Rule>`;
+        const enabled = "<ObjectLockEnabled>Enabled</ObjectLockEnabled>";
+        const body = `<ObjectLockConfiguration>${enabled}${rule}</ObjectLockConfiguration>`;
+        return askAsOwner(bucket, "PUT", {}, { query: "object-lock", body });
+      }
+      case "setTiering": {
+        const transition = `<Transition><Days>${step.days}</Days><RequestFrequent>1</RequestFrequent></Transition>`;
+        const body = `<IntelligentTieringConfiguration><Status>Enabled</Status>${transition}</IntelligentTieringConfiguration>`;
+        return askAsOwner(bucket, "PUT", {}, { query: "intelligenttiering", body });
+      }
+      case "retain": {
+        const until = new Date(model.nowMs + step.days * DAY_MS).toISOString();
+        const body = `<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>${until}</RetainUntilDate></Retention>`;
+        const query = `retention${versionQuery(model, step)}`;
+        return askAsOwner(bucket, "PUT", {}, { query, body, key: model.key(step.key) });
+      }
+      case "tag": {
+        const [query, key] = [`tagging${versionQuery(model, step)}`, model.key(step.key)];
+        if (!step.tagged) return askAsOwner(bucket, "DELETE", {}, { query, key });
+        const body = "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>";
+        return askAsOwner(bucket, "PUT", {}, { query, body, key });
+      }
+      case "restore": {
+        const tier = `<CASJobParameters><Tier>${step.tier}</Tier></CASJobParameters>`;
+        const body = `<RestoreRequest><Days>${step.days}</Days>${tier}</RestoreRequest>`;
+        const query = `restore${versionQuery(model, step)}`;
+        return askAsOwner(bucket, "POST", {}, { query, body, key: model.key(step.key) });
       }
       case "delete":
         return ask(bucket, { method: "DELETE", target });
@@ -154,7 +381,8 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
         const directive = step.replaced
           ? { "x-cos-metadata-directive": "Replaced", ...noted("replaced"), ...sealed(step.key) }
           : {};
-        return ask(bucket, { method: "PUT", target, headers: { ...sourceOf(model, step), ...directive } });
+        const headers = { ...sourceOf(model, step), ...directive, ...factsOf(model, step.facts, true) };
+        return ask(bucket, { method: "PUT", target, headers });
       }
       case "append": {
         const size = model.object(step)?.bytes.length ?? 0;
@@ -162,7 +390,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
         return ask(bucket, {
           method: "POST",
           target: `${target}?append&position=${size + step.off}`,
-          headers: sealed(step.content.seed),
+          headers: { ...sealed(step.content.seed), ...factsOf(model, step.facts) },
           body,
         });
       }
@@ -170,7 +398,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
         return ask(bucket, {
           method: "POST",
           target: `${target}?uploads`,
-          headers: { ...noted(step.note), ...sealed(step.key) },
+          headers: { ...noted(step.note), ...sealed(step.key), ...factsOf(model, step.facts) },
         });
       case "listVersions": {
         const version = model.markedVersion(step);
@@ -197,10 +425,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     }
   }
 
-  function sendToUpload(
-    model: Model,
-    step: Exclude<Extract<Step, { upload: number }>, { kind: "manyParts" }>,
-  ): Promise<Told> {
+  function sendToUpload(step: Exclude<Extract<Step, { upload: number }>, { kind: "manyParts" }>): Promise<Told> {
     const upload: Pick<ModelUpload, "bucket" | "key" | "id"> = model.upload(step.upload) ?? {
       bucket: BUCKETS[0] as string,
       key: "a",
@@ -264,10 +489,17 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     }
     if (seen.keys !== undefined) assert.deepEqual(new Set(texts(told.text, "Key")), new Set(seen.keys), where);
     if (seen.page !== undefined) assert.deepEqual(pageOf(step, told.text), seen.page, where);
+    for (const [name, value] of Object.entries(seen.headers ?? {})) {
+      assert.equal(told.headers.get(name), value, `${name} of ${where}`);
+    }
   }
 
-  async function play(model: Model, step: Step): Promise<void> {
+  async function play(step: Step): Promise<void> {
     played.set(step.kind, (played.get(step.kind) ?? 0) + 1);
+    await moveTo(model.nowMs + STEP_MS);
+    if (step.kind === "advance") return moveTo(model.nowMs + step.hours * HOUR_MS);
+    if (step.kind === "dyingMidnight") return dyingMidnight(step);
+    if (step.kind === "dying") return dying(step);
     if (step.kind === "restart") {
       // A process that dies leaves its own row behind; one that ends takes it away.
       if (step.clean) await store.close();
@@ -278,7 +510,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
     }
     if (step.kind === "appendMany") {
       for (const [at, length] of step.lengths.entries()) {
-        await play(model, { ...step, kind: "append", content: { length, seed: step.seed + at }, off: 0 });
+        await play({ ...step, kind: "append", content: { length, seed: step.seed + at }, off: 0 });
       }
       return;
     }
@@ -294,19 +526,29 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
       model.play(step);
       return;
     }
-    const told = await send(model, step);
+    await exchange(step);
+  }
+
+  const exchange = async (step: Exclude<Step, { kind: Unsent }>): Promise<void> => settle(step, await send(step));
+
+  /** Compares what a client was told with what the model says. */
+  async function settle(step: Exclude<Step, { kind: Unsent }>, told: Told): Promise<void> {
     const seen = model.play(step) as Seen;
+    if (seen.code !== undefined) count(`${step.kind} ${seen.code}`);
     await compare(step, told, seen);
     if (model.made?.id === NEW) model.made.id = told.headers.get("x-cos-version-id") as string;
-    if (step.kind === "deleteMany") await nameMarkers(model, step.bucket);
+    if (step.kind === "deleteMany") await nameMarkers();
     if (step.kind === "initiate" && seen.status === 200) {
       (model.uploads.at(-1) as ModelUpload).id = texts(told.text, "UploadId")[0] as string;
     }
   }
 
-  /** Markers that a multiple deletion has added are named in its answer, unless it is quiet; a list always tells. */
-  async function nameMarkers(model: Model, number: number): Promise<void> {
-    const bucket = model.bucket(number);
+  /** What a multiple deletion or a midnight has added is named by no answer, or need not be; a list always tells. */
+  async function nameMarkers(): Promise<void> {
+    for (const name of model.buckets.keys()) await nameMarkersOf(name);
+  }
+
+  async function nameMarkersOf(bucket: string): Promise<void> {
     const unnamed = [...(model.buckets.get(bucket)?.keys ?? [])].filter(([, versions]) =>
       versions.some(({ id }) => id === NEW),
     );
@@ -324,30 +566,34 @@ export async function modelled(disk: Disk, cleanup: Cleanup) {
 
   await open();
   return {
+    model,
     play,
     played,
+    /** How often a step was refused with a code, and what the work of the midnights did. */
+    refusals,
     engines: () => ({ ...engines, store }),
     /** Reads everything that the model holds, and asks for every list. */
-    async walk(model: Model): Promise<void> {
+    async walk(): Promise<void> {
       for (const bucket of BUCKETS.keys()) {
-        for (const key of KEYS.keys()) await play(model, { kind: "get", bucket, key });
+        const exists = model.buckets.has(model.bucket(bucket));
+        for (const key of exists ? KEYS.keys() : []) await play({ kind: "get", bucket, key });
         const all = { bucket, prefix: "", delimiter: "", max: undefined };
-        await play(model, { kind: "listVersions", ...all, after: undefined });
+        await play({ kind: "listVersions", ...all, after: undefined });
         for (const key of KEYS.keys()) {
           for (const nth of model.versions({ bucket, key }).keys()) {
-            await play(model, { kind: "getVersion", bucket, key, nth });
+            await play({ kind: "getVersion", bucket, key, nth });
           }
         }
-        for (const kind of ["list", "listUploads"] as const) {
-          await play(model, { kind, bucket, prefix: "", delimiter: "", marker: "", max: undefined });
-        }
+        await play({ kind: "list", ...all, marker: "" });
       }
-      for (const upload of model.uploads.keys()) {
-        await play(model, { kind: "listParts", upload, marker: 0, max: undefined });
-      }
+      await holds();
     },
   };
 }
+
+/** Every text between two tags, in order of itself. */
+const leafTexts = (xml: string): string[] =>
+  [...xml.matchAll(/<(\w+)>([^<]+)<\/\1>/g)].map(([, , text = ""]) => plain(text)).sort();
 
 const md5Base64 = (text: string): string => createHash("md5").update(text).digest("base64");
 
@@ -358,14 +604,18 @@ function pageOf(step: Step, xml: string): Seen["page"] {
   const first = (text: string, element: string): string => texts(text, element)[0] ?? "";
   const prefixes = blocks(xml, "CommonPrefixes").map((block) => first(block, "Prefix"));
   const truncated = first(xml, "IsTruncated") === "true";
+  /** The class and the tier, of what has one. */
+  const classed = (block: string): string =>
+    ["StorageClass", "StorageTier"].flatMap((element) => texts(block, element).map((text) => ` ${text}`)).join("");
   const sized = (element: string, naming: string) =>
     blocks(xml, element).map(
-      (block) => `${first(block, naming)} ${first(block, "ETag").replaceAll('"', "")} ${first(block, "Size")}`,
+      (block) =>
+        `${first(block, naming)} ${first(block, "ETag").replaceAll('"', "")} ${first(block, "Size")}${classed(block)}`,
     );
   if (step.kind === "listVersions") {
     const items = versionBlocks(xml).map((block) => {
       const etag = first(block, "ETag").replaceAll('"', "");
-      const what = etag === "" ? "marker" : `${etag} ${first(block, "Size")}`;
+      const what = etag === "" ? "marker" : `${etag} ${first(block, "Size")}${classed(block)}`;
       return `${first(block, "Key")} ${first(block, "VersionId")} ${first(block, "IsLatest")} ${what}`;
     });
     const next = truncated ? [first(xml, "NextKeyMarker"), first(xml, "NextVersionIdMarker")] : undefined;
@@ -505,9 +755,16 @@ export async function expectExactly(
     "reference",
     "manifest",
     "keyRing",
+    "configuration",
+    "task",
   ] as const;
   // What tells the key of the keys, and the service's own; made by the first that is encrypted.
   assert.ok([0, 2].includes(family("keyRing").length));
+  const configured = [...model.buckets.values()].flatMap(({ lifecycle, tieringDays }) =>
+    [lifecycle, tieringDays].filter((one) => one !== undefined),
+  );
+  assert.equal(family("configuration").length, configured.length, "configurations");
+  assert.ok(family("task").length <= 1, "tasks");
   const known = counted.reduce((sum, name) => sum + family(name).length, 2);
   assert.equal(rows.length, known, "rows of a family that nobody knows");
 }
