@@ -9,7 +9,7 @@ import { applySeed } from "./accounts/seed.ts";
 import { newSecretId, newSecretKey } from "./accounts/session-token.ts";
 import { sessions } from "./accounts/sessions.ts";
 import { REGIONS, SUFFIXES } from "./config/places.ts";
-import { type BackgroundTask, dueWork, schedule } from "./background.ts";
+import { type BackgroundTask, dueWork, JUMP_MS_MAX, schedule } from "./background.ts";
 import { formatListen, isLoopback, reachableHost } from "./config/listen-address.ts";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY, type Settings, SettingsError } from "./config/settings.ts";
 import { type AddressingRules, addressingRules } from "./addressing/address.ts";
@@ -19,6 +19,7 @@ import { s3Dialect } from "./dialects/s3/index.ts";
 import { stsDialect } from "./dialects/sts/index.ts";
 import { localBlobs } from "./engines/blobs/local.ts";
 import { memoryBlobs } from "./engines/blobs/memory.ts";
+import { steadyTime } from "./engines/clock/steady.ts";
 import { systemClock } from "./engines/clock/system.ts";
 import { virtualClock } from "./engines/clock/virtual.ts";
 import { isDataHeld } from "./engines/data-hold.ts";
@@ -288,6 +289,7 @@ async function openCore(
       inlineMax: limits.inlineBytesMax,
       sealKey,
       kmsCallsPerSecond: limits.kmsCallsPerSecond,
+      ...(settings.profile === "server" ? { lockNow: steadyTime(clock, JUMP_MS_MAX) } : {}),
       ...(peers === undefined ? {} : { peers }),
       consulted: async (topic, text) => (await here.control?.consulted(topic, text)) ?? "",
       // Within a process the writers of one row wait for each other; the processes race.

@@ -28,7 +28,7 @@ const LOOK_MS = 60_000;
 const RETRY_MS = 30_000;
 
 /** How far a machine's clock may jump, against the one that nobody can set, before what goes by it is held. */
-const JUMP_MS_MAX = 24 * 60 * 60 * 1000;
+export const JUMP_MS_MAX = 24 * 60 * 60 * 1000;
 
 /** Told once when the machine's clock has jumped: somebody has to look whether it is right, and start the server anew. */
 class ClockJumped extends Error {

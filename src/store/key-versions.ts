@@ -40,6 +40,8 @@ import type { VersionId } from "./version-id.ts";
 /** What the versions of a key are changed with. */
 export interface VersionTools {
   readonly clock: Clock;
+  /** What locks go by, milliseconds since 1970. */
+  readonly lockNow: () => number;
   readonly bodies: Pick<Bodies, "release">;
   /** Removes what is locked too: for whoever takes everything away from a server of development. */
   readonly evenLocked?: boolean;
@@ -155,7 +157,7 @@ export class KeyVersions {
   }
 
   #holds(record: ObjectRecord): boolean {
-    return this.#tools.evenLocked !== true && isLocked(record, this.#lock, this.#tools.clock.now());
+    return this.#tools.evenLocked !== true && isLocked(record, this.#lock, this.#tools.lockNow());
   }
 
   /** Makes room for a newer version: the current one becomes an older one. */

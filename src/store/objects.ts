@@ -154,14 +154,16 @@ export interface Objects {
 export interface ObjectsOptions {
   readonly metadata: MetadataEngine;
   readonly clock: Clock;
+  /** What locks go by, milliseconds since 1970. */
+  readonly lockNow: () => number;
   readonly bodies: Bodies;
 }
 
 /** Looks at a key whose `null` version keeps changing its place. */
 const LOOKS_MAX = 20;
 
-export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
-  const tools = { clock, bodies };
+export function objects({ metadata, clock, lockNow, bodies }: ObjectsOptions): Objects {
+  const tools = { clock, lockNow, bodies };
 
   async function find(bucketId: string, key: string): Promise<FoundObject | undefined> {
     if (!canName(key)) return undefined;
@@ -271,7 +273,7 @@ export function objects({ metadata, clock, bodies }: ObjectsOptions): Objects {
     async append(tx, bucket, key, record, present) {
       if (present) {
         const { versioned, sequence, supersededMs } = present;
-        refuseLocked(present, bucket.lock, clock.now());
+        refuseLocked(present, bucket.lock, lockNow());
         const next = versioned ? sequence : Math.max(Math.floor(clock.now() * 1_000), sequence + 1);
         const stored = { ...bound(record, bucket.id, key, next), versioned, supersededMs, sequence: next };
         if (!versioned) forgetAttachment(tx, bucket.id, key, present);

@@ -73,6 +73,8 @@ export interface StoreOptions {
   readonly kms?: Kms;
   /** Calls that the key ring answers in one second; 10,000 unless told. */
   readonly kmsCallsPerSecond?: number;
+  /** What locks of objects go by, milliseconds since 1970; the clock's time unless told. */
+  readonly lockNow?: () => number;
   /** Told about trouble in the background, which is tried again later; by default nobody is. */
   readonly report?: (error: unknown) => void;
   readonly transactions?: TransactOptions;
@@ -113,6 +115,8 @@ export interface StoreFigures {
 export interface Store {
   /** 16 hex digits, new for each start. */
   readonly incarnation: string;
+  /** What locks of objects go by, milliseconds since 1970. */
+  readonly lockNow: () => number;
   /** Runs a transaction, waiting for a bucket's deletion or an upload's completion that it meets. */
   readonly transact: Transact;
   readonly buckets: Buckets;
@@ -161,6 +165,7 @@ const KMS_CALLS_PER_SECOND = 10_000;
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { clock, random, inlineMax = INLINE_BYTES_MAX, peers = ALONE, report = () => {} } = options;
+  const { lockNow = () => clock.now() } = options;
   const engines = stoppingTogether(options, (why) => peers.stopWriting(why));
   const { metadata, blobs } = engines;
   await checkFormat(metadata, clock);
@@ -220,12 +225,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const counted = usage({ walk: walked, clock, report });
   const store: Store = {
     incarnation: ids.incarnation,
+    lockNow,
     transact,
     bodies: noting,
     buckets: named,
     configurations: configured,
     principals: principals(metadata, transact),
-    objects: objects({ metadata, clock, bodies: noting }),
+    objects: objects({ metadata, clock, lockNow, bodies: noting }),
     uploads: uploads({ ...settling, bodies: noting }),
     controls: controls({ metadata, transact }),
     encryption: encryption({ kms: options.kms ?? kms, serviceKeys, random }),

@@ -14,7 +14,8 @@
  * tiering (InvalidBucketState). Days may be told as `Years` of 365. `x-amz-bucket-object-lock-enabled` of a creation
  * enables it together with versioning, as in S3. A retention header, or `?retention`, for a bucket without object
  * lock is InvalidRequest. Emptying a server of development refuses while something is locked, unless it is forced. Time is
- * the server's own: its clock can be set in development alone.
+ * the server's own: its clock can be set in development alone, and with the server profile a machine's clock that is set
+ * ahead by more than a day ends no lock before its time until the server is started anew.
  */
 
 import type { Operation } from "../../operations/operation.ts";

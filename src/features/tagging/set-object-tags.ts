@@ -12,7 +12,7 @@ import { absence, shownVersionId } from "../versioning/model.ts";
  * stays what it is: neither its time nor its version changes. Raises NoSuchBucket, ObjectLocked and what `absence` does.
  */
 export async function setObjectTags(
-  { bucket, clock, key, store }: Pick<OperationContext, "bucket" | "clock" | "key" | "store">,
+  { bucket, key, store }: Pick<OperationContext, "bucket" | "key" | "store">,
   versionId: VersionId | undefined,
   tags: Tags,
 ): Promise<string | undefined> {
@@ -22,7 +22,7 @@ export async function setObjectTags(
     const record = found?.record;
     if (found === undefined || record === undefined) throw absence(versionId, undefined);
     if (record.type === "delete-marker") throw absence(versionId, record);
-    refuseLocked(record, present.lock, clock.now());
+    refuseLocked(record, present.lock, store.lockNow());
     store.objects.update(tx, found.row, { ...record, sections: withTags(record.sections, tags) });
     return shownVersionId(present, record);
   });
