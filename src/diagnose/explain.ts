@@ -133,6 +133,39 @@ function ofEvidence(evidence: Evidence): Part {
         advice: ["Set it to active when that is over: PUT /v1/states of the admin listener, or `cosbox states`."],
       };
     }
+    case "object": {
+      const { lockedUntilMs, nowMs, restore, storageClass, version } = evidence;
+      const facts = [`The version is ${version}, of the class ${storageClass}. It is ${time(nowMs)}.`];
+      const advice: string[] = [];
+      if (lockedUntilMs !== undefined) {
+        facts.push(`It is locked until ${time(lockedUntilMs)}.`);
+        advice.push(
+          "Nobody can do this before, not even the owner: use another key, or in development advance the clock (`cosbox clock`).",
+        );
+      }
+      if (restore !== undefined) {
+        facts.push(`A restored copy is there from ${time(restore.readyMs)} until ${time(restore.expiresMs)}.`);
+        if (nowMs < restore.readyMs) advice.push("Wait until it is there, or in development advance the clock.");
+      } else if (storageClass.endsWith("ARCHIVE") && lockedUntilMs === undefined) {
+        facts.push("No restored copy is there.");
+        advice.push("Restore it first (POST ?restore), which takes its time; in development advance the clock.");
+      }
+      return { evidence: facts, advice };
+    }
+    case "bucket": {
+      const { configurations, lock, versioning } = evidence;
+      const byDefault = lock?.days === undefined ? "" : `, for ${lock.days} days by default`;
+      const locks =
+        lock === undefined ? "cannot be locked." : `can be locked (generation ${lock.generation}${byDefault}).`;
+      const configured = configurations.length === 0 ? "nothing" : configurations.join(", ");
+      return {
+        evidence: [
+          `The bucket's versioning: ${versioning ?? "never configured"}. Its objects ${locks}`,
+          `It is configured with ${configured}.`,
+        ],
+        advice: ["Use another bucket for one of the two."],
+      };
+    }
     case "referer": {
       const { referer, type, matched } = evidence;
       const list = type === "White-List" ? "a list of the pages that may" : "a list of the pages that may not";

@@ -101,7 +101,33 @@ export interface LimitEvidence {
   readonly told: string;
 }
 
+/** What is true of an object that a request does not fit. Times in ms since 1970. */
+export interface ObjectEvidence {
+  readonly kind: "object";
+  /** Its version id, or `null`. */
+  readonly version: string;
+  readonly storageClass: string;
+  readonly nowMs: number;
+  /** Until when it is locked; undefined where it is not. */
+  readonly lockedUntilMs: number | undefined;
+  /** From when to when there is a restored copy of it; undefined where none was asked for, or it is gone. */
+  readonly restore: { readonly readyMs: number; readonly expiresMs: number } | undefined;
+}
+
+/** What is true of a bucket that a request does not fit. */
+export interface BucketEvidence {
+  readonly kind: "bucket";
+  /** Undefined where it was never configured. */
+  readonly versioning: string | undefined;
+  /** Undefined where its objects cannot be locked. `days` is for how long they are by default. */
+  readonly lock: { readonly generation: number; readonly days: number | undefined } | undefined;
+  /** Names of its configurations, such as `lifecycle`. */
+  readonly configurations: readonly string[];
+}
+
 export type Evidence =
+  | ObjectEvidence
+  | BucketEvidence
   | SignatureEvidence
   | TimeEvidence
   | RegionEvidence

@@ -7,7 +7,7 @@
  * adds or removes one rewrites it, and whoever looks at several has read it first. Two writers of a key that has no
  * such rows yet meet in the object's row.
  */
-import { refuse } from "../errors/cos-error.ts";
+import type { ObjectEvidence } from "../errors/evidence.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Bodies } from "./bodies.ts";
 import {
@@ -22,6 +22,7 @@ import {
 } from "./keys.ts";
 import { RecordDamaged } from "./bytes.ts";
 import { isLocked } from "./locks.ts";
+import { lockedBy, objectEvidence } from "./state-evidence.ts";
 import {
   type BucketLock,
   decodeHistory,
@@ -143,10 +144,11 @@ export class KeyVersions {
     return this.#nullSequence === undefined ? undefined : decodeVersion(await this.#row(this.#nullSequence));
   }
 
-  /** Whether the version that the id names is there and locked: then whatever would remove it raises ObjectLocked. */
-  async isLocked(id: VersionId): Promise<boolean> {
+  /** What is true of the version that the id names, where it is locked: then whatever would remove it raises ObjectLocked. */
+  async lockOf(id: VersionId): Promise<ObjectEvidence | false> {
     const record = id === "null" ? await this.nullVersion() : await this.#versionWith(id);
-    return record !== undefined && record.type !== "delete-marker" && this.#holds(record);
+    if (record === undefined || record.type === "delete-marker" || !this.#holds(record)) return false;
+    return objectEvidence(record, this.#lock, this.#tools.lockNow());
   }
 
   async #versionWith(sequence: number): Promise<VersionRecord | undefined> {
@@ -158,6 +160,10 @@ export class KeyVersions {
 
   #holds(record: ObjectRecord): boolean {
     return this.#tools.evenLocked !== true && isLocked(record, this.#lock, this.#tools.lockNow());
+  }
+
+  #refuseLocked(record: ObjectRecord): void {
+    if (this.#holds(record)) throw lockedBy(objectEvidence(record, this.#lock, this.#tools.lockNow()));
   }
 
   /** Makes room for a newer version: the current one becomes an older one. */
@@ -229,7 +235,7 @@ export class KeyVersions {
   }
 
   #removeCurrent(record: ObjectRecord): void {
-    if (this.#holds(record)) throw refuse("ObjectLocked");
+    this.#refuseLocked(record);
     this.#tools.bodies.release(this.#tx, record.body);
     forgetAttachment(this.#tx, this.#bucketId, this.#key, record);
     this.#current = undefined;
@@ -237,7 +243,7 @@ export class KeyVersions {
 
   async #removeOlder(sequence: number): Promise<VersionRecord> {
     const record = decodeVersion(await this.#row(sequence));
-    if (record.type !== "delete-marker" && this.#holds(record)) throw refuse("ObjectLocked");
+    if (record.type !== "delete-marker") this.#refuseLocked(record);
     this.#forget(sequence);
     if (record.type === "delete-marker") return record;
     this.#tools.bodies.release(this.#tx, record.body);

@@ -4,7 +4,6 @@
  * A version's own retention stands in its record, and what a bucket locks by default in the bucket's, which every write
  * reads in its transaction. Whatever removes or replaces a version goes through `KeyVersions`, which refuses there.
  */
-import { refuse } from "../errors/cos-error.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { DAY_MS } from "./storage-class.ts";
 import { type BucketLock, OBJECT_RETENTION_TAG, type Section } from "./records.ts";
@@ -51,11 +50,6 @@ export function lockedUntil({ modifiedMs, sections }: Lockable, lock: BucketLock
 export function isLocked(record: Lockable, lock: BucketLock | undefined, nowMs: number): boolean {
   const untilMs = lockedUntil(record, lock);
   return untilMs !== undefined && untilMs > nowMs;
-}
-
-/** Raises ObjectLocked for a version that is locked: for whoever changes one in place. */
-export function refuseLocked(record: Lockable, lock: BucketLock | undefined, nowMs: number): void {
-  if (isLocked(record, lock, nowMs)) throw refuse("ObjectLocked");
 }
 
 /** The sections of a new version, locked as its bucket locks what says nothing of its own. */

@@ -15,7 +15,9 @@ import {
   versionsPrefix,
 } from "./keys.ts";
 import { listKeys, type ListQuery } from "./listing.ts";
-import { lockedByDefault, refuseLocked } from "./locks.ts";
+import { lockedByDefault } from "./locks.ts";
+import { refuseLocked } from "./state-evidence.ts";
+import type { ObjectEvidence } from "../errors/evidence.ts";
 import {
   type BucketLock,
   type BucketRecord,
@@ -64,11 +66,9 @@ export interface Removed {
   readonly versionId: string | undefined;
   /** Whether that version is a delete marker. */
   readonly deleteMarker: boolean;
-  /** Whether the version is locked, and so is still there. */
-  readonly locked: boolean;
+  /** What is true of the version where it is locked, and so is still there. */
+  readonly locked: ObjectEvidence | false;
 }
-
-const STILL_THERE: Removed = { found: true, versionId: undefined, deleteMarker: false, locked: true };
 
 /** Further options of a removal. */
 export interface RemovalOptions {
@@ -313,8 +313,9 @@ export function objects({ metadata, clock, lockNow, bodies }: ObjectsOptions): O
         const fate: Removed[] = [];
         for (const id of ids) {
           const keepsAll = id === undefined && versioning === "Enabled";
-          if (!keepsAll && (await versions.isLocked(id ?? "null"))) {
-            fate.push(STILL_THERE);
+          const locked = !keepsAll && (await versions.lockOf(id ?? "null"));
+          if (locked) {
+            fate.push({ found: true, versionId: undefined, deleteMarker: false, locked });
             continue;
           }
           if (id === undefined && versioning !== undefined) {

@@ -142,6 +142,47 @@ describe("explain of other refusals", () => {
     await server.send({ method: "DELETE", query: { policy: undefined } });
   });
 
+  it("tells the state of an object that it does not fit: its lock, its class, its restored copy", async () => {
+    const own = await testServer();
+    try {
+      const done = async (request: Sent) => {
+        const answer = await own.send(request);
+        assert.ok(answer.status < 300, answer.text);
+      };
+      const told = async (request: Sent) => await explained(await own.send(request), own);
+      const headers = { "x-cos-storage-class": "ARCHIVE" };
+      await done({ method: "PUT", path: "/cold", body: "x", headers });
+      const frozen = await told({ path: "/cold" });
+      assert.match(frozen, /The version is null, of the class ARCHIVE\. It is \d{4}-/);
+      assert.match(frozen, /No restored copy is there\./);
+      assert.match(frozen, /Restore it first/);
+      const body = "<RestoreRequest><Days>1</Days></RestoreRequest>";
+      await done({ method: "POST", path: "/cold", query: { restore: undefined }, body });
+      assert.match(
+        await told({ method: "POST", path: "/cold", query: { restore: undefined }, body }),
+        /A restored copy is there from \d{4}-.* until \d{4}-/,
+      );
+      const rule = "<Rule><DefaultRetention><Days>9</Days></DefaultRetention></Rule>";
+      const lock = `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>${rule}</ObjectLockConfiguration>`;
+      await done({ method: "PUT", query: { "object-lock": undefined }, body: lock });
+      await done({ method: "PUT", path: "/kept", body: "x" });
+      const until = String(
+        (await own.send({ method: "HEAD", path: "/kept" })).headers["x-cos-object-lock-retain-until-date"],
+      );
+      for (const request of [{ method: "DELETE" }, { method: "PUT", body: "y" }]) {
+        assert.ok((await told({ path: "/kept", ...request })).includes(`It is locked until ${until}.`));
+      }
+      const suspend = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+      const state = await told({ method: "PUT", query: { versioning: undefined }, body: suspend });
+      assert.match(
+        state,
+        /versioning: never configured\. Its objects can be locked \(generation 2, for 9 days by default\)/,
+      );
+    } finally {
+      await own.stop();
+    }
+  });
+
   it("names the statement that denies", async () => {
     const Resource = [`qcs::cos:ap-guangzhou:uid/1250000000:${server.bucket}/*`];
     const Principal = { qcs: ["qcs::cam::anyone:anyone"] };

@@ -11,6 +11,7 @@ import type { DataKey } from "../../store/encryption.ts";
 import type { BucketRecord, ObjectRecord } from "../../store/records.ts";
 import { parseVersionId } from "../../store/version-id.ts";
 import type { Store } from "../../store/store.ts";
+import { objectEvidence } from "../../store/state-evidence.ts";
 import { isReadable, restoreOf } from "../../store/storage-class.ts";
 import { DECRYPT_ERRORS, keyToRead, sourceKeyField } from "../encryption/model.ts";
 import { type ByteRange, evaluateConditions } from "../object/model.ts";
@@ -133,7 +134,7 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   // The class of an object cannot be changed while it is being restored.
   const isOntoItself = bucket.id === context.bucket.id && named.key === context.key;
   if (isOntoItself && restoreOf(object, nowMs) !== undefined && !isReadable(object, nowMs)) {
-    throw refuse("InvalidObjectState409");
+    throw refuse("InvalidObjectState409", { evidence: () => objectEvidence(object, bucket.lock, nowMs) });
   }
   refuseFrozen(object, nowMs);
   const isNamedVersion = versionId !== undefined && bucket.versioning !== undefined;

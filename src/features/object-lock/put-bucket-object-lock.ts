@@ -2,6 +2,7 @@
 
 import { operation } from "../../operations/operation.ts";
 import { bucketKey } from "../../store/keys.ts";
+import { bucketEvidence } from "../../store/state-evidence.ts";
 import { BUCKET_TIERING } from "../../store/storage-class.ts";
 import { lockBody } from "./model.ts";
 
@@ -31,21 +32,29 @@ export const putBucketObjectLock = operation(
       const present = await store.buckets.requireSame(tx, bucket);
       const generation = present.lock?.generation ?? (limits.objectLockGeneration === 1 ? 1 : 2);
       const { versioning } = present;
+      const evidence = () => bucketEvidence(present);
       if (versioning === "Suspended" || (generation === 1 && versioning !== undefined)) {
         throw refuse("InvalidBucketState", {
           message: "Object lock does not go together with the versioning of the bucket.",
+          evidence,
         });
       }
       if (store.configurations.has(present, BUCKET_TIERING)) {
-        throw refuse("InvalidBucketState", { message: "Object lock does not go together with intelligent tiering." });
+        throw refuse("InvalidBucketState", {
+          message: "Object lock does not go together with intelligent tiering.",
+          evidence,
+        });
       }
       if (generation === 1) {
         if (store.configurations.has(present, { name: "lifecycle" })) {
-          throw refuse("InvalidBucketState", { message: "Object lock does not go together with lifecycle rules." });
+          throw refuse("InvalidBucketState", {
+            message: "Object lock does not go together with lifecycle rules.",
+            evidence,
+          });
         }
         if (days === undefined)
           throw refuse("MalformedXML", { message: "expected <Rule> in <ObjectLockConfiguration>" });
-        if (days < (present.lock?.days ?? 0)) throw refuse("InvalidLockedTime");
+        if (days < (present.lock?.days ?? 0)) throw refuse("InvalidLockedTime", { evidence });
       }
       store.buckets.put(tx, { ...present, lock: { generation, days } });
     });

@@ -4,6 +4,7 @@ import { header } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import type { Removed } from "../../store/objects.ts";
+import { lockedBy } from "../../store/state-evidence.ts";
 import { textOfVersionId } from "../../store/version-id.ts";
 import { deleteMarkerOutput, versionIdOutput } from "../versioning/model.ts";
 import { absentVersionsField } from "./model.ts";
@@ -29,7 +30,7 @@ export const deleteObject = operation(
   async (context, { absent, ifMatch, versionId }) => {
     const [[removed] = []] = await removeObjects(context, [{ key: context.key, versions: [versionId] }], ifMatch);
     const fate = removed as Removed;
-    if (fate.locked) throw context.refuse("ObjectLocked");
+    if (fate.locked) throw lockedBy(fate.locked);
     if (isMissing(context.bucket, versionId, fate)) {
       const named = versionId === undefined ? undefined : textOfVersionId(versionId);
       if (absent === undefined || named === undefined) throw context.refuse("NoSuchVersion");

@@ -9,6 +9,7 @@ import { out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
 import type { BucketRecord, ObjectHead, ObjectRecord } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
+import { objectEvidence } from "../../store/state-evidence.ts";
 import { leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import {
   accessedMs,
@@ -81,9 +82,12 @@ export function refuseClass(
 }
 
 /** Refuses to read the bytes of an archived object that is not restored: InvalidObjectState, with the class it has. */
-export function refuseFrozen(object: Pick<ObjectHead, "sections" | "storageClass">, nowMs: number): void {
+export function refuseFrozen(object: ObjectRecord, nowMs: number): void {
   if (isReadable(object, nowMs)) return;
-  throw refuse("InvalidObjectState403", { headers: { "x-cos-storage-class": object.storageClass } });
+  throw refuse("InvalidObjectState403", {
+    headers: { "x-cos-storage-class": object.storageClass },
+    evidence: () => objectEvidence(object, undefined, nowMs),
+  });
 }
 
 /** The class to tell in a header; the standard one goes without saying. */

@@ -16,6 +16,7 @@ import {
   type RestoreTier,
   withRestore,
 } from "../../store/storage-class.ts";
+import { objectEvidence } from "../../store/state-evidence.ts";
 import { child, faultAt, integer, oneOf, requiredChild } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
@@ -92,14 +93,15 @@ export const postObjectRestore = operation(
       const record = found?.record;
       if (found === undefined || record === undefined) throw absence(versionId, undefined);
       if (record.type === "delete-marker") throw absence(versionId, record);
-      if (!isArchive(record.storageClass)) throw refuse("RestoreNonArchiveObject");
+      const nowMs = clock.now();
+      const evidence = () => objectEvidence(record, present.lock, nowMs);
+      if (!isArchive(record.storageClass)) throw refuse("RestoreNonArchiveObject", { evidence });
       const thaw = thawMs(record.storageClass, tier, limits);
       if (thaw === undefined) {
         throw refuse("InvalidArgument", { message: `The tier ${tier} is not available for ${record.storageClass}.` });
       }
-      const nowMs = clock.now();
       const before = restoreOf(record, nowMs);
-      if (before !== undefined && nowMs < before.readyMs) throw refuse("RestoreAlreadyInProgress");
+      if (before !== undefined && nowMs < before.readyMs) throw refuse("RestoreAlreadyInProgress", { evidence });
       // A copy that is there stays, and lasts from now on as long as is asked for.
       const readyMs = before?.readyMs ?? nowMs + thaw;
       const requestedMs = before?.requestedMs ?? nowMs;

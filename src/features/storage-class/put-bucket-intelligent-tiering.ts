@@ -1,6 +1,7 @@
 /** PUT Bucket intelligent tiering: lets a bucket have objects of the tiering class, for good. */
 
 import { operation } from "../../operations/operation.ts";
+import { bucketEvidence } from "../../store/state-evidence.ts";
 import { BUCKET_TIERING } from "../../store/storage-class.ts";
 import { tieringBody } from "./tiering-document.ts";
 
@@ -18,9 +19,12 @@ export const putBucketIntelligentTiering = operation(
     errors: ["InvalidArgument", "InvalidBucketState", "NoSuchBucket"],
   },
   async ({ bucket, refuse, store }, { tiering }) => {
-    await store.configurations.change(bucket, BUCKET_TIERING, (_tx, { lock }, previous) => {
-      if (lock !== undefined) {
-        throw refuse("InvalidBucketState", { message: "Intelligent tiering does not go together with object lock." });
+    await store.configurations.change(bucket, BUCKET_TIERING, (_tx, present, previous) => {
+      if (present.lock !== undefined) {
+        throw refuse("InvalidBucketState", {
+          message: "Intelligent tiering does not go together with object lock.",
+          evidence: () => bucketEvidence(present),
+        });
       }
       if (previous !== undefined && previous.days !== tiering.days) {
         // In the service's own words. (test of the Python SDK)

@@ -2,7 +2,7 @@
 
 import type { OperationContext } from "../../operations/operation.ts";
 import { objectKey } from "../../store/keys.ts";
-import { refuseLocked } from "../../store/locks.ts";
+import { refuseLocked } from "../../store/state-evidence.ts";
 import { type Tags, withTags } from "../../store/tags.ts";
 import type { VersionId } from "../../store/version-id.ts";
 import { absence, shownVersionId } from "../versioning/model.ts";

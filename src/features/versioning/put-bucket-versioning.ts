@@ -5,6 +5,7 @@ import { required, xmlBody } from "../../operations/input-fields.ts";
 import { operation } from "../../operations/operation.ts";
 import { bucketKey } from "../../store/keys.ts";
 import { type Versioning, VERSIONINGS } from "../../store/records.ts";
+import { bucketEvidence } from "../../store/state-evidence.ts";
 import { text } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 
@@ -50,6 +51,7 @@ export const putBucketVersioning = operation(
       if (present.lock !== undefined && (versioning === "Suspended" || present.lock.generation === 1)) {
         throw refuse("InvalidBucketState", {
           message: "The versioning of a bucket with object lock cannot be set like that.",
+          evidence: () => bucketEvidence(present),
         });
       }
       if (present.versioning !== versioning) store.buckets.put(tx, { ...present, versioning });
