@@ -19,6 +19,7 @@ export class ServerProcess {
   #child: ChildProcess | undefined;
   #server: Promise<TestServer> | undefined;
   #bucketMade = false;
+  #shown = "";
 
   /** Keeps its data in `folder`. */
   constructor(folder: string, workers: number, more: readonly string[] = []) {
@@ -53,11 +54,11 @@ export class ServerProcess {
     this.#child = child;
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-4_000)));
-    let shown = "";
+    this.#shown = "";
     const port = await new Promise<number>((resolve, reject) => {
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        shown += text;
-        const found = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(shown)?.[1];
+        this.#shown += text;
+        const found = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(this.#shown)?.[1];
         if (found !== undefined) resolve(Number(found));
       });
       child.once("close", (code) => {
@@ -92,6 +93,11 @@ export class ServerProcess {
   async send(request: Sent): Promise<Received> {
     if (!this.#server) throw new Error("it was never started");
     return (await this.#server).send(request);
+  }
+
+  /** Where its admin listener is, as it says. */
+  get admin(): string | undefined {
+    return /admin[^\n]*(http:\/\/127\.0\.0\.1:\d+)/i.exec(this.#shown)?.[1];
   }
 
   /** Ends one of its workers, which it has to replace by itself; false where the system does not tell which they are. */
