@@ -3,7 +3,17 @@
  * after the other. It knows nothing of rows, pages and transactions.
  */
 
-import type { ModelBucket, ModelObject, ModelUpload, ModelVersion } from "./model.ts";
+import {
+  CLASSES,
+  type ClassName,
+  type ModelBucket,
+  type ModelLifecycle,
+  type ModelObject,
+  type ModelUpload,
+  type ModelVersion,
+  type Rule,
+  type When,
+} from "./model-state.ts";
 
 export const HOUR_MS = 60 * 60 * 1000;
 export const DAY_MS = 24 * HOUR_MS;
@@ -11,33 +21,6 @@ export const DAY_MS = 24 * HOUR_MS;
 export const FIRST_MIDNIGHT = Date.UTC(2025, 11, 31, 16);
 /** Bytes below which an object stays in its class. */
 const MOVED_BYTES_MIN = 64 * 1024;
-
-/** From the warmest to the coldest. */
-export const CLASSES = ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ARCHIVE", "DEEP_ARCHIVE"] as const;
-export type ClassName = (typeof CLASSES)[number];
-
-/** When a rule removes or moves: after days, or from a midnight on, which is told by the days since `FIRST_MIDNIGHT`. */
-export type When = { readonly days: number } | { readonly onDay: number };
-
-export interface Rule {
-  readonly enabled: boolean;
-  readonly prefix: string;
-  readonly notPrefix: string | undefined;
-  readonly tagged: boolean;
-  readonly above: number | undefined;
-  readonly below: number | undefined;
-  readonly expire: When | undefined;
-  readonly move: { readonly when: When; readonly to: ClassName } | undefined;
-  readonly markers: boolean;
-  readonly noncurrentDays: number | undefined;
-  readonly moveNoncurrent: { readonly days: number; readonly to: ClassName } | undefined;
-  readonly abortDays: number | undefined;
-}
-
-export interface ModelLifecycle {
-  readonly setMs: number;
-  readonly rules: readonly Rule[];
-}
 
 /** The first midnight at `ms` or later. */
 export function midnightFrom(ms: number): number {

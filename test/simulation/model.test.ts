@@ -12,8 +12,8 @@ import { describe, it, onTestFinished } from "vitest";
 import { familyRange, inlineKey, referenceKey } from "../../src/store/keys.ts";
 import { type Cleanup, DISKS, type Engines, memoryDisk } from "../contract/store-fixture.ts";
 import { SEED } from "../fuzz/chance.ts";
-import { BUCKETS, type Facts, KEYS, type Model, type Step } from "./model.ts";
-import { CLASSES, type Rule, type When } from "./model-lifecycle.ts";
+import { BUCKETS, KEYS, type Model, type Step } from "./model.ts";
+import { CLASSES, type Facts, type Rule, type When } from "./model-state.ts";
 import { expectExactly, modelled } from "./modelled-server.ts";
 
 const RUNS: Readonly<Record<string, number>> = { memory: 50, "LMDB and local files": 15 };

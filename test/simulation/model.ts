@@ -5,16 +5,8 @@
 
 import { md5 } from "../interop/content.ts";
 import { createHash } from "node:crypto";
-import {
-  type ClassName,
-  DAY_MS,
-  endOf,
-  HOUR_MS,
-  midnight,
-  midnightFrom,
-  type ModelLifecycle,
-  type Rule,
-} from "./model-lifecycle.ts";
+import { DAY_MS, endOf, HOUR_MS, midnight, midnightFrom } from "./model-lifecycle.ts";
+import type { Facts, ModelBucket, ModelObject, ModelPart, ModelUpload, ModelVersion, Rule } from "./model-state.ts";
 
 /** Bounds that the model and the server share. */
 export const PART_BYTES_MIN = 8;
@@ -28,14 +20,6 @@ export interface Content {
 export interface ObjectName {
   readonly bucket: number;
   readonly key: number;
-}
-
-/** What a request says of the object that it stores. */
-export interface Facts {
-  readonly storageClass: ClassName;
-  readonly tagged: boolean;
-  /** For how many days from now it is to be locked; undefined where the request does not say. */
-  readonly lockDays: number | undefined;
 }
 
 export const RESTORE_HOURS: Readonly<Record<string, Readonly<Record<string, number | undefined>>>> = {
@@ -178,57 +162,6 @@ export interface Seen {
   readonly page?: Page;
   /** Header fields that are there with this value, or are not. */
   readonly headers?: HeaderFields;
-}
-
-export interface ModelObject {
-  readonly bytes: Buffer;
-  readonly etag: string;
-  readonly appendable: boolean;
-  readonly note: string | undefined;
-  readonly modifiedMs: number;
-  storageClass: ClassName;
-  tagged: boolean;
-  /** Until when it says that it is locked. */
-  lockedMs: number | undefined;
-  restore: { readonly readyMs: number; readonly expiresMs: number } | undefined;
-  /** When it was read last, as far as its tier depends on it. */
-  readMs: number;
-}
-
-export interface ModelVersion {
-  /** Undefined for a delete marker. */
-  readonly object: ModelObject | undefined;
-  /** `null`, or what the server has called it; `NEW` until it has told. */
-  id: string;
-  readonly modifiedMs: number;
-  /** Since when an object is an older version. */
-  supersededMs: number | undefined;
-}
-
-interface ModelPart {
-  readonly bytes: Buffer;
-  readonly etag: string;
-}
-
-export interface ModelUpload {
-  readonly bucket: string;
-  readonly key: string;
-  readonly note: string | undefined;
-  readonly facts: Facts;
-  readonly initiatedMs: number;
-  readonly parts: Map<number, ModelPart>;
-  /** The server's name for it, once it has told one. */
-  id: string;
-  open: boolean;
-}
-
-export interface ModelBucket {
-  versioning: "Enabled" | "Suspended" | undefined;
-  lock: { readonly days: number | undefined } | undefined;
-  lifecycle: ModelLifecycle | undefined;
-  tieringDays: number | undefined;
-  /** The versions of each key that has any, the newest first. */
-  readonly keys: Map<string, ModelVersion[]>;
 }
 
 /** The id of a version that the server has yet to name. */

@@ -29,10 +29,7 @@ import {
   BUCKETS,
   KEYS,
   manyPart,
-  type Facts,
   Model,
-  type ModelBucket,
-  type ModelUpload,
   NEW,
   type ObjectName,
   PART_BYTES_MIN,
@@ -40,6 +37,7 @@ import {
   type Step,
   UNKNOWN_VERSION,
 } from "./model.ts";
+import type { Facts, ModelBucket, ModelUpload } from "./model-state.ts";
 import { DAY_MS, FIRST_MIDNIGHT, HOUR_MS, midnightFrom, xmlOf } from "./model-lifecycle.ts";
 
 const ACCOUNT = {
