@@ -16,7 +16,7 @@ import { BUCKETS, KEYS, type Model, type Step } from "./model.ts";
 import { CLASSES, type Facts, type Rule, type When } from "./model-state.ts";
 import { expectExactly, modelled } from "./modelled-server.ts";
 
-const RUNS: Readonly<Record<string, number>> = { memory: 50, "LMDB and local files": 15 };
+const RUNS: Readonly<Record<string, number>> = { memory: 40, "LMDB and local files": 10 };
 const runsOf = (engine: string): number => Number(process.env["COSBOX_MODEL_RUNS"] ?? RUNS[engine] ?? 50);
 const STEPS_MAX = 60;
 const TIMED_STEPS_MAX = 100;

@@ -756,8 +756,8 @@ export async function expectExactly(
     "configuration",
     "task",
   ] as const;
-  // What tells the key of the keys, and the service's own; made by the first that is encrypted.
-  assert.ok([0, 2].includes(family("keyRing").length));
+  // What tells the key of the keys, and the service's own; made by the first that is encrypted, unless it dies in between.
+  assert.ok(family("keyRing").length <= 2, "keys");
   const configured = [...model.buckets.values()].flatMap(({ lifecycle, tieringDays }) =>
     [lifecycle, tieringDays].filter((one) => one !== undefined),
   );
