@@ -16,9 +16,9 @@ import { type AddressingRules, addressingRules } from "./addressing/address.ts";
 import { claimsOf } from "./addressing/claims.ts";
 import { cosDialect } from "./dialects/cos/index.ts";
 import { s3Dialect } from "./dialects/s3/index.ts";
-import { stsDialect } from "./dialects/sts/index.ts";
+import { type Sts, stsDialect } from "./dialects/sts/index.ts";
 import { localBlobs } from "./engines/blobs/local.ts";
-import { memoryBlobs } from "./engines/blobs/memory.ts";
+import { type MemoryRoom, memoryBlobs } from "./engines/blobs/memory.ts";
 import { steadyTime } from "./engines/clock/steady.ts";
 import { systemClock } from "./engines/clock/system.ts";
 import { virtualClock } from "./engines/clock/virtual.ts";
@@ -124,7 +124,12 @@ function operationsOf({ rates }: Settings): ReadonlySet<string> {
   return operations;
 }
 
-async function openEngines(settings: Settings, parts: StoreParts, closers: Closers): Promise<Store> {
+async function openEngines(
+  settings: Settings,
+  parts: StoreParts,
+  closers: Closers,
+  room: MemoryRoom | undefined,
+): Promise<Store> {
   const { peers, random, report } = parts;
   const keep = async (
     metadata: MetadataEngine,
@@ -138,7 +143,7 @@ async function openEngines(settings: Settings, parts: StoreParts, closers: Close
     return store;
   };
   if (settings.memory) {
-    const [rows, blobs] = [memoryMetadata(), memoryBlobs({ random })];
+    const [rows, blobs] = [memoryMetadata(), memoryBlobs({ random, ...(room && { room }) })];
     return await keep(rows, blobs, { inMemory: { rows, blobs } });
   }
 
@@ -258,11 +263,19 @@ interface Core {
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly rules: AddressingRules;
+  readonly sts: Sts;
   readonly counted: Tally;
   /** The SecretIds of its settings. */
   readonly fixedKeys: ReadonlySet<string>;
   /** Whether a SecretId is one of its own, also that of a temporary key that has expired. */
   knows(secretId: string, token: string | undefined): Promise<boolean>;
+}
+
+interface CoreOptions extends ServerOptions {
+  /** Counts its requests too. */
+  readonly alsoCounted?: Tally;
+  /** The memory that it shares with others, for one in memory. */
+  readonly room?: MemoryRoom;
 }
 
 /**
@@ -271,7 +284,7 @@ interface Core {
  */
 async function openCore(
   settings: Settings,
-  { log = SILENT, peers, alsoCounted }: ServerOptions & { readonly alsoCounted?: Tally },
+  { log = SILENT, peers, alsoCounted, room }: CoreOptions,
   place: Place,
   closers: Closers,
 ): Promise<Core> {
@@ -297,6 +310,7 @@ async function openCore(
       report: (error) => log.warn("work in the background failed and is tried again", { error }),
     },
     closers,
+    room,
   );
   const tasks = [
     lifecycleTask(store, { report: (error) => log.warn("the lifecycle passed over stored data", { error }) }),
@@ -438,6 +452,7 @@ async function openCore(
     clock,
     random,
     rules: shared.rules,
+    sts,
     counted,
     fixedKeys,
     async knows(secretId, token) {
@@ -460,15 +475,18 @@ function namespaceSettings(settings: Settings, root: NamespaceRoot): Settings {
 function openNamespaces(settings: Settings, log: Log, core: Core, place: Place) {
   const { limits } = settings;
   const { random, clock } = core;
+  const room: MemoryRoom = { taken: 0, bytesMax: limits.namespaceBytesMax };
   const adminOf = (name: string): string | undefined =>
     place.admin === undefined ? undefined : `${place.admin}/namespaces/${encodeURIComponent(name)}`;
   return namespaces({
     namespacesMax: limits.namespacesMax,
+    profile: settings.profile,
     processes: settings.workers,
     random,
     clock,
     graceMs: limits.stopGraceMs,
     claimsOf: (request) => claimsOf(request, core.rules),
+    readForm: (request) => (core.sts.claims(request) ? core.sts.signer(request) : undefined),
     isOwn: (secretId) => core.fixedKeys.has(secretId),
     isTaken: async (appid) => (await core.control.accounts.accounts()).some((one) => one.appid === appid),
     newPair: () => ({ secretId: newSecretId(random), secretKey: newSecretKey(random) }),
@@ -478,7 +496,7 @@ function openNamespaces(settings: Settings, log: Log, core: Core, place: Place) 
         const { endpoint = "" } = place;
         const admin = adminOf(name);
         const there = { endpoint, ...(admin === undefined ? {} : { admin }) };
-        const options = { log, alsoCounted: core.counted };
+        const options = { log, alsoCounted: core.counted, room };
         const inside = await openCore(namespaceSettings(settings, root), options, there, closers);
         return { ...inside, close: () => closers.run() };
       } catch (error) {
@@ -521,7 +539,10 @@ export async function startServer(settings: Settings, options: ServerOptions = {
       random,
       limits,
       log,
-      dialect: core,
+      dialect: {
+        writeError: (error, request) =>
+          apart.any ? apart.writeError(error, request, core) : core.writeError(error, request),
+      },
     });
     closers.add(() => edge.stop(limits.stopGraceMs));
     place.edge = () => edge.figures();

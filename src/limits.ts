@@ -192,6 +192,8 @@ export const LIMITS = {
   storageCountMs: 60_000,
   /** Namespaces at once, each of them a server in memory behind the same listener. */
   namespacesMax: 64,
+  /** Bytes of bodies beyond `inlineBytesMax` that all namespaces together may hold: `ServiceUnavailable`. */
+  namespaceBytesMax: 2 * 1024 ** 3,
   /** Snapshots of a server in memory that are kept at once. */
   snapshotsMax: 100,
   /** Bytes of everything in all snapshots, each counted as if it shared nothing. */

@@ -244,6 +244,15 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
         await pause(at * 5);
       }
     });
+    const admin = /^ {2}Admin +(\S+)$/m.exec(server.output.stdout)?.[1];
+    assert.ok(admin !== undefined, server.output.stdout);
+    const watcher = (async () => {
+      while (!isOver) {
+        const { status } = await fetch(`${admin}/readyz`, { headers: { connection: "close" } });
+        if (status !== 200) problems.push(`readyz ${status}`);
+        await pause(10);
+      }
+    })();
     server.signal("SIGUSR2");
     await until(
       "others serve",
@@ -251,14 +260,25 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
         const now = server.workers();
         return now.length === 2 && now.every((pid) => !before.includes(pid));
       },
-      30_000,
+      60_000,
     );
     await pause(200);
     isOver = true;
-    await Promise.all(clients);
+    await Promise.all([...clients, watcher]);
     assert.deepEqual(problems, []);
     assert.ok(answered > 50, `${answered} requests`);
     end();
+  });
+
+  it("refuse namespaces, which only one of them would know, and say what to do", async () => {
+    const admin = /^ {2}Admin +(\S+)$/m.exec(server.output.stdout)?.[1];
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${admin}/v1/namespaces`, { method: "POST", headers, body: "{}" });
+    assert.equal(answer.status, 409);
+    assert.match(
+      await answer.text(),
+      /"SeveralProcesses".*this server has 2; start it with --workers 1 or with --memory/,
+    );
   });
 
   it("are one for each core when nobody says how many, and all end with the first", async () => {

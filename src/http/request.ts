@@ -1,5 +1,6 @@
 /** A request as the HTTP edge hands it on: read once, immutable, with nothing of node:http in it. */
 
+import { refuse } from "../errors/cos-error.ts";
 import type { ErrorId } from "../errors/catalogue.ts";
 import type { Target } from "./target.ts";
 
@@ -90,6 +91,29 @@ export class ReadRequest implements WireRequest {
   get remoteAddress(): string {
     return this.#sent.remoteAddress;
   }
+}
+
+/** A body that has been collected before, or could not be, for whoever reads it next. */
+export function collectedBody(
+  { declaredLength, chunked, announced }: RequestBody,
+  collected: { readonly bytes: Buffer } | { readonly error: unknown },
+): RequestBody {
+  const bytes = (): Buffer => {
+    if ("error" in collected) throw collected.error;
+    return collected.bytes;
+  };
+  return {
+    declaredLength,
+    chunked,
+    announced,
+    async *stream() {
+      yield bytes();
+    },
+    async collect(bytesMax, over) {
+      if (bytes().length > bytesMax) throw refuse(over);
+      return bytes();
+    },
+  };
 }
 
 /** The same request with another body. */

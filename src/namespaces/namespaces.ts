@@ -8,13 +8,19 @@ import type { Claims } from "../addressing/claims.ts";
 import type { SdkOptions } from "../control/sdk-options.ts";
 import type { ServerControl } from "../control/server-control.ts";
 import type { Recorder } from "../diagnose/recorder.ts";
+import type { CosError } from "../errors/cos-error.ts";
 import type { Answer, Handler } from "../http/answer.ts";
 import { ReadRequest, type WireRequest } from "../http/request.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 
 /** Why there is no such namespace, as a word and a sentence. */
-export type NamespaceFaultKind = "InvalidName" | "NamespaceExists" | "SeveralProcesses" | "TooManyNamespaces";
+export type NamespaceFaultKind =
+  | "InvalidName"
+  | "NamespaceExists"
+  | "NotOnServers"
+  | "SeveralProcesses"
+  | "TooManyNamespaces";
 
 /** Raised where no namespace is made. */
 export class NamespaceFault extends Error {
@@ -37,6 +43,7 @@ export interface NamespaceRoot {
 /** What a namespace consists of, behind the listener. */
 export interface NamespaceCore {
   readonly handler: Handler;
+  writeError(error: CosError, request: WireRequest): Answer;
   readonly control: ServerControl;
   readonly records: Recorder;
   readonly clock: Clock;
@@ -70,9 +77,16 @@ export interface NamespaceControl {
   remove(name: string): Promise<boolean>;
 }
 
+/** A form that says in its body who signed it, read for that: from then on `request` stands for it. */
+export interface SignedForm extends Pick<Claims, "secretId" | "token"> {
+  readonly request: WireRequest;
+}
+
 export interface NamespacesOptions {
   /** How many there may be. */
   readonly namespacesMax: number;
+  /** `server` has no namespaces. */
+  readonly profile: "development" | "server";
   /** Serving processes: what one of them keeps in memory, the others do not have. */
   readonly processes: number;
   readonly random: Random;
@@ -80,6 +94,8 @@ export interface NamespacesOptions {
   /** How long the requests under way have when a namespace is removed, ms. */
   readonly graceMs: number;
   readonly claimsOf: (request: WireRequest) => Claims;
+  /** Reads the form of a request that is not signed elsewhere; undefined for one that is no such form. */
+  readonly readForm: (request: WireRequest) => Promise<SignedForm> | undefined;
   /** Whether the SecretId is one of the server's settings. */
   readonly isOwn: (secretId: string) => boolean;
   /** Whether an account of the server has this APPID. */
@@ -154,11 +170,13 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
   /** Whether there are any. Without, a request costs this look. */
   readonly any: boolean;
   /** Answers a request by the namespace it belongs to, or else by `otherwise`. */
-  handle(request: WireRequest, otherwise: Handler): Promise<Answer>;
+  handle(sent: WireRequest, otherwise: Handler): Promise<Answer>;
+  /** Writes a refusal of the edge for whoever signed the request or has its bucket, or else as `otherwise` does. */
+  writeError(error: CosError, request: WireRequest, otherwise: Pick<NamespaceCore, "writeError">): Answer;
   hasAppid(appid: string): boolean;
   close(): Promise<void>;
 } {
-  const { namespacesMax, processes, random, clock, graceMs } = options;
+  const { namespacesMax, profile, processes, random, clock, graceMs } = options;
   const byName = new Map<string, Open>();
   const byAppid = new Map<string, Open>();
   const bySecretId = new Map<string, Open>();
@@ -176,8 +194,7 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
   }
 
   /** The one a request belongs to; a promise only where its keys have to be looked for. */
-  function ownerOf(request: WireRequest): Open | undefined | Promise<Open | undefined> {
-    const { secretId, token, appid } = options.claimsOf(request);
+  function ownerOf({ secretId, token, appid }: Claims): Open | undefined | Promise<Open | undefined> {
     const signer = secretId === undefined ? undefined : bySecretId.get(secretId);
     if (signer !== undefined) return signer;
     if (secretId !== undefined && options.isOwn(secretId)) return undefined;
@@ -220,6 +237,9 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
     list: () => [...byName.values()],
     find: (name) => byName.get(name),
     async create({ name = `ns-${random.bytes(NAME_BYTES).toString("hex")}`, replace = false } = {}) {
+      if (profile === "server") {
+        throw new NamespaceFault("NotOnServers", "namespaces are for development, and this is --profile server");
+      }
       if (processes > 1) {
         const told = `a namespace is kept in the memory of one process, and this server has ${processes}`;
         throw new NamespaceFault("SeveralProcesses", `${told}; start it with --workers 1 or with --memory`);
@@ -246,10 +266,18 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
       await close(one);
       return true;
     },
-    async handle(request, otherwise) {
-      const owner = ownerOf(request);
+    async handle(sent, otherwise) {
+      const claims = options.claimsOf(sent);
+      const form = claims.secretId === undefined ? await options.readForm(sent) : undefined;
+      const { request = sent, ...signed } = form ?? {};
+      const owner = ownerOf({ ...claims, ...signed });
       const one = owner instanceof Promise ? await owner : owner;
       return await (one === undefined ? otherwise(request) : one.handle(request));
+    },
+    writeError(error, request, otherwise) {
+      const { secretId, appid } = options.claimsOf(request);
+      const owner = bySecretId.get(secretId ?? "") ?? byAppid.get(appid ?? "");
+      return (owner?.core ?? otherwise).writeError(error, request);
     },
     async close() {
       await Promise.all([...byName.values()].map(close));

@@ -188,6 +188,24 @@ describe("namespaces", () => {
     await small.namespace("b", { replace: true });
   });
 
+  it("are none of a server that is no development server", async () => {
+    const keys = { secretId: "AKIDown00000000000000000000000000000", secretKey: "own-secret-key-0000000000" };
+    const server = await start({ ...keys, profile: "server", adminToken: "a-token-of-16-characters" });
+    await assert.rejects(server.namespace(), { name: "NamespaceFault", kind: "NotOnServers" });
+    const client = adminClient({ endpoint: server.admin as string, token: "a-token-of-16-characters" });
+    await assert.rejects(client.createNamespace(), { status: 403, code: "NotOnServers" });
+  });
+
+  it("are reached over HTTPS alike", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "cosbox-namespaces-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const secure = await start({ tls: "dev", data: folder });
+    const space = await secure.namespace();
+    assert.equal(space.options.Protocol, "https:");
+    const { cos, place } = await user(space);
+    assert.deepEqual(await bucketsOf(cos), [place.Bucket]);
+  });
+
   it("begin in memory whatever the server does, which then has none of it", async () => {
     const data = await mkdtemp(join(tmpdir(), "cosbox-namespaces-"));
     onTestFinished(() => rm(data, { recursive: true, force: true }));

@@ -26,7 +26,7 @@ import { CosError } from "../../errors/cos-error.ts";
 import type { Answer } from "../../http/answer.ts";
 import { formatIsoSeconds } from "../../http/dates.ts";
 import type { Outcome } from "../../http/pipeline.ts";
-import type { WireRequest } from "../../http/request.ts";
+import { collectedBody, type WireRequest, withBody } from "../../http/request.ts";
 import type { Limits } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { credentialsV1, credentialsV3, SignatureUnreadable, type StsCredentials } from "./signature.ts";
@@ -46,6 +46,15 @@ export interface StsParts {
 export interface Sts {
   /** Whether the request is for the STS. */
   claims(request: WireRequest): boolean;
+  /**
+   * Who signed a request that `claims`, where only its form says so. The form is read for it, and what is given back is the
+   * same request with what was read. Never rejects.
+   */
+  signer(request: WireRequest): Promise<{
+    readonly request: WireRequest;
+    readonly secretId: string | undefined;
+    readonly token: string | undefined;
+  }>;
   /** Answers it. Never rejects. */
   answer(request: WireRequest): Promise<Answer>;
 }
@@ -250,6 +259,23 @@ export function stsDialect(parts: StsParts): Sts {
   }
 
   return {
+    async signer(request) {
+      if (request.method !== "POST" || !FORM.test(request.headers.get("content-type") ?? "")) {
+        return { request, secretId: undefined, token: undefined };
+      }
+      try {
+        const bytes = await request.body.collect(limits.stsBytesMax, "EntityTooLarge");
+        const parameters = new URLSearchParams(bytes.toString("utf8"));
+        return {
+          request: withBody(request, collectedBody(request.body, { bytes })),
+          secretId: parameters.get("SecretId") ?? undefined,
+          token: parameters.get("Token") ?? undefined,
+        };
+      } catch (error) {
+        const body = collectedBody(request.body, { error });
+        return { request: withBody(request, body), secretId: undefined, token: undefined };
+      }
+    },
     claims(request) {
       const { method, target, headers } = request;
       if (target.path !== "/" || (method !== "POST" && method !== "GET")) return false;

@@ -9,6 +9,14 @@ export interface MemoryBlobsOptions {
   readonly random: Random;
   /** Bytes that all blobs together may take, those being put and those kept included; 2 GiB unless told. */
   readonly bytesMax?: number;
+  /** Room that several stores share, in place of `bytesMax`. */
+  readonly room?: MemoryRoom;
+}
+
+export interface MemoryRoom {
+  /** Bytes that are taken, by all of them. */
+  taken: number;
+  readonly bytesMax: number;
 }
 
 const BYTES_MAX = 2 * 1024 ** 3;
@@ -19,7 +27,11 @@ interface Held {
   readonly size: number;
 }
 
-export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions): BlobEngine & KeepsBlobs {
+export function memoryBlobs({
+  random,
+  bytesMax = BYTES_MAX,
+  room = { taken: 0, bytesMax },
+}: MemoryBlobsOptions): BlobEngine & KeepsBlobs {
   const incarnation = drawIncarnation(random);
   const nextId = blobIds(incarnation);
   const blobs = new Map<BlobId, Held>();
@@ -27,13 +39,21 @@ export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions
   let ids: BlobId[] = [];
   /** Those that are kept past their removal, with how many keep them. */
   const kept = new Map<BlobId, { readonly held: Held; keepers: number }>();
+  /** Of the room, what is taken by this store. */
   let bytes = 0;
 
   function reserve(count: number): void {
-    if (bytes + count > bytesMax) {
-      throw new StorageUnavailable("full", `the memory store holds ${bytes} bytes and may hold ${bytesMax}`);
+    if (room.taken + count > room.bytesMax) {
+      const told = `the memory store holds ${room.taken} bytes and may hold ${room.bytesMax}`;
+      throw new StorageUnavailable("full", told);
     }
     bytes += count;
+    room.taken += count;
+  }
+
+  function free(count: number): void {
+    bytes -= count;
+    room.taken -= count;
   }
 
   return {
@@ -66,7 +86,7 @@ export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions
           pages.push(last);
         }
       } catch (error) {
-        bytes -= size;
+        free(size);
         throw error;
       } finally {
         if (page) giveBuffer(page);
@@ -94,7 +114,7 @@ export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions
 
     async remove(removed) {
       for (const id of removed) {
-        if (!kept.has(id)) bytes -= blobs.get(id)?.size ?? 0;
+        if (!kept.has(id)) free(blobs.get(id)?.size ?? 0);
         blobs.delete(id);
       }
       if (blobs.size < ids.length / 2) ids = [...blobs.keys()].sort();
@@ -124,7 +144,7 @@ export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions
             const known = kept.get(id);
             if (known === undefined || --known.keepers > 0) continue;
             kept.delete(id);
-            if (!blobs.has(id)) bytes -= held.size;
+            if (!blobs.has(id)) free(held.size);
           }
           mine.clear();
         },
@@ -144,7 +164,7 @@ export function memoryBlobs({ random, bytesMax = BYTES_MAX }: MemoryBlobsOptions
       blobs.clear();
       kept.clear();
       ids = [];
-      bytes = 0;
+      free(bytes);
     },
   };
 }
