@@ -72,7 +72,7 @@ describe("CORS", () => {
     });
 
   describe("PutBucketCORS, GetBucketCORS, DeleteBucketCORS", () => {
-    it("keeps the document, replaces it whole and takes it away", async () => {
+    it("NoSuchCORSConfiguration: before a document is put and when it is taken away; it is replaced whole", async () => {
       const bucket = await bucketWith();
       assertRefused(await server.send({ bucket, ...cors }), "NoSuchCORSConfiguration");
       const put = await server.send({ method: "PUT", bucket, ...cors, body: FULL });

@@ -104,7 +104,7 @@ describe("object lock", () => {
       await ok((DESTROYING[name] as (path: string) => Promise<Received>)("/kept"));
     });
 
-    it("an append, and another one among many deletes", async () => {
+    it("ObjectLocked: an append, and another one among many deletes", async () => {
       await freshBucket({ lock: days(1) });
       await ok(send("POST", "/log", { query: { append: undefined, position: 0 }, body: "one" }));
       const again = await send("POST", "/log", { query: { append: undefined, position: 3 }, body: "two" });
