@@ -123,7 +123,8 @@ export function readAclValues<H extends AclHolder>(
   }
   if (named === "default" && grants.length === 0) return "default";
   const canned = (named === undefined || named === "default" ? "private" : named) as CannedOf<H>;
-  const acl = { canned, grants };
+  // Whoever names others is told of them, and of the owner where he has named him. (published tests of the Node SDK)
+  const acl: Acl<CannedOf<H>> = { canned, grants, ...(grants.length > 0 && canned === "private" ? { owner: [] } : {}) };
   refuseGrants(allGrants(acl).length, limits);
   return acl;
 }
