@@ -83,9 +83,9 @@ module.exports = {
       to: { path: "(^|node_modules/)(lmdb|pg|@aws-sdk/[^/]+)(/|$)" },
     },
     {
-      name: "only-engines-config-and-cli-touch-files",
+      name: "only-engines-config-folders-and-cli-touch-files",
       severity: "error",
-      from: { path: "^src/", pathNot: `^src/(engines|config|cli)/|${TESTS}` },
+      from: { path: "^src/", pathNot: `^src/(engines|config|folders|cli)/|${TESTS}` },
       to: { path: "^(node:)?fs(/|$)" },
     },
     {

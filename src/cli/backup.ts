@@ -19,18 +19,9 @@ import type { LoadedSettings } from "../config/load-settings.ts";
 import { SettingsError } from "../config/settings.ts";
 import { syncFolder } from "../engines/blobs/disk.ts";
 import { holdData } from "../engines/data-hold.ts";
+import { eachAtOnce, filesBelow, pathInside } from "../folders/files.ts";
 import { checkStore } from "../store/check.ts";
-import {
-  copyFile,
-  eachAtOnce,
-  filesBelow,
-  makeEmptyFolder,
-  pathInside,
-  sha256Of,
-  syncFile,
-  syncFolders,
-  writeNewFile,
-} from "./files.ts";
+import { copyFile, makeEmptyFolder, sha256Of, syncFile, syncFolders, writeNewFile } from "./files.ts";
 import { checkSources, findingPrinter } from "./fsck.ts";
 import { metadataFolder, openData } from "./open-data.ts";
 import { progress } from "./progress.ts";

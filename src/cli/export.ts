@@ -31,13 +31,15 @@ import { readRows } from "../store/read-rows.ts";
 import { decodeBucket, decodeConfiguration, decodeObject, type ObjectRecord } from "../store/records.ts";
 import { bodyReader } from "../store/scrub.ts";
 import { SealBroken } from "../store/sealing.ts";
-import { EXPORT_FOLDER, exportNames, SIDECAR } from "./export-names.ts";
-import { eachAtOnce, makeEmptyFolder, openNew, writeAll } from "./files.ts";
+import { EXPORT_FOLDER, exportNames, SIDECAR } from "../folders/export-names.ts";
+import { eachAtOnce } from "../folders/files.ts";
+import { reasonOf } from "../folders/import-folder.ts";
+import { makeEmptyFolder, openNew, writeAll } from "./files.ts";
 import { openData } from "./open-data.ts";
 import { progress } from "./progress.ts";
 import { bytesText, countOf, durationText, printable } from "./quantities.ts";
 import type { Shell } from "./run.ts";
-import { bucketLine, endLine, objectLine } from "./sidecar.ts";
+import { bucketLine, endLine, objectLine } from "../folders/sidecar.ts";
 
 const PAGE_ROWS = 200;
 const EXPORTS_AT_ONCE = 16;
@@ -62,13 +64,6 @@ function keysBeside(metadata: Pick<MetadataEngine, "read">, settings: Settings):
     callsPerSecond: Number.POSITIVE_INFINITY,
   });
   return encryption({ kms, serviceKeys, random });
-}
-
-/** What a refusal said, and what that was caused by: where there is no key, the words of the key ring. */
-export function reasonOf(error: CosError): string {
-  const causes: string[] = [];
-  for (let at: unknown = error; at instanceof Error; at = at.cause) causes.push(at.message);
-  return causes.join(" ");
 }
 
 /**

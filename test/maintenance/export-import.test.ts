@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { describe, it } from "vitest";
-import { exportNames } from "../../src/cli/export-names.ts";
+import { exportNames } from "../../src/folders/export-names.ts";
 import { freshFolder, pattern } from "../contract/store-fixture.ts";
 import { run } from "../fixtures/command.ts";
 import { contentsOf } from "../fixtures/contents.ts";
