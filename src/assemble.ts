@@ -34,6 +34,8 @@ import { sdkOptions } from "./control/sdk-options.ts";
 import { checkOperations } from "./control/rate-control.ts";
 import { type Consulted, type ServerControl, serverControl } from "./control/server-control.ts";
 import { loadTls } from "./engines/tls/load-tls.ts";
+import type { CheckedSeed } from "./config/seed.ts";
+import type { Seeded } from "./seed/seed.ts";
 import { CosError } from "./errors/cos-error.ts";
 import type { Answer, Handler } from "./http/answer.ts";
 import { lifecycleTask } from "./features/lifecycle/index.ts";
@@ -375,7 +377,26 @@ async function openCore(
   });
   const meter = peers ?? ownMeter(clock);
   const operations = operationsOf(settings);
+  /** Most servers are never seeded, so what does it is loaded when one is. */
+  async function seed(given: CheckedSeed): Promise<Seeded> {
+    const { asker, seeder } = await import("./seed/seed.ts");
+    // No fault, state or rate meets its requests, and nobody counts them or keeps records of them.
+    const installation = { region, limits };
+    const handler = pipeline({ dialects, table: TABLE, store, clock, random, installation, onFault });
+    return await seeder({
+      ask: asker({ handler, clock, random, limits }),
+      store,
+      accounts,
+      root: settings,
+      region,
+      isRegion: (name) => shared.rules.regions.has(name),
+      limits,
+      accountOf: async (secretId) => await who.permanent(secretId),
+      now: () => clock.real(),
+    })(given);
+  }
   const control = await serverControl({
+    seed,
     rates: { meter, configured: settings.rates, operations },
     limits,
     clock,
@@ -511,6 +532,29 @@ function openNamespaces(settings: Settings, log: Log, core: Core, place: Place) 
   });
 }
 
+/** Fills a new server with the seed of its settings, if they name one. */
+async function begin(control: ServerControl, { seed }: Settings, log: Log): Promise<void> {
+  if (seed === "") return;
+  const { readSeed } = await import("./config/seed-file.ts");
+  const seeded = await control.begin(() => readSeed(seed, "."));
+  if (seeded === undefined) log.info("the server has begun with a seed before, and is not seeded again");
+  else log.info("the server begins with its seed", { ...seeded });
+}
+
+/**
+ * The same for a data folder that nobody uses yet, before several processes do.
+ * @throws SettingsError, and the faults of the system (a folder that cannot be used).
+ */
+export async function beginWithSeed(settings: Settings, log: Log): Promise<void> {
+  const closers = new Closers();
+  try {
+    const core = await openCore({ ...settings, workers: 1 }, { log }, {}, closers);
+    await begin(core.control, settings, log);
+  } finally {
+    await closers.run();
+  }
+}
+
 /**
  * Starts a server with these settings and resolves when it listens.
  * @throws SettingsError, and the faults of the system (a busy port, a folder that cannot be used).
@@ -523,6 +567,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const place: Place = {};
     const core = await openCore(settings, options, place, closers);
     const { handler, control, records, tasks, clock, random } = core;
+    await begin(control, settings, log);
     const apart = openNamespaces(settings, log, core, place);
     place.isNamespaces = (appid) => apart.hasAppid(appid);
     closers.add(() => apart.close());

@@ -19,6 +19,9 @@ import { type Coverage, coverageOf } from "./diagnose/coverage.ts";
 import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
 import type { Recorder } from "./diagnose/recorder.ts";
+import type { SeedDocument } from "./config/seed.ts";
+import type { Seeded as CosboxSeeded } from "./seed/seed.ts";
+import { checkSeed, readSeed } from "./config/seed-file.ts";
 import type { CountedFault, FaultRequest } from "./faults/fault.ts";
 import type { RateRequest } from "./rates/rate-limit.ts";
 import type { SetState, StateName, StateSubject } from "./states/state.ts";
@@ -35,6 +38,7 @@ export type { SetState, StateName, StateSubject } from "./states/state.ts";
 export type { Coverage } from "./diagnose/coverage.ts";
 export type { Limits } from "./limits.ts";
 export type { Log } from "./log.ts";
+export type { Seeded as CosboxSeeded } from "./seed/seed.ts";
 export type { SdkOptions } from "./control/sdk-options.ts";
 export { NamespaceFault } from "./namespaces/namespaces.ts";
 export type { KeyDescription } from "./store/key-ring.ts";
@@ -74,9 +78,12 @@ export interface CosboxAccount {
   }[];
 }
 
+/** Accounts, buckets with their configurations, objects, folders, and another server to copy from. */
+export type CosboxSeed = Omit<SeedDocument, "accounts"> & { readonly accounts?: readonly CosboxAccount[] };
+
 /** Any setting of the command, as cosbox.yaml takes it. Neither that file nor the environment is read. */
 export interface CosboxOptions
-  extends Partial<Omit<Settings, "listen" | "credentials" | "accounts" | "limits" | "admin">> {
+  extends Partial<Omit<Settings, "listen" | "credentials" | "accounts" | "limits" | "admin" | "seed">> {
   /** Default `127.0.0.1:0`: a free port of loopback. */
   readonly listen?: string | ListenAddress;
   /** Default `off`; `127.0.0.1:0` for a free port, which `cosbox.admin` tells. */
@@ -89,6 +96,8 @@ export interface CosboxOptions
   }[];
   readonly accounts?: readonly CosboxAccount[];
   readonly limits?: Partial<Limits>;
+  /** What it begins with, where it is new: as `seed()` takes it. In memory `restore("seed")` goes back to it. */
+  readonly seed?: string | CosboxSeed;
   /** Where the log goes. Without it there is none, unless `logLevel` asks for it on stderr. */
   readonly log?: Log;
 }
@@ -196,6 +205,12 @@ interface CosboxFaces {
    */
   reset(options?: { readonly force?: boolean }): Promise<void>;
   /**
+   * Fills the server beside what is there: with a seed, or with the one at a path, which is a YAML file or a folder of which
+   * each sub-folder is a bucket. Rejects with a SettingsError that names the place of what is refused; what was done before
+   * stays.
+   */
+  seed(seed: string | CosboxSeed): Promise<CosboxSeeded>;
+  /**
    * Holds on to everything as it is: buckets with all that is in them, accounts, keys, faults, states, rates, and what the
    * clock shows. One of the same name gives way. Throws SettingsError where it cannot: on disk, and beyond
    * `limits.snapshotsMax` and `limits.snapshotBytesMax`.
@@ -240,7 +255,8 @@ export interface Cosbox extends CosboxFaces {
  * once without seeing each other. Throws SettingsError for an option that cannot stand.
  */
 export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> {
-  const { log, ...given } = options;
+  const { log, seed, ...rest } = options;
+  const given = typeof seed === "string" ? { ...rest, seed } : rest;
   const { settings } = await loadSettings({
     cwd: process.cwd(),
     file: false,
@@ -252,6 +268,15 @@ export async function startCosbox(options: CosboxOptions = {}): Promise<Cosbox> 
   }
   const fallback = given.logLevel === undefined ? SILENT : createLog({ level: given.logLevel, out: process.stderr });
   const server = await startServer(settings, { log: log ?? fallback });
+
+  if (typeof seed === "object") {
+    try {
+      await server.control.begin(() => checkSeed(seed, process.cwd()));
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
 
   const { appid, secretId, secretKey, uin } = settings;
   const root = { secretId, secretKey, appid, uin };
@@ -298,6 +323,8 @@ function facesOf(
     rates: ratesOf(control.rates),
     coverage: async () => coverageOf(TABLE, (await control.counters()).tally),
     reset: (options) => control.reset(options),
+    seed: async (given) =>
+      await control.seed(await (typeof given === "string" ? readSeed : checkSeed)(given as string, process.cwd())),
     ...snapshotsOf(control.snapshots),
     bucket: (name) => `${name}-${root.appid}`,
   };

@@ -8,6 +8,8 @@ import type { SdkOptions } from "../control/sdk-options.ts";
 import type { ClockState } from "../control/clock-control.ts";
 import type { Coverage } from "../diagnose/coverage.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
+import type { SeedDocument } from "../config/seed.ts";
+import type { Seeded } from "../seed/seed.ts";
 import type { CountedFault, FaultRequest } from "../faults/fault.ts";
 import type { RateRequest } from "../rates/rate-limit.ts";
 import type { SetState, StateName, StateSubject } from "../states/state.ts";
@@ -120,6 +122,8 @@ export interface AdminClient {
   removeNamespace(name: string): Promise<void>;
   /** While something is locked it is refused, unless it is forced. */
   reset(options?: { readonly force?: boolean }): Promise<void>;
+  /** Fills the server with accounts, buckets and objects; a seed that names paths or another server is refused. */
+  seed(seed: SeedDocument): Promise<Seeded>;
   /** Snapshots of a server in memory, the oldest first. */
   snapshots(): Promise<readonly SnapshotAnswer[]>;
   /** Takes one of everything as it is; one of the same name gives way. */
@@ -267,6 +271,7 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
     async reset({ force = false } = {}) {
       await call("POST", "/v1/reset", { force });
     },
+    seed: (seed) => call("POST", "/v1/seed", seed),
     snapshots: async () => (await call<{ snapshots: SnapshotAnswer[] }>("GET", "/v1/snapshots")).snapshots,
     takeSnapshot: (name) => call("POST", "/v1/snapshots", name === undefined ? {} : { name }),
     async restoreSnapshot(name, { force = false } = {}) {

@@ -61,6 +61,10 @@ async function startAlone(settings: Settings, log: Log): Promise<Serving> {
 
 /** This process holds the lock and watches; what it started serves. */
 async function startWorkers(settings: Settings, log: Log): Promise<Serving> {
+  if (settings.seed !== "") {
+    const { beginWithSeed } = await import("../assemble.ts");
+    await beginWithSeed(settings, log);
+  }
   const { lockFolder } = await import("../engines/folder-lock.ts");
   const lock = await lockFolder(settings.data);
   try {
@@ -91,7 +95,7 @@ async function startProcesses(settings: Settings, log: Log, attempt = 1): Promis
       count: settings.workers,
       // The same file in the sources and in what is built from them.
       script: path.join(import.meta.dirname, `worker${path.extname(import.meta.filename)}`),
-      start: { ...settings, admin, listen: { host, port: isFree ? await freePort(host) : port } },
+      start: { ...settings, seed: "", admin, listen: { host, port: isFree ? await freePort(host) : port } },
       clock: systemClock(),
       crashesMax: settings.limits.workerCrashesMax,
       onTrouble: (line) => log.error(line),

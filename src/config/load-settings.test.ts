@@ -108,6 +108,7 @@ describe("loadSettings", () => {
       adminToken: "a-token-of-my-own",
       explainHeader: "off",
       logLevel: "debug",
+      seed: "/etc/cosbox-seed.yaml",
       sealKey: "/etc/cosbox.key",
       limits: "partBytesMin=1024,partsMax=5",
     };

@@ -16,6 +16,7 @@ import {
 } from "./settings.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import type { LayerValues } from "./settings-schema.ts";
+import { ACCOUNT_NAMES, dotted, show, valueAt } from "./told.ts";
 
 /** Where a value came from: `flag --listen`, `environment COSBOX_LISTEN`, `cosbox.yaml:12`, `option listen`, `default`. */
 export type Source = string;
@@ -49,13 +50,6 @@ interface Layer {
   /** The place of a value, as messages begin: `--listen`, `COSBOX_LISTEN`, `cosbox.yaml:12: listen`. */
   place(where: readonly PropertyKey[]): string;
   source(name: SettingName): Source;
-}
-
-function dotted(where: readonly PropertyKey[]): string {
-  return where.reduce<string>((text, step) => {
-    if (typeof step === "number") return `${text}[${step}]`;
-    return text === "" ? String(step) : `${text}.${String(step)}`;
-  }, "");
 }
 
 /** `listen`, or `limits.partsMax`: what stands behind a flag or a variable that carries several values. */
@@ -106,27 +100,6 @@ function misspeltVariables(env: Readonly<Record<string, string | undefined>>): s
     return near === undefined ? [] : [`${variable} is not a setting; did you mean COSBOX_${near}?`];
   });
 }
-
-function show(value: unknown, where: readonly PropertyKey[]): string {
-  if (value === undefined) return "nothing";
-  // A secret that is a little wrong is still a secret, and messages end up in logs.
-  if (where.at(-1) === "secretKey" || where.at(-1) === "sealPassphrase") return `a ${typeof value} that is not shown`;
-  const text = JSON.stringify(value) ?? `a ${typeof value}`;
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-}
-
-function valueAt(values: unknown, where: readonly PropertyKey[]): unknown {
-  return where.reduce<unknown>((value, step) => {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
-    return (value as Record<PropertyKey, unknown>)[step];
-  }, values);
-}
-
-/** Whatever may stand in an entry of `accounts`, at any depth. */
-const ACCOUNT_NAMES = [
-  ...["uin", "appid", "name", "keys", "users", "groups", "roles", "policies", "document", "trust"],
-  ...["sessionSecondsMax", "secretId", "secretKey", "enabled"],
-];
 
 async function check(layer: Layer): Promise<LayerValues> {
   if (typeof layer.values === "object" && layer.values !== null && Object.keys(layer.values).length === 0) return {};

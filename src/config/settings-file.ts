@@ -28,13 +28,25 @@ function reason(error: unknown): string {
  */
 export async function readSettingsFile(given: string | undefined, cwd: string): Promise<SettingsFile | undefined> {
   const file = path.resolve(cwd, given ?? "cosbox.yaml");
-  const name = given ?? "cosbox.yaml";
+  return await readYaml(file, given ?? "cosbox.yaml", "settings", given === undefined);
+}
+
+/**
+ * Reads a YAML file that messages call `name`; undefined where it is not there, if that is `allowed`.
+ * @throws SettingsError for one that cannot be read or is not YAML.
+ */
+export async function readYaml(
+  file: string,
+  name: string,
+  what: string,
+  allowed = false,
+): Promise<SettingsFile | undefined> {
   let source: string;
   try {
     source = readFileSync(file, "utf8");
   } catch (error) {
-    if (given === undefined && error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw new SettingsError(`cannot read settings from ${name}: ${reason(error)}`);
+    if (allowed && error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw new SettingsError(`cannot read ${what} from ${name}: ${reason(error)}`);
   }
 
   const { LineCounter, isMap, isNode, isPair, isScalar, isSeq, parseDocument, visit } = await import("yaml");

@@ -133,7 +133,8 @@ function refuseLooseNames(account: Omit<ConfiguredAccount, "appid">, context: z.
   }
 }
 
-const account = z
+/** An account with everything in it; `appid` may be left out where keys of the settings stand for it. */
+export const ACCOUNT = z
   .strictObject(
     {
       uin,
@@ -233,7 +234,7 @@ export const LAYER = z
         z.strictObject({ secretId, secretKey, appid: appid.optional(), uin: uin.optional() }, "a key pair"),
         "a list of key pairs, each with secretId and secretKey",
       ),
-      accounts: z.array(account, "a list of accounts, each with uin and appid"),
+      accounts: z.array(ACCOUNT, "a list of accounts, each with uin and appid"),
       rates: RATES,
       sealKey: text(/^[^\0]*$/, "the path of a file"),
       sealPassphrase: text(/^(.{12,1024})?$/, "a passphrase of 12 characters or more"),
@@ -265,6 +266,7 @@ export const LAYER = z
       ),
       faults: z.array(z.record(z.string(), z.unknown()), "a list of faults, such as [{ error: SlowDown }]"),
       logLevel: oneOf("debug", "info", "warn", "error", "silent"),
+      seed: text(/^[^\0]*$/, "the path of a folder or of a YAML file"),
       limits,
     },
     "settings, each as name: value",

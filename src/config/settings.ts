@@ -119,6 +119,8 @@ export interface Settings {
   readonly explainHeader: "auto" | "on" | "off";
   /** Faults as `POST /v1/faults` of the admin listener takes them; checked where they are put in place. */
   readonly faults: readonly Readonly<Record<string, unknown>>[];
+  /** Absolute path of a folder or YAML file that a new server begins with; "" for none. */
+  readonly seed: string;
   readonly logLevel: LogLevel;
   readonly limits: Limits;
 }
@@ -342,6 +344,13 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     default: [],
     form: "list",
     about: "faults from the start on, each as the admin listener takes them",
+  },
+  seed: {
+    default: "",
+    form: "path",
+    flag: "--seed <folder or file>",
+    env: "COSBOX_SEED",
+    about: "what a new server begins with: a folder whose sub-folders are buckets, or a YAML file",
   },
   logLevel: {
     default: "info",

@@ -11,6 +11,8 @@ import type { KeyRing } from "../store/key-ring.ts";
 import type { EdgeFigures } from "../http/server.ts";
 import type { Store, StoreFigures } from "../store/store.ts";
 import type { UsageTold } from "../store/usage.ts";
+import type { CheckedSeed } from "../config/seed.ts";
+import type { Seeded } from "../seed/seed.ts";
 import type { VirtualClock } from "../ports/clock.ts";
 import { type ClockControl, clockControl, type DueWork } from "./clock-control.ts";
 import { removeEverything } from "./reset.ts";
@@ -60,6 +62,13 @@ export interface ServerControl {
    * @throws LockedObjects, having done nothing, where an object is locked, unless it is forced.
    */
   reset(options?: { readonly force?: boolean }): Promise<void>;
+  /** Fills the server with what a seed says. @throws SettingsError for what is refused; what was done before stays. */
+  seed(seed: CheckedSeed): Promise<Seeded>;
+  /**
+   * The same for the seed that a new server begins with, unless this one has begun with one. In memory there is a snapshot
+   * `seed` afterwards. Undefined where nothing was to be done.
+   */
+  begin(seed: () => Promise<CheckedSeed>): Promise<Seeded | undefined>;
   /** Of every process, since its start or the last reset. */
   counters(): Promise<Counters>;
   /** How much buckets hold, as it was counted last; begins to count where that is long ago. Undefined before a first count. */
@@ -100,6 +109,7 @@ export interface ServerControlOptions {
   /** What is at the edge; undefined without one. */
   readonly edge: () => EdgeFigures | undefined;
   readonly work?: readonly DueWork[];
+  readonly seed: (seed: CheckedSeed) => Promise<Seeded>;
   readonly rates: Pick<RateControlOptions, "meter" | "configured" | "operations">;
   readonly limits: Pick<Limits, "snapshotsMax" | "snapshotBytesMax" | "metricBucketsMax" | "storageCountMs">;
 }
@@ -135,6 +145,9 @@ function processFigures({ store, edge }: Pick<ServerControlOptions, "store" | "e
     edge: edge(),
   };
 }
+
+/** The name of the control that says that a server has begun with its seed. */
+const SEEDED_CONTROL = "seeded";
 
 const LOOK_MS = 300;
 /** Records of another process that are looked at each time. */
@@ -183,9 +196,18 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
   };
   await refresh();
   let probing: Promise<void> | undefined;
+  const snapshots = snapshotControl({ store, clock, limits: options.limits, clocks, faults, states, rates });
 
   return {
     refresh,
+    seed: options.seed,
+    async begin(read) {
+      if ((await controls.list(SEEDED_CONTROL)).some(({ name }) => name === SEEDED_CONTROL)) return undefined;
+      const seeded = await options.seed(await read());
+      await controls.change(SEEDED_CONTROL, () => Buffer.from(String(clock.real())));
+      if (store.takeSnapshot !== undefined) snapshots.take("seed");
+      return seeded;
+    },
     region: options.region,
     endpoint: options.endpoint,
     clock: clocks,
@@ -194,7 +216,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     states,
     accounts,
     rates,
-    snapshots: snapshotControl({ store, clock, limits: options.limits, clocks, faults, states, rates }),
+    snapshots,
     keys: store.keyRing,
     requests: {
       async recent(most) {

@@ -3,6 +3,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
 import path from "node:path";
+import { SettingsError } from "../config/settings.ts";
 
 /** What one read takes. */
 const CHUNK_BYTES = 256 * 1024;
@@ -50,6 +51,24 @@ export async function* filesBelow(
     else if (entry.isFile()) yield name;
     else special(name);
   }
+}
+
+/**
+ * The folders in a folder, in order of name; those whose names begin with a dot are passed over.
+ * @throws SettingsError, which begins with `place`, where a file lies beside them, or the folder cannot be read.
+ */
+export async function subfoldersOf(folder: string, place: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new SettingsError(`${place}: ${folder} cannot be read (${error.code ?? error.message})`);
+  });
+  const seen = entries.filter(({ name }) => !name.startsWith("."));
+  const file = seen.find((entry) => !entry.isDirectory());
+  if (file !== undefined) {
+    throw new SettingsError(
+      `${place}: expected folders, each of them a bucket, found ${file.name}; put it into the folder of its bucket`,
+    );
+  }
+  return seen.map(({ name }) => name).sort();
 }
 
 /**

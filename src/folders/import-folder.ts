@@ -45,11 +45,13 @@ export function reasonOf(error: CosError): string {
 /** What is told on the way. */
 export interface ImportProgress {
   /** Files that have become objects, and their bytes. */
-  onStored?(bytes: number): void;
+  readonly onStored?: (bytes: number) => void;
   /** One that has not, and why. The others go on. */
-  onRefused(name: string, why: string): void;
+  readonly onRefused: (name: string, why: string) => void;
   /** What is neither a file nor a folder. */
-  onSpecial?(name: string): void;
+  readonly onSpecial?: (name: string) => void;
+  /** Whether a file of a plain folder becomes no object; by default each does. */
+  readonly isLeftOut?: (name: string) => boolean;
 }
 
 /** Makes objects of the files in `folder`, exactly those of the export where `list` is the list of one. */
@@ -58,10 +60,11 @@ export async function importInto(
   bucket: BucketRecord,
   folder: string,
   list: Sidecar | undefined,
-  { limits, onStored, onRefused, onSpecial }: ImportProgress & { readonly limits: Limits },
+  { limits, onStored, onRefused, onSpecial, isLeftOut }: ImportProgress & { readonly limits: Limits },
 ): Promise<void> {
   const special = (name: string): void => onSpecial?.(name);
-  const wanted = list === undefined ? plainFiles(folder, special) : listedFiles(folder, list.objects(), onRefused);
+  const wanted =
+    list === undefined ? plainFiles(folder, special, isLeftOut) : listedFiles(folder, list.objects(), onRefused);
   await eachAtOnce(wanted, IMPORTS_AT_ONCE, async (one) => {
     try {
       onStored?.(await importOne(store, bucket, one, limits));
@@ -111,10 +114,14 @@ export async function bucketFor(
   return made.bucket;
 }
 
-async function* plainFiles(folder: string, skip: (name: string) => void): AsyncGenerator<Wanted> {
+async function* plainFiles(
+  folder: string,
+  skip: (name: string) => void,
+  isLeftOut: (name: string) => boolean = () => false,
+): AsyncGenerator<Wanted> {
   for await (const name of filesBelow(folder, skip)) {
     // An export without its list is a plain folder, but what is left of the list is no object.
-    if (name.startsWith(`${EXPORT_FOLDER}/`)) continue;
+    if (name.startsWith(`${EXPORT_FOLDER}/`) || isLeftOut(name)) continue;
     yield { key: name, file: path.join(folder, name), listed: undefined };
   }
 }

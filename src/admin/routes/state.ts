@@ -3,6 +3,10 @@
 import { z } from "zod";
 import { LockedObjects } from "../../control/reset.ts";
 import { SnapshotFault, type SnapshotTold } from "../../control/snapshots.ts";
+import { SEED_SENT } from "../../config/seed-shape.ts";
+import type { SeedDocument } from "../../config/seed.ts";
+import { SettingsError } from "../../config/settings.ts";
+import { dotted } from "../../config/told.ts";
 import { AdminRefusal, adminRoute } from "../route.ts";
 
 const NAME = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 letters, digits, dots, dashes and underscores");
@@ -41,6 +45,25 @@ export const STATE_ROUTES = [
     async handle({ server }, { body: { force = false } }) {
       await orRefuse(() => server.reset({ force }));
       return {};
+    },
+  }),
+  adminRoute({
+    method: "POST",
+    path: "/v1/seed",
+    name: "seed",
+    about:
+      "Fills the server with accounts, buckets and objects, beside what is there. Bodies come as text, Base64 or JSON: neither a file of the server's nor another server is read for a request. What is refused ends it; what was done before stays.",
+    area: "state",
+    developmentOnly: true,
+    body: SEED_SENT,
+    answer: z.object({ buckets: z.int(), objects: z.int(), bytes: z.int() }),
+    async handle({ server }, { body }) {
+      try {
+        const place = (where: readonly PropertyKey[]) => (where.length === 0 ? "body" : `body.${dotted(where)}`);
+        return { ...(await server.seed({ document: body as SeedDocument, place })) };
+      } catch (error) {
+        throw error instanceof SettingsError ? new AdminRefusal(400, "SeedRefused", error.message) : error;
+      }
     },
   }),
   adminRoute({
