@@ -18,6 +18,8 @@ export interface AdminClientOptions {
   /** Such as `http://127.0.0.1:9001`. */
   readonly endpoint: string;
   readonly token?: string;
+  /** How long a call may take, ms; any time by default. What follows requests may take longer. */
+  readonly timeoutMs?: number;
 }
 
 /** The clock as the listener tells it; times are ISO 8601. */
@@ -174,7 +176,7 @@ export class AdminCallRefused extends Error {
 
 type Answered = { readonly status: number; readonly chunks: AsyncIterable<Buffer> };
 
-export function adminClient({ endpoint, token = "" }: AdminClientOptions): AdminClient {
+export function adminClient({ endpoint, token = "", timeoutMs }: AdminClientOptions): AdminClient {
   const base = endpoint.replace(/\/$/, "");
   const authorization: Record<string, string> = token === "" ? {} : { Authorization: `Bearer ${token}` };
 
@@ -192,7 +194,8 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
   }
 
   async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const { status, chunks } = await send(method, path, body);
+    const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+    const { status, chunks } = await send(method, path, body, limit);
     const parts: Buffer[] = [];
     for await (const chunk of chunks) parts.push(chunk);
     const told = JSON.parse(Buffer.concat(parts).toString("utf8")) as T & {
@@ -286,7 +289,7 @@ export function adminClient({ endpoint, token = "" }: AdminClientOptions): Admin
       return {
         ...told,
         bucket: (name) => `${name}-${told.appid}`,
-        client: adminClient({ endpoint: told.admin, token }),
+        client: adminClient({ endpoint: told.admin, token, ...(timeoutMs !== undefined && { timeoutMs }) }),
         remove: () => removeNamespace(told.name),
       };
     },

@@ -17,16 +17,23 @@ import type { Shell } from "./run.ts";
 
 type Flags = Readonly<Record<string, unknown>>;
 
-function endpointOf({ admin, listen }: Settings): string {
+/** Where the admin listener of the settings is. @throws SettingsError where they have none. */
+export function endpointOf({ admin, listen }: Settings): string {
   if (admin === "off") throw new SettingsError("admin: it is off, and this command asks a running server; see --admin");
   return `http://${formatListen(admin === "auto" ? { host: "127.0.0.1", port: listen.port + 1 } : admin)}`;
+}
+
+/** A client of the server that the settings describe. */
+export function serverClient(settings: Settings, timeoutMs?: number): AdminClient {
+  const options = timeoutMs === undefined ? {} : { timeoutMs };
+  return adminClient({ endpoint: endpointOf(settings), token: settings.adminToken, ...options });
 }
 
 /** Calls the server; what is refused, and that nobody is there, is told in a line. */
 export async function calling(settings: Settings, work: (client: AdminClient) => Promise<void>): Promise<number> {
   const endpoint = endpointOf(settings);
   try {
-    await work(adminClient({ endpoint, token: settings.adminToken }));
+    await work(serverClient(settings));
     return 0;
   } catch (error) {
     if (error instanceof AdminCallRefused) throw new SettingsError(error.message);

@@ -52,6 +52,9 @@ async function load(flags: Record<string, unknown>, shell: Shell) {
 /** What a command of `addMaintenance` came to. */
 type Done = (exitCode: number) => void;
 
+/** What a command has to know of a running server that it asks. */
+const REACHING: readonly SettingName[] = ["listen", "admin", "adminToken"];
+
 /** The commands that work on a data folder. What keeps one from its files is told in a line, by `explainFileFault`. */
 function addMaintenance(program: Command, shell: Shell, done: Done): void {
   const told = async (work: () => Promise<number>): Promise<void> => {
@@ -102,7 +105,7 @@ function addMaintenance(program: Command, shell: Shell, done: Done): void {
       .command("explain <id>")
       .description("say why a request was refused, by its RequestId or TraceId")
       .option("--json", "print the record itself"),
-    ["data"],
+    ["data", ...REACHING],
   ).action((id: string, flags: Flags) =>
     told(async () => (await import("./explain.ts")).explain(await load(flags, shell), id, flags, shell)),
   );
@@ -120,8 +123,6 @@ function addMaintenance(program: Command, shell: Shell, done: Done): void {
     told(async () => (await import("./backup.ts")).restore(await load(flags, shell), folder, shell)),
   );
 }
-
-const REACHING: readonly SettingName[] = ["listen", "admin", "adminToken"];
 
 /** The command that holds any COS endpoint against the error page. */
 function addConformance(program: Command, shell: Shell, done: Done): void {

@@ -70,9 +70,15 @@ describe("readiness", () => {
     const server = await onDisk();
     const admin = server.cosbox.admin as string;
     const held = await heldUpload(server, "/held");
+    assert.equal((await server.send({ method: "HEAD" })).status, 200);
     const stopped = server.cosbox.stop();
     const { status, body } = await ask(admin, "GET", "/readyz");
     assert.deepEqual([status, body["troubles"]], [503, ["the server is stopping"]]);
+    // The connection of the request before is still open.
+    const late = await server.send({ method: "PUT", path: "/late", body: "x" });
+    assert.equal(late.reused, true);
+    assertRefused(late, "ServiceUnavailable");
+    assert.equal(late.headers["connection"], "close");
     assert.match(await held.finish(), /HTTP\/1\.1 200/);
     await stopped;
   });

@@ -77,8 +77,11 @@ export const REQUEST_ROUTES = [
       curl: z.string().describe("the same request as a command"),
       node: z.string().optional().describe("the same request as a call of the Node.js SDK"),
     }),
-    async handle({ server }, { path }) {
-      const record = await server.requests.find(path["id"] ?? "");
+    async handle({ server, namespaces }, { path }) {
+      const id = path["id"] ?? "";
+      let record = await server.requests.find(id);
+      // Whoever has only an id does not know which namespace it is of.
+      for (const one of namespaces?.list() ?? []) record ??= await one.control.requests.find(id);
       if (record === undefined) throw new AdminRefusal(404, "NoSuchRequest", "no request with this id is kept");
       const node = asNodeCall(record, server.region);
       return {
