@@ -320,7 +320,7 @@ async function openCore(
   const fixed = credentialsOf(settings);
   const publishedKeys = [...fixed.values()].some(({ published }) => published);
   const rows = store.principals;
-  const seals = sealing({ rows, key: sealKey, random });
+  const seals = sealing({ rows, key: sealKey, masterKey: store.masterKey, random });
   // A key that is missing is told now, and not to whoever asks first.
   await seals.existing();
   await applySeed({ rows, sealing: seals, clock }, settings.accounts);

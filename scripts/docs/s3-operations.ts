@@ -18,7 +18,11 @@ const same = (...names: readonly string[]): S3Operation[] => names.map((name) =>
 export const S3_OPERATIONS: readonly S3Operation[] = [
   ...same("AbortMultipartUpload", "CompleteMultipartUpload"),
   { name: "CopyObject", is: "PutObjectCopy" },
-  { name: "CreateBucket", is: "PutBucket", note: "A `LocationConstraint` must be the endpoint's region." },
+  {
+    name: "CreateBucket",
+    is: "PutBucket",
+    note: "A `LocationConstraint` must be the endpoint's region. `x-amz-bucket-object-lock-enabled` enables versioning too.",
+  },
   ...same("CreateBucketMetadataConfiguration", "CreateBucketMetadataTableConfiguration"),
   { name: "CreateMultipartUpload", is: "InitiateMultipartUpload" },
   ...same("CreateSession", "DeleteBucket", "DeleteBucketAnalyticsConfiguration"),

@@ -29,7 +29,7 @@ function processOn(engine: MetadataEngine): { who: Directory; admin: Administrat
     },
   };
   const rows = principals(counting, transactions(counting, clock));
-  const seals = sealing({ rows, key, random });
+  const seals = sealing({ rows, key, masterKey: { check: async () => {} }, random });
   const fixed = new Map([[ROOT.secretId, rootCredential(ROOT)]]);
   const parts = { rows, sealing: seals, clock, random, limits: LIMITS, seed: [] };
   return {

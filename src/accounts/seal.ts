@@ -4,8 +4,10 @@
  */
 
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { KmsRefusal } from "../ports/kms.ts";
 import type { Random } from "../ports/random.ts";
 import type { SealKey } from "../ports/seal-key.ts";
+import type { MasterKey } from "../store/key-ring.ts";
 import type { Principals, SealRow } from "../store/principals.ts";
 
 /** Raised where the key is missing or another than the one that sealed the secrets. One line, with the mend. */
@@ -64,13 +66,15 @@ function sealWith(key: Buffer, random: Random): Seal {
 export interface Sealing {
   /** The seal, if anything was ever sealed. */
   existing(): Promise<Seal | undefined>;
-  /** The seal; its key is made on the first need. */
+  /** The seal; its key is made on the first need, and never in place of one that is lost. */
   needed(): Promise<Seal>;
 }
 
 export interface SealingParts {
   readonly rows: Pick<Principals, "seal" | "putSeal">;
   readonly key: SealKey;
+  /** That of the key ring, which is made of the same key: where there is one, no other key is made. */
+  readonly masterKey: MasterKey;
   readonly random: Random;
 }
 
@@ -78,7 +82,7 @@ export interface SealingParts {
  * The seal of a store. `existing` and `needed` reject with SealUnusable where the data has been sealed with a key that is
  * not at hand, and with what the port throws.
  */
-export function sealing({ rows, key, random }: SealingParts): Sealing {
+export function sealing({ rows, key, masterKey, random }: SealingParts): Sealing {
   let open: Seal | undefined;
 
   const checkOf = (bytes: Buffer): Buffer => derived(bytes, "check");
@@ -114,11 +118,27 @@ export function sealing({ rows, key, random }: SealingParts): Sealing {
     return open;
   }
 
+  async function refuseAnother(): Promise<void> {
+    try {
+      await masterKey.check();
+    } catch (error) {
+      if (!(error instanceof KmsRefusal)) throw error;
+      const mend =
+        key.kind === "file"
+          ? "put back what it was, or name its file with --seal-key"
+          : "set the passphrase that it was, or leave it out where it was a file";
+      throw new SealUnusable(`no secret is sealed under another key than before: ${error.message}; ${mend}`, {
+        cause: error,
+      });
+    }
+  }
+
   return {
     existing,
     async needed() {
       const there = await existing();
       if (there !== undefined) return there;
+      await refuseAnother();
       const salt = random.bytes(SALT_BYTES);
       const bytes = await key.make(salt);
       // Whoever stored it first among several processes is who counts.

@@ -2,6 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
+import { sealing } from "../accounts/seal.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { type Settings, SettingsError } from "../config/settings.ts";
 import { localBlobs } from "../engines/blobs/local.ts";
@@ -73,15 +74,18 @@ async function openWritable(settings: Settings, closers: (() => Promise<void>)[]
   const { segmentBytesMax } = limits;
   const blobs = await localBlobs({ folder: data, random, durability, segmentBytesMax });
   closers.push(() => blobs.close());
+  const sealKey = sealKeyOf(settings, random);
   const store = await openStore({
     metadata,
     blobs,
     clock: systemClock(),
     random,
     inlineMax: limits.inlineBytesMax,
-    sealKey: sealKeyOf(settings, random),
+    sealKey,
     isHeld: () => isDataHeld(data),
   });
   closers.push(() => store.close());
+  // Where secrets are sealed already, their key is not made anew for what is encrypted.
+  await sealing({ rows: store.principals, key: sealKey, masterKey: store.masterKey, random }).existing();
   return store;
 }

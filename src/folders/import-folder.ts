@@ -12,7 +12,7 @@ import { storedHeaders } from "../features/object/model.ts";
 import type { Limits } from "../limits.ts";
 import { bucketNameFault, keyFault } from "../operations/name-rules.ts";
 import { type BodySource, type IngestedBody, keeping } from "../store/bodies.ts";
-import type { EncryptionMethod } from "../store/encryption.ts";
+import type { DataKey, EncryptionMethod } from "../store/encryption.ts";
 import { objectKey } from "../store/keys.ts";
 import type { NewObject } from "../store/objects.ts";
 import type { BucketRecord } from "../store/records.ts";
@@ -23,6 +23,7 @@ import { readSidecar, type Sidecar, type SidecarBucket, type SidecarObject } fro
 
 /** Files under way at once: they share the commits, and each commit waits for the disk. */
 const IMPORTS_AT_ONCE = 64;
+const MD5_DIGITS = 32;
 
 /** Why one file was not imported; the others are. */
 class Refused extends Error {}
@@ -151,14 +152,17 @@ async function importOne(
   const { handle, size, modifiedMs } = await openSource(file);
   try {
     if (listed && size !== listed.size) throw new Refused(changed(`${size} bytes`, `${listed.size}`));
-    const method = listed ? methodOf(listed) : await methodFor({ bucket, store }, undefined);
+    // What was not encrypted is encrypted as a PUT of it would be.
+    const method = await methodFor({ bucket, store }, listed && methodOf(listed));
     const dataKey = method && (await store.encryption.create(method));
     const ingested = await store.bodies.ingest(sourceOf(handle, size), {
       bytesMax: limits.objectBytesMax,
       over: "EntityTooLarge",
       dataKey: dataKey?.bytes,
     });
-    const record = listed ? recordOf(ingested, listed, bucket) : plainRecord(ingested, key, modifiedMs, bucket);
+    const record = listed
+      ? recordOf(ingested, listed, bucket, dataKey)
+      : plainRecord(ingested, key, modifiedMs, bucket, dataKey);
     if (record === undefined) {
       await ingested.discard();
       throw new Refused(changed("other bytes", "those of its checksum"));
@@ -220,10 +224,25 @@ function sourceOf(handle: FileHandle, size: number): BodySource {
   };
 }
 
-/** The object as it was exported; undefined when the bytes are not those it had. */
-function recordOf(ingested: IngestedBody, listed: SidecarObject, { ownerUin }: BucketRecord): NewObject | undefined {
+/** The ETag of a body that is stored now, 32 hex digits. */
+function etagOf({ md5 }: IngestedBody, dataKey: DataKey | undefined): string {
+  return dataKey?.etagOf(md5) ?? md5.toString("hex");
+}
+
+/**
+ * The object as it was exported; undefined when the bytes are not those it had. Only its ETag is another where it tells
+ * the MD5 of what is from now on encrypted under a key of a key management service; how many parts it had still stands there.
+ */
+function recordOf(
+  ingested: IngestedBody,
+  listed: SidecarObject,
+  { ownerUin }: BucketRecord,
+  dataKey: DataKey | undefined,
+): NewObject | undefined {
   if (String(ingested.crc64) !== listed.crc64 || ingested.size !== listed.size) return undefined;
-  const { etag, modifiedMs, type, storageClass, headers, metadata } = listed;
+  const isHidden = dataKey?.shown.kind === "kms" && listed.encryption !== "kms";
+  const etag = isHidden ? etagOf(ingested, dataKey) + listed.etag.slice(MD5_DIGITS) : listed.etag;
+  const { modifiedMs, type, storageClass, headers, metadata } = listed;
   return {
     size: ingested.size,
     modifiedMs,
@@ -248,11 +267,17 @@ const NO_HEADERS = {
   expires: undefined,
 };
 
-function plainRecord(ingested: IngestedBody, key: string, modifiedMs: number, { ownerUin }: BucketRecord): NewObject {
+function plainRecord(
+  ingested: IngestedBody,
+  key: string,
+  modifiedMs: number,
+  { ownerUin }: BucketRecord,
+  dataKey: DataKey | undefined,
+): NewObject {
   return {
     size: ingested.size,
     modifiedMs,
-    etag: ingested.md5.toString("hex"),
+    etag: etagOf(ingested, dataKey),
     crc64: ingested.crc64,
     storageClass: "STANDARD",
     type: "normal",

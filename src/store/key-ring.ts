@@ -52,6 +52,12 @@ export interface KeyRing {
   rotate(id?: string): Promise<KeyDescription>;
 }
 
+/** What the keys are sealed under. */
+export interface MasterKey {
+  /** Looks whether it is at hand, the very one; while there are no keys, anything is. @throws KmsRefusal `unavailable`. */
+  check(): Promise<void>;
+}
+
 export interface KeyRingOptions {
   readonly metadata: MetadataEngine;
   readonly transact: Transact;
@@ -189,6 +195,7 @@ export function keyRing(options: KeyRingOptions): {
   readonly ring: KeyRing;
   readonly kms: Kms;
   readonly serviceKeys: ServiceKeys;
+  readonly master: MasterKey;
 } {
   const { metadata, transact, clock, random, sealKey } = options;
   const admit = throttle(clock, options.callsPerSecond);
@@ -202,8 +209,10 @@ export function keyRing(options: KeyRingOptions): {
   }
 
   async function findMaster(): Promise<Buffer> {
-    const present = await rowOf(MASTER_CHECK);
-    const kept = present ?? (await makeMaster());
+    return await openMaster((await rowOf(MASTER_CHECK)) ?? (await makeMaster()));
+  }
+
+  async function openMaster(kept: Buffer): Promise<Buffer> {
     const reader = new ByteReader(kept);
     if (reader.u8() !== FORM) throw new RecordFromNewerVersion("the check of the master key");
     const salt = reader.raw(SALT_BYTES);
@@ -458,7 +467,14 @@ export function keyRing(options: KeyRingOptions): {
     },
   };
 
-  return { ring, kms, serviceKeys };
+  const master: MasterKey = {
+    async check() {
+      const kept = await rowOf(MASTER_CHECK);
+      if (kept !== undefined) await openMaster(kept);
+    },
+  };
+
+  return { ring, kms, serviceKeys, master };
 }
 
 /** A random UUID, version 4. (RFC 9562 §5.4) */

@@ -18,7 +18,7 @@ import { type Configurations, configurations } from "./configurations.ts";
 import { type Controls, controls } from "./controls.ts";
 import { type Encryption, encryption } from "./encryption.ts";
 import { identities } from "./identities.ts";
-import { type KeyRing, keyRing } from "./key-ring.ts";
+import { type KeyRing, keyRing, type MasterKey } from "./key-ring.ts";
 import { after, bucketKey, familyRange, formatKey, incarnationKey, incarnationOf, uploadKey } from "./keys.ts";
 import { type Objects, objects } from "./objects.ts";
 import { type Principals, principals } from "./principals.ts";
@@ -129,6 +129,7 @@ export interface Store {
   readonly encryption: Encryption;
   /** The keys of the local key management service. */
   readonly keyRing: KeyRing;
+  readonly masterKey: MasterKey;
   readonly collector: Collector;
   /** What one process at a time does. */
   readonly tasks: Tasks;
@@ -218,7 +219,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const settling = { metadata, transact, identities: ids, underWay: work, elsewhere: others };
   const named = buckets({ ...settling, clock, random });
   const { sealKey = NO_KEY, kmsCallsPerSecond: callsPerSecond = KMS_CALLS_PER_SECOND } = options;
-  const { ring, kms, serviceKeys } = keyRing({ metadata, transact, clock, random, sealKey, callsPerSecond });
+  const { ring, kms, serviceKeys, master } = keyRing({ metadata, transact, clock, random, sealKey, callsPerSecond });
   const configured = configurations({ metadata, transact, buckets: named });
   const { inMemory } = options;
   const walked = walk(metadata);
@@ -236,6 +237,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     controls: controls({ metadata, transact }),
     encryption: encryption({ kms: options.kms ?? kms, serviceKeys, random }),
     keyRing: ring,
+    masterKey: master,
     collector: collecting,
     tasks: tasks({ metadata, transact, incarnation: ids.incarnation, isAlive }),
     walk: walked,
