@@ -24,6 +24,7 @@ import { systemClock } from "./engines/clock/system.ts";
 import { virtualClock } from "./engines/clock/virtual.ts";
 import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder, markWorker } from "./engines/folder-lock.ts";
+import { kmsOf } from "./engines/kms/kms-of.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { ownMeter } from "./engines/meter/counts.ts";
 import { systemRandom } from "./engines/random/system.ts";
@@ -303,6 +304,7 @@ async function openCore(
       random,
       inlineMax: limits.inlineBytesMax,
       sealKey,
+      kms: await kmsOf(settings, clock),
       kmsCallsPerSecond: limits.kmsCallsPerSecond,
       ...(settings.profile === "server" ? { lockNow: steadyTime(clock, JUMP_MS_MAX) } : {}),
       ...(peers === undefined ? {} : { peers }),

@@ -178,6 +178,13 @@ export const LIMITS = {
   objectLockGeneration: 2,
   /** Calls that the local key management service answers in one second, for each process: `KmsFreqControl`. */
   kmsCallsPerSecond: 10_000,
+  /** Within which a remote key management service answers, ms: `KmsInternalException`. */
+  kmsTimeoutMs: 5000,
+  /**
+   * How long a key that a remote key management service has opened is remembered in memory, ms; 0 for not at all, so that
+   * one it disables opens nothing more.
+   */
+  kmsCachedMs: 0,
   /** Requests, and refusals besides, whose decision records are kept in memory. */
   recordsInMemory: 1000,
   /** Decision records of refusals that are kept in the data folder; the oldest give way. */
@@ -224,6 +231,7 @@ export function limitBounds(name: LimitName): { readonly min: number; readonly m
   if (name === "sameTickConflicts") return { min: 0, max: 1 };
   if (name === "keyUploadsMax") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name === "policyVersionsRollover") return { min: 0, max: 1 };
+  if (name === "kmsCachedMs") return { min: 0, max: TIMER_MS_MAX };
   if (name === "bodyRateFloor") return { min: 0, max: Number.MAX_SAFE_INTEGER };
   if (name.endsWith("Ms")) return { min: 1, max: TIMER_MS_MAX };
   return { min: 1, max: Number.MAX_SAFE_INTEGER };

@@ -26,7 +26,7 @@ function shown(name: SettingName, settings: Settings): string {
   if (name === "faults") return JSON.stringify(settings.faults);
   if (name === "adminToken") return settings.adminToken === "" ? '""' : "********";
   if (name === "secretKey") return scalar(mask(settings.secretKey));
-  if (name === "sealPassphrase") return settings.sealPassphrase === "" ? '""' : "********";
+  if (name === "sealPassphrase" || name === "kmsSecretKey") return settings[name] === "" ? '""' : "********";
   // JSON is YAML as well, and fits on a line.
   if (name === "accounts") {
     return JSON.stringify(settings.accounts, (key, value) => (key === "secretKey" ? "********" : value));

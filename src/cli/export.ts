@@ -7,6 +7,7 @@ import { type Settings, SettingsError } from "../config/settings.ts";
 import { syncFolder } from "../engines/blobs/disk.ts";
 import { systemClock } from "../engines/clock/system.ts";
 import { systemRandom } from "../engines/random/system.ts";
+import { kmsOf } from "../engines/kms/kms-of.ts";
 import { sealKeyOf } from "../engines/seal-key/seal-key-of.ts";
 import { CosError } from "../errors/cos-error.ts";
 import { BlobDamaged } from "../ports/blobs.ts";
@@ -17,7 +18,7 @@ import { BodyVanished } from "../store/bodies.ts";
 import { RecordDamaged } from "../store/bytes.ts";
 import { crc64Continue } from "../store/crc64.ts";
 import { type Encryption, encryption } from "../store/encryption.ts";
-import { keyRing } from "../store/key-ring.ts";
+import { besideKeyRing, keyRing } from "../store/key-ring.ts";
 import {
   after,
   BUCKET_FAMILY_BYTES,
@@ -49,21 +50,23 @@ const FOLDERS_KNOWN_MAX = 10_000;
 const ATTEMPTS_MAX = 10;
 
 /** The keys of a data folder, for reading what is encrypted beside a server. */
-function keysBeside(metadata: Pick<MetadataEngine, "read">, settings: Settings): Encryption {
+async function keysBeside(metadata: Pick<MetadataEngine, "read">, settings: Settings): Promise<Encryption> {
   const never = async (): Promise<never> => {
     throw new Error("an export only reads");
   };
   const random = systemRandom();
   const reading = { read: (ranges: readonly Range[]) => metadata.read(ranges), commit: never, close: async () => {} };
+  const clock = systemClock();
   const { kms, serviceKeys } = keyRing({
     metadata: reading,
     transact: never,
-    clock: systemClock(),
+    clock,
     random,
     sealKey: sealKeyOf(settings, random),
     callsPerSecond: Number.POSITIVE_INFINITY,
   });
-  return encryption({ kms, serviceKeys, random });
+  const remote = await kmsOf(settings, clock);
+  return encryption({ kms: remote === undefined ? kms : besideKeyRing(kms, remote), serviceKeys, random });
 }
 
 /**
@@ -102,7 +105,7 @@ export async function exportBucket(
       return known;
     }
 
-    const keys = keysBeside(current, settings);
+    const keys = await keysBeside(current, settings);
 
     async function write(record: ObjectRecord, key: string, file: string): Promise<void> {
       const { sections, sequence } = record;

@@ -9,6 +9,7 @@ import { localBlobs } from "../engines/blobs/local.ts";
 import { systemClock } from "../engines/clock/system.ts";
 import { isDataHeld } from "../engines/data-hold.ts";
 import { lockFolder } from "../engines/folder-lock.ts";
+import { kmsOf } from "../engines/kms/kms-of.ts";
 import { lmdbMetadata } from "../engines/metadata/lmdb.ts";
 import { systemRandom } from "../engines/random/system.ts";
 import { sealKeyOf } from "../engines/seal-key/seal-key-of.ts";
@@ -75,13 +76,15 @@ async function openWritable(settings: Settings, closers: (() => Promise<void>)[]
   const blobs = await localBlobs({ folder: data, random, durability, segmentBytesMax });
   closers.push(() => blobs.close());
   const sealKey = sealKeyOf(settings, random);
+  const clock = systemClock();
   const store = await openStore({
     metadata,
     blobs,
-    clock: systemClock(),
+    clock,
     random,
     inlineMax: limits.inlineBytesMax,
     sealKey,
+    kms: await kmsOf(settings, clock),
     isHeld: () => isDataHeld(data),
   });
   closers.push(() => store.close());

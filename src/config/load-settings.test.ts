@@ -110,6 +110,11 @@ describe("loadSettings", () => {
       logLevel: "debug",
       seed: "/etc/cosbox-seed.yaml",
       sealKey: "/etc/cosbox.key",
+      kmsEndpoint: "https://kms.tencentcloudapi.com",
+      kmsRegion: "ap-beijing",
+      kmsSecretId: "AKIDofthekms",
+      kmsSecretKey: "my-own-kms-secret",
+      kmsKeyId: "93866e69-9755-11ef-8e65-52540089bc41",
       limits: "partBytesMin=1024,partsMax=5",
     };
     // A passphrase stands in place of the key file; a test of its own sets it.
@@ -238,6 +243,8 @@ describe("a setting that cannot stand", () => {
     for (const origin of [{ env: { COSBOX_SECRET_KEY: "has a space" } }, { yaml: "secretKey: has a space\n" }]) {
       assert.ok(!(await refusal(origin)).includes('space"'));
     }
+    const kms = await refusal({ env: { COSBOX_KMS_SECRET_KEY: "has a space" } });
+    assert.match(kms, /^COSBOX_KMS_SECRET_KEY: expected 8 to 128 .*, found a string that is not shown$/);
   });
 
   it("names a settings file that is missing or cannot be read", async () => {
@@ -314,6 +321,43 @@ describe("settings that cannot stand together", () => {
     assert.match(await refusal({ flags: { tlsCert: "c.pem" } }), /^--tls-cert: .* give --tls-key as well$/);
     assert.match(await refusal({ env: { COSBOX_TLS_KEY: "k.pem" } }), /^COSBOX_TLS_KEY: .* give --tls-cert as well$/);
     assert.match(await refusal({ flags: { tlsCert: "c.pem", tlsKey: "k.pem", tls: "dev" } }), /^--tls: /);
+  });
+});
+
+describe("a remote key management service", () => {
+  const endpoint = (url: string): Record<string, string> => ({
+    COSBOX_KMS_ENDPOINT: url,
+    COSBOX_KMS_SECRET_ID: "AKIDofthekms",
+    COSBOX_KMS_SECRET_KEY: "my-own-kms-secret",
+  });
+
+  it("is an address without a path, with the key pair it knows this server by", async () => {
+    for (const url of [
+      "kms.tencentcloudapi.com",
+      "https://kms.local/v1",
+      "ftp://kms.local",
+      "https://me:x@kms.local",
+    ]) {
+      assert.match(await refusal({ env: endpoint(url) }), /^COSBOX_KMS_ENDPOINT: expected a URL without a path/, url);
+    }
+    const alone = await refusal({ env: { COSBOX_KMS_ENDPOINT: "https://kms.local" } });
+    assert.match(alone, /^COSBOX_KMS_ENDPOINT: .* set COSBOX_KMS_SECRET_ID and COSBOX_KMS_SECRET_KEY$/);
+    assert.match(await refusal({ yaml: "kmsKeyId: a\n" }), /^cosbox\.yaml:1: kmsKeyId: there is no KMS /);
+  });
+
+  it("is not asked over a network in the clear by a server profile", async () => {
+    const flags = { profile: "server" };
+    const refused = await refusal({ env: { ...ownKeys, ...endpoint("http://10.0.0.7:8080") }, flags });
+    assert.match(refused, /^COSBOX_KMS_ENDPOINT: .* use https$/);
+    for (const [url, more] of [
+      ["http://127.0.0.1:8080", { flags }],
+      ["http://[::1]:8080", { flags }],
+      ["https://10.0.0.7", { flags }],
+      ["http://kms:8080", {}],
+    ] as const) {
+      const { settings } = await load({ env: { ...ownKeys, ...endpoint(url) }, ...more });
+      assert.equal(settings.kmsEndpoint, url);
+    }
   });
 });
 

@@ -181,6 +181,32 @@ function checkAccounts(settings: Settings, seen: Set<string>, refuse: (why: stri
   }
 }
 
+/** What of the settings for a key management service cannot stand. */
+function checkKms(
+  { kmsEndpoint, kmsRegion, kmsSecretId, kmsSecretKey, kmsKeyId, profile }: Settings,
+  placeOf: (name: SettingName) => string,
+  refuse: (message: string) => void,
+): void {
+  const others = { kmsRegion, kmsSecretId, kmsSecretKey, kmsKeyId };
+  if (kmsEndpoint === "") {
+    for (const [name, value] of Object.entries(others)) {
+      if (value === "") continue;
+      refuse(`${placeOf(name as SettingName)}: there is no KMS to use it with; set COSBOX_KMS_ENDPOINT as well`);
+    }
+    return;
+  }
+  if (kmsSecretId === "" || kmsSecretKey === "") {
+    refuse(
+      `${placeOf("kmsEndpoint")}: a KMS knows its callers by a key pair; set COSBOX_KMS_SECRET_ID and COSBOX_KMS_SECRET_KEY`,
+    );
+  }
+  const { protocol, hostname } = new URL(kmsEndpoint);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  if (profile === "server" && protocol === "http:" && !isLoopback(host)) {
+    refuse(`${placeOf("kmsEndpoint")}: with --profile server keys do not cross a network in the clear; use https`);
+  }
+}
+
 /**
  * Throws SettingsError where settings that are right one by one cannot stand together. `places` has the place of every
  * setting that was set.
@@ -237,6 +263,7 @@ function checkTogether(settings: Settings, places: ReadonlyMap<SettingName, stri
   if (settings.sealKey !== "" && !inside.startsWith("..") && !path.isAbsolute(inside)) {
     refuse(`${placeOf("sealKey")}: ${settings.sealKey} lies in the data folder; keep it apart from what it seals`);
   }
+  checkKms(settings, placeOf, refuse);
   if (!isLoopback(listen.host) && profile !== "server" && !settings.allowPublic) {
     refuse(
       `${placeOf("listen")}: ${formatListen(listen)} can be reached from other machines; ` +

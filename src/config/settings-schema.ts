@@ -76,10 +76,25 @@ const path = text(/^[^\0]+$/, "a path");
 const optionalPath = text(/^[^\0]*$/, "the path of a PEM file");
 const secretId = text(/^[A-Za-z0-9_-]{8,128}$/, "8 to 128 letters, digits, - or _, such as a SecretId of the cloud");
 const secretKey = text(/^[\x21-\x7e]{8,128}$/, "8 to 128 printable ASCII characters without spaces");
+const optionalSecretId = text(
+  /^([A-Za-z0-9_-]{8,128})?$/,
+  "8 to 128 letters, digits, - or _, such as a SecretId of the cloud",
+);
+const optionalSecretKey = text(/^([\x21-\x7e]{8,128})?$/, "8 to 128 printable ASCII characters without spaces");
+const ENDPOINT = "a URL without a path, such as https://kms.tencentcloudapi.com";
+const endpoint = z.string(ENDPOINT).refine((written) => written === "" || isOrigin(written), ENDPOINT);
 const appid = digits("5 to 20 digits, such as 1250000000");
 const uin = digits("5 to 20 digits, such as 100000000001");
 const region = text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "a region name, such as ap-guangzhou");
 const domain = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+/** Whether it names a scheme, a host and perhaps a port, and nothing besides. */
+function isOrigin(written: string): boolean {
+  if (written.length > 300 || !URL.canParse(written)) return false;
+  const { protocol, pathname, search, hash, username, password } = new URL(written);
+  const isBare = pathname === "/" && search === "" && hash === "" && username === "" && password === "";
+  return isBare && (protocol === "https:" || protocol === "http:");
+}
 
 const principalName = text(/^[\w+=,.@-]{1,64}$/, "1 to 64 letters, digits or any of _ + = , . @ -");
 const optionalName = text(/^[^\p{Cc}]{0,64}$/u, "a name of up to 64 characters");
@@ -238,6 +253,11 @@ export const LAYER = z
       rates: RATES,
       sealKey: text(/^[^\0]*$/, "the path of a file"),
       sealPassphrase: text(/^(.{12,1024})?$/, "a passphrase of 12 characters or more"),
+      kmsEndpoint: endpoint,
+      kmsRegion: text(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$/, "a region name, such as ap-guangzhou"),
+      kmsSecretId: optionalSecretId,
+      kmsSecretKey: optionalSecretKey,
+      kmsKeyId: text(/^[\x21-\x7e]{0,256}$/, "the id of a key, up to 256 characters without spaces"),
       errors: oneOf("documented", "observed"),
       s3Hosts: names(
         /^(\*|[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,20})$/,

@@ -89,6 +89,15 @@ export interface Settings {
   readonly sealKey: string;
   /** Makes the key that seals stored secrets in place of the file; "" for none. */
   readonly sealPassphrase: string;
+  /** The URL of a key management service that is used in place of the store's own keys; "" for none. */
+  readonly kmsEndpoint: string;
+  /** The region that is told to it; "" for the server's own. */
+  readonly kmsRegion: string;
+  /** The key pair it knows this server by; "" for none. */
+  readonly kmsSecretId: string;
+  readonly kmsSecretKey: string;
+  /** The key of it that is used where a client names none; "" for none, and then such requests are refused. */
+  readonly kmsKeyId: string;
   readonly errors: "documented" | "observed";
   /** Hosts, and domains above hosts, whose anonymous requests speak S3; lower case, or `*` for all. */
   readonly s3Hosts: readonly string[];
@@ -235,6 +244,29 @@ export const SETTINGS: { readonly [Name in SettingName]: SettingRow<Settings[Nam
     form: "text",
     env: "COSBOX_SEAL_PASSPHRASE",
     about: "seals stored secrets in place of a key file",
+  },
+  kmsEndpoint: {
+    default: "",
+    form: "text",
+    flag: "--kms-endpoint <url>",
+    env: "COSBOX_KMS_ENDPOINT",
+    about: "a KMS for SSE-KMS in place of the local keys, such as https://kms.tencentcloudapi.com",
+  },
+  kmsRegion: {
+    default: "",
+    form: "text",
+    flag: "--kms-region <name>",
+    env: "COSBOX_KMS_REGION",
+    about: "region of that KMS; the server's own unless told",
+  },
+  kmsSecretId: { default: "", form: "text", env: "COSBOX_KMS_SECRET_ID", about: "SecretId for that KMS" },
+  kmsSecretKey: { default: "", form: "text", env: "COSBOX_KMS_SECRET_KEY", about: "SecretKey for that KMS" },
+  kmsKeyId: {
+    default: "",
+    form: "text",
+    flag: "--kms-key-id <id>",
+    env: "COSBOX_KMS_KEY_ID",
+    about: "key of that KMS where a client names none; without it those requests are KmsKeyNotExist",
   },
   errors: {
     default: "documented",

@@ -8,11 +8,13 @@ export function dotted(where: readonly PropertyKey[]): string {
   }, "");
 }
 
+const SECRET_NAMES: ReadonlySet<PropertyKey | undefined> = new Set(["kmsSecretKey", "sealPassphrase", "secretKey"]);
+
 /** A value that was found where another was expected, shortened; secrets are not shown. */
 export function show(value: unknown, where: readonly PropertyKey[]): string {
   if (value === undefined) return "nothing";
   // A secret that is a little wrong is still a secret, and messages end up in logs.
-  if (where.at(-1) === "secretKey" || where.at(-1) === "sealPassphrase") return `a ${typeof value} that is not shown`;
+  if (SECRET_NAMES.has(where.at(-1))) return `a ${typeof value} that is not shown`;
   const text = JSON.stringify(value) ?? `a ${typeof value}`;
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -477,6 +477,24 @@ export function keyRing(options: KeyRingOptions): {
   return { ring, kms, serviceKeys, master };
 }
 
+/**
+ * The keys of a remote service beside those of the key ring: whatever is new is sealed there, and what was sealed under a
+ * key of the ring before still opens.
+ */
+export function besideKeyRing(ring: Kms, remote: Kms): Kms {
+  return {
+    generate: (keyId, context) => remote.generate(keyId, context),
+    async open(keyId, sealed, context) {
+      try {
+        return await ring.open(keyId, sealed, context);
+      } catch (error) {
+        if (!(error instanceof KmsRefusal) || error.fault !== "unknown-key") throw error;
+      }
+      return await remote.open(keyId, sealed, context);
+    },
+  };
+}
+
 /** A random UUID, version 4. (RFC 9562 §5.4) */
 function uuid(random: Random): string {
   const bytes = random.bytes(16);

@@ -18,7 +18,7 @@ import { type Configurations, configurations } from "./configurations.ts";
 import { type Controls, controls } from "./controls.ts";
 import { type Encryption, encryption } from "./encryption.ts";
 import { identities } from "./identities.ts";
-import { type KeyRing, keyRing, type MasterKey } from "./key-ring.ts";
+import { besideKeyRing, type KeyRing, keyRing, type MasterKey } from "./key-ring.ts";
 import { after, bucketKey, familyRange, formatKey, incarnationKey, incarnationOf, uploadKey } from "./keys.ts";
 import { type Objects, objects } from "./objects.ts";
 import { type Principals, principals } from "./principals.ts";
@@ -69,8 +69,8 @@ export interface StoreOptions {
   readonly isHeld?: () => Promise<boolean>;
   /** What seals the keys of the store; without it nothing can be encrypted. */
   readonly sealKey?: SealKey;
-  /** The key management service; the store's own key ring unless told. */
-  readonly kms?: Kms;
+  /** A remote key management service for what is new; the store's own key ring unless told. */
+  readonly kms?: Kms | undefined;
   /** Calls that the key ring answers in one second; 10,000 unless told. */
   readonly kmsCallsPerSecond?: number;
   /** What locks of objects go by, milliseconds since 1970; the clock's time unless told. */
@@ -218,7 +218,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const others = elsewhere({ metadata, clock, peers });
   const settling = { metadata, transact, identities: ids, underWay: work, elsewhere: others };
   const named = buckets({ ...settling, clock, random });
-  const { sealKey = NO_KEY, kmsCallsPerSecond: callsPerSecond = KMS_CALLS_PER_SECOND } = options;
+  const { sealKey = NO_KEY, kms: remote, kmsCallsPerSecond: callsPerSecond = KMS_CALLS_PER_SECOND } = options;
   const { ring, kms, serviceKeys, master } = keyRing({ metadata, transact, clock, random, sealKey, callsPerSecond });
   const configured = configurations({ metadata, transact, buckets: named });
   const { inMemory } = options;
@@ -235,7 +235,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     objects: objects({ metadata, clock, lockNow, bodies: noting }),
     uploads: uploads({ ...settling, bodies: noting }),
     controls: controls({ metadata, transact }),
-    encryption: encryption({ kms: options.kms ?? kms, serviceKeys, random }),
+    encryption: encryption({ kms: remote === undefined ? kms : besideKeyRing(kms, remote), serviceKeys, random }),
     keyRing: ring,
     masterKey: master,
     collector: collecting,

@@ -6,8 +6,9 @@
  * the Java helper signs that whatever it connects to.
  */
 
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import type { WireRequest } from "../../http/request.ts";
+import { tc3Date, tc3Signature } from "../../tc3.ts";
 
 /** Who signed a request, as it says; nothing of it has been compared. */
 export interface StsCredentials {
@@ -80,9 +81,6 @@ export function credentialsV1(request: Signed, parameters: ReadonlyMap<string, s
 const AUTHORIZATION =
   /^TC3-HMAC-SHA256\s+Credential=([^/,\s]{1,128})\/(\d{4}-\d{2}-\d{2})\/([^/,\s]{1,128})\/tc3_request,\s*SignedHeaders=([a-z0-9;-]{1,1024}),\s*Signature=([0-9a-f]{64})$/;
 
-const hmac = (key: string | Buffer, text: string): Buffer => createHmac("sha256", key).update(text).digest();
-const sha256 = (bytes: string | Buffer): string => createHash("sha256").update(bytes).digest("hex");
-
 /** Version 3. */
 export function credentialsV3(request: Signed, body: Buffer): StsCredentials {
   const found = AUTHORIZATION.exec(request.headers.get("authorization") ?? "") ?? [];
@@ -101,8 +99,8 @@ export function credentialsV3(request: Signed, body: Buffer): StsCredentials {
   }
   const timestamp = request.headers.get("x-tc-timestamp") ?? "";
   if (!SECONDS.test(timestamp)) throw new SignatureUnreadable("X-TC-Timestamp must be in seconds since 1970.");
-  const day = new Date(Number(timestamp) * 1000).toISOString().slice(0, 10);
-  if (day !== date) throw new SignatureUnreadable(`The date ${date} of the Credential is not that of X-TC-Timestamp.`);
+  if (tc3Date(Number(timestamp)) !== date)
+    throw new SignatureUnreadable(`The date ${date} of the Credential is not that of X-TC-Timestamp.`);
   const query = request.target.query.entries
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
     .join("&");
@@ -111,15 +109,13 @@ export function credentialsV3(request: Signed, body: Buffer): StsCredentials {
     token: request.headers.get("x-tc-token"),
     timestamp: Number(timestamp),
     verify(secretKey) {
-      const key = hmac(hmac(hmac(`TC3${secretKey}`, date), service), "tc3_request");
       return hostsOf(request).some((host) => {
         const headers = list.map((name) => {
           const value = name === "host" ? host : (request.headers.raw(name) ?? "");
-          return `${name}:${value.trim().toLowerCase()}\n`;
+          return [name, value] as const;
         });
-        const canonical = [request.method, "/", query, headers.join(""), names, sha256(body)].join("\n");
-        const toSign = ["TC3-HMAC-SHA256", timestamp, `${date}/${service}/tc3_request`, sha256(canonical)].join("\n");
-        return isSame(hmac(key, toSign), Buffer.from(signature, "hex"));
+        const signed = { method: request.method, query, headers, body };
+        return isSame(tc3Signature(secretKey, signed, { timestamp, date, service }), Buffer.from(signature, "hex"));
       });
     },
   };

@@ -3,7 +3,8 @@
  * (SSE-KMS), and under keys that clients bring along (SSE-C).
  *
  * Differences and decisions: the service's keys and those of the key management service are cosbox's own, sealed under the
- * key beside the data folder; all accounts share them, and no role has to be granted. A key id or a context
+ * key beside the data folder, unless the settings name a key management service to ask over HTTP; all accounts share them, and
+ * no role has to be granted. A service over HTTP makes no default key by itself: kmsKeyId names it. A key id or a context
  * belongs to `cos/kms`, else InvalidArgument; a context that is no flat JSON object of texts is KmsException. What a
  * bucket encrypts by default is encrypted for copies and uploads in parts too; a copy otherwise is encrypted as its request
  * says and not as its source is, and shares the bytes of an encrypted source. To copy an object onto itself with another

@@ -1,0 +1,33 @@
+/** The choice of a key management service. */
+
+import type { Settings } from "../../config/settings.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Kms } from "../../ports/kms.ts";
+
+/** The remote service that the settings name; undefined where the store's own key ring is the service. */
+export async function kmsOf(
+  {
+    kmsEndpoint,
+    kmsRegion,
+    kmsSecretId,
+    kmsSecretKey,
+    kmsKeyId,
+    region,
+    limits,
+  }: Pick<Settings, "kmsEndpoint" | "kmsKeyId" | "kmsRegion" | "kmsSecretId" | "kmsSecretKey" | "limits" | "region">,
+  clock: Clock,
+): Promise<Kms | undefined> {
+  if (kmsEndpoint === "") return undefined;
+  // Most servers have none, and do not load what asks it.
+  const { remoteKms } = await import("./remote-kms.ts");
+  return remoteKms({
+    endpoint: new URL(kmsEndpoint),
+    region: kmsRegion === "" ? region : kmsRegion,
+    secretId: kmsSecretId,
+    secretKey: kmsSecretKey,
+    defaultKeyId: kmsKeyId === "" ? undefined : kmsKeyId,
+    clock,
+    timeoutMs: limits.kmsTimeoutMs,
+    cachedMs: limits.kmsCachedMs,
+  });
+}
