@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { createCRC64 } from "hash-wasm";
+import type { Encryption } from "./encryption.ts";
 
 /** An object as a client sees it. */
 export interface Content {
@@ -14,6 +15,7 @@ export interface Content {
   readonly tag: string;
   readonly type: string;
   readonly bytes: Buffer;
+  readonly encryption: Encryption;
   /** Of the whole; undefined where only an answer can tell. */
   etag: string | undefined;
 }
@@ -81,7 +83,8 @@ export class Register {
 
 export interface Part {
   readonly bytes: Buffer;
-  readonly etag: string;
+  /** Undefined where only an answer can tell. */
+  readonly etag: string | undefined;
 }
 
 /** An upload that was begun. */
@@ -90,6 +93,7 @@ export interface Upload {
   readonly id: string;
   readonly tag: string;
   readonly type: string;
+  readonly encryption: Encryption;
   /** By number: what may be there, the newest last. Undefined among them: perhaps nothing. */
   readonly parts: Map<number, (Part | undefined)[]>;
   /** What a completion that was not answered would make of its key. */

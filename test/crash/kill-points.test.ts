@@ -43,7 +43,9 @@ describe("a server that is killed at a call", () => {
   for (const sequence of SEQUENCES) {
     it(`keeps what it must at every call: ${sequence.name}`, async (context) => {
       if (reason !== undefined) context.skip(reason);
-      const data = await mkdtemp(join(tmpdir(), "cosbox-crash-"));
+      // The key of what is encrypted lies beside the data.
+      const folder = await mkdtemp(join(tmpdir(), "cosbox-crash-"));
+      const data = join(folder, "data");
       const chance = chanceOf(sequence.name);
       const pool = poolOf(chance);
       const bytes = (count: number): Buffer => {
@@ -57,7 +59,7 @@ describe("a server that is killed at a call", () => {
       onTestFinished(async () => {
         client?.close();
         await server?.kill();
-        await rm(data, { recursive: true });
+        await rm(folder, { recursive: true });
       });
 
       async function start(): Promise<Writer> {

@@ -10,14 +10,15 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, it, onTestFinished } from "vitest";
-import { clientOf } from "./client.ts";
+import { clientOf, Unanswered } from "./client.ts";
+import { ENCRYPTIONS } from "./encryption.ts";
 import { crc64Of, Journal } from "./journal.ts";
 import { poolOf, runClient } from "./load.ts";
 import { assertSound } from "./offline.ts";
 import { chanceOf, rounds, say } from "./plan.ts";
 import { type ServerProcess, standby, startServer } from "./server-process.ts";
 import { verify } from "./verify.ts";
-import { BUCKET } from "./writer.ts";
+import { BUCKET, Writer } from "./writer.ts";
 
 const CLIENTS = 6;
 /** Parts of any size, so that uploads have many of them. */
@@ -29,6 +30,8 @@ const CHANGES_MAX = 80;
 const LOAD_MS_MAX = 600;
 const LAST_MS_MAX = 12;
 const START_MS_MAX = 250;
+/** Within this the first keys are made, and what is stored under them is acknowledged. */
+const FIRST_MS_MAX = 120;
 /** Rounds after which every key is read and nothing may be left over. */
 const WHOLE_EVERY = 10;
 const PLANT = join(dirname(fileURLToPath(import.meta.url)), "power", "plant.mjs");
@@ -51,8 +54,10 @@ async function untilListening(port: number): Promise<void> {
 
 /** What the rounds of one test share. */
 async function scene(name: string) {
-  const data = await mkdtemp(join(tmpdir(), "cosbox-crash-"));
-  onTestFinished(() => rm(data, { recursive: true }));
+  // The key of what is encrypted lies beside the data.
+  const folder = await mkdtemp(join(tmpdir(), "cosbox-crash-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const data = join(folder, "data");
   const chance = chanceOf(name);
   const pool = poolOf(chance);
   const journal = new Journal();
@@ -164,6 +169,70 @@ describe("a server that is killed", () => {
     assert.ok(found instanceof assert.AssertionError, `nothing found in ${number} rounds, or ${found}`);
     say(`kill -9: late-writes found in round ${number}: ${found.message.split("\n").slice(0, 6).join(" ")}`);
   }, 120_000);
+});
+
+describe("a server that is killed while it makes its first keys", () => {
+  const plan = rounds("kill -9 at the first keys", 40, 3);
+
+  it(
+    "opens whatever it acknowledged, and makes those it has not made yet",
+    async () => {
+      const chance = chanceOf("first keys");
+      const pool = poolOf(chance);
+      const crc64 = await crc64Of();
+      let acknowledged = 0;
+      await plan.run(async () => {
+        const folder = await mkdtemp(join(tmpdir(), "cosbox-crash-"));
+        const data = join(folder, "data");
+        const journal = new Journal();
+        let server = startServer({ data, flags: FLAGS });
+        try {
+          const store = (port: number): { readonly stored: Promise<unknown>; readonly close: () => void } => {
+            const client = clientOf(port);
+            const writer = new Writer(client, journal);
+            const each = ENCRYPTIONS.flatMap((encryption) =>
+              [1_000, 100_000].map(async (size) => {
+                try {
+                  await writer.put(`${encryption}-${size}`, pool.subarray(size, 2 * size), encryption);
+                } catch (error) {
+                  if (!(error instanceof Unanswered)) throw error;
+                }
+              }),
+            );
+            return { stored: Promise.all(each), close: () => client.close() };
+          };
+          const first = await server.listening;
+          const client = clientOf(first);
+          assert.equal((await client.ask({ method: "PUT", bucket: BUCKET })).status, 200);
+          client.close();
+          const storing = store(first);
+          await sleep(chance.below(FIRST_MS_MAX));
+          await server.kill();
+          await storing.stored;
+          storing.close();
+          acknowledged += journal.acknowledged;
+
+          await assertSound(data);
+          server = startServer({ data, flags: FLAGS });
+          const port = await server.listening;
+          const reader = clientOf(port);
+          const check = (): Promise<void> => verify({ client: reader, journal, crc64, reads: () => true });
+          await check();
+          const again = store(port);
+          await again.stored;
+          again.close();
+          await check();
+          reader.close();
+        } finally {
+          await server.kill();
+          await rm(folder, { recursive: true });
+        }
+      });
+      say(`kill -9 at the first keys: ${acknowledged} changes acknowledged before`);
+      assert.ok(acknowledged > 0, "every kill came too early");
+    },
+    plan.timeoutMs,
+  );
 });
 
 describe("one of several processes that is killed", () => {

@@ -3,6 +3,7 @@
  * about which it knows everything, and all share some.
  */
 import { type Client, Unanswered } from "./client.ts";
+import { type Encryption, ENCRYPTIONS } from "./encryption.ts";
 import type { Journal } from "./journal.ts";
 import type { Chance } from "./plan.ts";
 import { Writer } from "./writer.ts";
@@ -68,6 +69,7 @@ function steps({ client, journal, chance, number, pool, bytesMax = BYTES_MAX }: 
   const pick = <T>(items: readonly T[]): T => chance.pick(items);
   const own = (): string => `client-${number}/own+${below(OWN_KEYS)}`;
   const shared = (): string => `shared/key ${below(SHARED_KEYS)}`;
+  const sealed = (): Encryption => (once(2) ? undefined : pick(ENCRYPTIONS));
 
   function bytes(min = 0): Buffer {
     const wished = once(4) ? pick(EDGES) : once(12) ? below(BYTES_MAX) : once(3) ? below(200_000) : below(5_000);
@@ -80,14 +82,14 @@ function steps({ client, journal, chance, number, pool, bytesMax = BYTES_MAX }: 
     const present = journal.at(key).certain();
     if (present !== "unknown" && present !== undefined && present.bytes.length > LOG_BYTES_MAX)
       await writer.delete(key);
-    else await writer.append(key, bytes().subarray(0, once(3) ? 40_000 : 100));
+    else await writer.append(key, bytes().subarray(0, once(3) ? 40_000 : 100), sealed());
   }
 
   async function upload(): Promise<void> {
     const mine = [...journal.uploads.values()].filter(({ key }) => key.startsWith(`client-${number}/`));
     const one = mine[below(mine.length)];
     if (one === undefined || (mine.length < UPLOADS_MAX && once(4))) {
-      await writer.begin(`client-${number}/multi-${below(3)}`);
+      await writer.begin(`client-${number}/multi-${below(3)}`, sealed());
       return;
     }
     const certain = [...one.parts.values()].every(({ length }) => length === 1);
@@ -102,10 +104,13 @@ function steps({ client, journal, chance, number, pool, bytesMax = BYTES_MAX }: 
     const draw = below(100);
     const race = once(2) ? RACE : undefined;
     const key = race === undefined ? own() : shared();
-    if (draw < 32) return race === undefined || once(2) ? writer.put(own(), bytes()) : writer.put(key, bytes(), race);
+    if (draw < 32) {
+      const isOwn = race === undefined || once(2);
+      return isOwn ? writer.put(own(), bytes(), sealed()) : writer.put(key, bytes(), sealed(), race);
+    }
     if (draw < 42) return append();
     if (draw < 62) return upload();
-    if (draw < 70) return writer.copy(own(), key, race);
+    if (draw < 70) return writer.copy(own(), key, sealed(), race);
     if (draw < 79) return writer.delete(key, race);
     if (draw < 84) {
       return writer.deleteMany([...new Set(Array.from({ length: 1 + below(5) }, () => (once(2) ? own() : shared())))]);

@@ -31,6 +31,12 @@ export const SEQUENCES: readonly Sequence[] = [
     },
   },
   {
+    name: "put of an encrypted blob",
+    async prepare(writer, bytes) {
+      return () => writer.put("one", bytes(BLOB), "kms");
+    },
+  },
+  {
     name: "beginning of an upload",
     async prepare(writer) {
       return () => writer.begin("multi");
@@ -74,6 +80,13 @@ export const SEQUENCES: readonly Sequence[] = [
     async prepare(writer, bytes) {
       await writer.put("source", bytes(BLOB));
       return () => writer.copy("source", "copy");
+    },
+  },
+  {
+    name: "copy that encrypts",
+    async prepare(writer, bytes) {
+      await writer.put("source", bytes(BLOB));
+      return () => writer.copy("source", "copy", "service");
     },
   },
   {
