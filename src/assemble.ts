@@ -25,6 +25,7 @@ import { virtualClock } from "./engines/clock/virtual.ts";
 import { isDataHeld } from "./engines/data-hold.ts";
 import { lockFolder, markWorker } from "./engines/folder-lock.ts";
 import { kmsOf } from "./engines/kms/kms-of.ts";
+import type { RemoteKms } from "./engines/kms/remote-kms.ts";
 import { memoryMetadata } from "./engines/metadata/memory.ts";
 import { ownMeter } from "./engines/meter/counts.ts";
 import { systemRandom } from "./engines/random/system.ts";
@@ -270,6 +271,8 @@ interface Core {
   readonly counted: Tally;
   /** The SecretIds of its settings. */
   readonly fixedKeys: ReadonlySet<string>;
+  /** The key management service of the settings, where they name one. */
+  readonly kms: RemoteKms | undefined;
   /** Whether a SecretId is one of its own, also that of a temporary key that has expired. */
   knows(secretId: string, token: string | undefined): Promise<boolean>;
 }
@@ -297,6 +300,7 @@ async function openCore(
   // Others may ask before there is anything to say, and read what is stored when they begin.
   const here: { control?: Consulted } = {};
   const sealKey = sealKeyOf(settings, random);
+  const kms = await kmsOf(settings, clock);
   const store = await openEngines(
     settings,
     {
@@ -304,7 +308,7 @@ async function openCore(
       random,
       inlineMax: limits.inlineBytesMax,
       sealKey,
-      kms: await kmsOf(settings, clock),
+      kms,
       kmsCallsPerSecond: limits.kmsCallsPerSecond,
       ...(settings.profile === "server" ? { lockNow: steadyTime(clock, JUMP_MS_MAX) } : {}),
       ...(peers === undefined ? {} : { peers }),
@@ -478,6 +482,7 @@ async function openCore(
     sts,
     counted,
     fixedKeys,
+    kms,
     async knows(secretId, token) {
       try {
         return (await who.find(secretId, token)) !== undefined;
@@ -568,6 +573,8 @@ export async function startServer(settings: Settings, options: ServerOptions = {
   try {
     const place: Place = {};
     const core = await openCore(settings, options, place, closers);
+    // It may be back before anybody needs it, so nothing waits for it; but whoever set it wrongly is told now.
+    core.kms?.check().catch((error: unknown) => log.warn("objects under SSE-KMS cannot be read or stored", { error }));
     const { handler, control, records, tasks, clock, random } = core;
     await begin(control, settings, log);
     const apart = openNamespaces(settings, log, core, place);

@@ -597,7 +597,11 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
   }
 
   function asRefusal(error: unknown, request: WireRequest): CosError {
-    if (error instanceof CosError) return error;
+    if (error instanceof CosError) {
+      // What no client can mend, such as a key management service that is away, is told to whoever runs the server.
+      if (error.status === 500 && error.cause instanceof Error) parts.onFault(error.cause, request);
+      return error;
+    }
     parts.onFault(error, request);
     if (error instanceof StorageUnavailable) return refuse("ServiceUnavailable", { cause: error });
     if (error instanceof TransactionContended) return refuse("PathConflict", { cause: error });

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, it, onTestFinished, vi } from "vitest";
+import { createLog } from "../../src/log.ts";
 import { freshFolder } from "../contract/store-fixture.ts";
 import { run } from "../fixtures/command.ts";
 import { KMS_PAIR, type KmsMischief, type TestKms, testKms } from "../fixtures/kms.ts";
@@ -29,6 +30,7 @@ describe("a key management service over HTTP", () => {
       kmsRegion: "ap-singapore",
       limits: { partBytesMin: 1, kmsTimeoutMs: 500 },
     });
+    await vi.waitFor(() => assert.equal(kms.calls.length, 1));
   });
   afterAll(async () => {
     await server.stop();
@@ -40,7 +42,9 @@ describe("a key management service over HTTP", () => {
   const since = async (work: () => Promise<unknown>): Promise<string[]> => {
     const before = kms.calls.length;
     await work();
-    return kms.calls.slice(before).map(({ action }) => action);
+    const asked = kms.calls.slice(before).map(({ action }) => action);
+    // A server that has just started asks what state its key is in.
+    return asked.filter((action) => action !== "DescribeKey");
   };
   const ok = async (answer: Promise<Received>): Promise<Received> => {
     const found = await answer;
@@ -182,6 +186,48 @@ describe("a key management service over HTTP", () => {
     } finally {
       await other.stop();
       await alone.stop();
+    }
+  });
+
+  it("is asked at the start, and whoever runs the server is told what keeps it from being used", async () => {
+    const disabled = kms.makeKey();
+    kms.setState(disabled, "Disabled");
+    const warned = async (settings: object): Promise<string> => {
+      const lines: string[] = [];
+      const log = createLog({ level: "warn", out: { write: (line: string) => void lines.push(line) } });
+      const before = kms.calls.length;
+      const one = await testServer({ ...settings, log });
+      try {
+        await vi.waitFor(() => assert.ok(kms.calls.length > before));
+        assert.deepEqual(kms.calls[before]?.action, "DescribeKey");
+        // Its answer is on the way; the server answers in between.
+        await vi.waitFor(() => assert.ok(lines.length > 0), { timeout: 500 }).catch(() => undefined);
+        return lines.join("");
+      } finally {
+        await one.stop();
+      }
+    };
+    assert.equal(await warned(kms.settings(defaultKey)), "");
+    assert.equal(await warned(kms.settings()), "");
+    assert.match(await warned(kms.settings(disabled)), /is Disabled.*SSE-KMS cannot be read or stored/);
+    assert.match(await warned(kms.settings("cmk-none")), /ResourceUnavailable\.CmkNotFound/);
+    const wrong = await warned({ ...kms.settings(defaultKey), kmsSecretKey: "another-secret-key" });
+    assert.match(wrong, /AuthFailure\.SignatureFailure/);
+    assert.ok(!wrong.includes("another-secret-key"));
+  });
+
+  it("is told of in the log where it fails", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "error", out: { write: (line: string) => void lines.push(line) } });
+    const before = kms.calls.length;
+    const one = await testServer({ ...kms.settings(defaultKey), log });
+    try {
+      await vi.waitFor(() => assert.ok(kms.calls.length > before));
+      kms.misbehave({ body: "" }, { body: "" });
+      assertRefused(await one.send({ method: "PUT", path: "/a", body: "x", headers: SSE_KMS }), "KmsInternalException");
+      assert.match(lines.join(""), /answers with 200, and not as a KMS does.*a request failed/);
+    } finally {
+      await one.stop();
     }
   });
 

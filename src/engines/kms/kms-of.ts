@@ -2,7 +2,7 @@
 
 import type { Settings } from "../../config/settings.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Kms } from "../../ports/kms.ts";
+import type { RemoteKms } from "./remote-kms.ts";
 
 /** The remote service that the settings name; undefined where the store's own key ring is the service. */
 export async function kmsOf(
@@ -16,7 +16,7 @@ export async function kmsOf(
     limits,
   }: Pick<Settings, "kmsEndpoint" | "kmsKeyId" | "kmsRegion" | "kmsSecretId" | "kmsSecretKey" | "limits" | "region">,
   clock: Clock,
-): Promise<Kms | undefined> {
+): Promise<RemoteKms | undefined> {
   if (kmsEndpoint === "") return undefined;
   // Most servers have none, and do not load what asks it.
   const { remoteKms } = await import("./remote-kms.ts");

@@ -1,6 +1,6 @@
 /**
  * A key management service over HTTP: the KMS of the cloud, or one that speaks as it does. (KMS API, version 2019-01-18:
- * GenerateDataKey, Decrypt)
+ * GenerateDataKey, Decrypt, DescribeKey)
  *
  * Nothing is retried but what did not come through or was a fault of the service itself; both calls change nothing there.
  */
@@ -118,8 +118,20 @@ function responseIn(status: number | undefined, text: string): Answered {
   return response;
 }
 
+export interface RemoteKms extends Kms {
+  /**
+   * Asks for the key that is used where none is named, and whether it can be used; where there is no such key, for one that
+   * nobody has: then it is enough that the service knows who asks.
+   * @throws KmsRefusal.
+   */
+  check(): Promise<void>;
+}
+
+/** Of all ids the least likely one. */
+const NO_KEY_ID = "00000000-0000-0000-0000-000000000000";
+
 /** The service at an endpoint. Connections are kept, and keep no process alive. */
-export function remoteKms(options: RemoteKmsOptions): Kms {
+export function remoteKms(options: RemoteKmsOptions): RemoteKms {
   const { endpoint, region, secretId, secretKey, defaultKeyId, clock, timeoutMs, cachedMs } = options;
   const isSecure = endpoint.protocol === "https:";
   const send = isSecure ? httpsRequest : httpRequest;
@@ -238,6 +250,19 @@ export function remoteKms(options: RemoteKmsOptions): Kms {
       const key = keyIn(await call("Decrypt", parameters));
       cache?.set(name, key);
       return key;
+    },
+
+    async check() {
+      try {
+        const answered = await call("DescribeKey", { KeyId: defaultKeyId ?? NO_KEY_ID });
+        const { KeyMetadata: key } = answered;
+        const state = isRecord(key) ? told(key["KeyState"]) : "not told";
+        if (defaultKeyId === undefined || state === "Enabled") return;
+        throw new KmsRefusal("key-disabled", `the state of key ${defaultKeyId} of ${place} is ${state}`);
+      } catch (error) {
+        const isWithout = defaultKeyId === undefined && error instanceof KmsRefusal && error.fault === "unknown-key";
+        if (!isWithout) throw error;
+      }
     },
   };
 }
