@@ -2,6 +2,7 @@
 
 import path from "node:path";
 import { formatListen, isLoopback } from "./listen-address.ts";
+import { parseEndpoint } from "./endpoint.ts";
 import { nearestName } from "./nearest-name.ts";
 import { REGIONS } from "./places.ts";
 import {
@@ -200,9 +201,8 @@ function checkKms(
       `${placeOf("kmsEndpoint")}: a KMS knows its callers by a key pair; set COSBOX_KMS_SECRET_ID and COSBOX_KMS_SECRET_KEY`,
     );
   }
-  const { protocol, hostname } = new URL(kmsEndpoint);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  if (profile === "server" && protocol === "http:" && !isLoopback(host)) {
+  const endpoint = parseEndpoint(kmsEndpoint);
+  if (profile === "server" && endpoint?.isSecure === false && !isLoopback(endpoint.host)) {
     refuse(`${placeOf("kmsEndpoint")}: with --profile server keys do not cross a network in the clear; use https`);
   }
 }

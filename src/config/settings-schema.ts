@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { PolicyFault, type PolicyRules, readPolicy } from "../access/policy/read-policy.ts";
 import { LIMITS, type LimitName, limitBounds } from "../limits.ts";
+import { parseEndpoint } from "./endpoint.ts";
 import { type ListenAddress, parseListen } from "./listen-address.ts";
 import { RATES } from "./rates.ts";
 import { type ConfiguredAccount, WORKERS_MAX } from "./settings.ts";
@@ -82,19 +83,13 @@ const optionalSecretId = text(
 );
 const optionalSecretKey = text(/^([\x21-\x7e]{8,128})?$/, "8 to 128 printable ASCII characters without spaces");
 const ENDPOINT = "a URL without a path, such as https://kms.tencentcloudapi.com";
-const endpoint = z.string(ENDPOINT).refine((written) => written === "" || isOrigin(written), ENDPOINT);
+const endpoint = z
+  .string(ENDPOINT)
+  .refine((written) => written === "" || parseEndpoint(written) !== undefined, ENDPOINT);
 const appid = digits("5 to 20 digits, such as 1250000000");
 const uin = digits("5 to 20 digits, such as 100000000001");
 const region = text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "a region name, such as ap-guangzhou");
 const domain = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
-
-/** Whether it names a scheme, a host and perhaps a port, and nothing besides. */
-function isOrigin(written: string): boolean {
-  if (written.length > 300 || !URL.canParse(written)) return false;
-  const { protocol, pathname, search, hash, username, password } = new URL(written);
-  const isBare = pathname === "/" && search === "" && hash === "" && username === "" && password === "";
-  return isBare && (protocol === "https:" || protocol === "http:");
-}
 
 const principalName = text(/^[\w+=,.@-]{1,64}$/, "1 to 64 letters, digits or any of _ + = , . @ -");
 const optionalName = text(/^[^\p{Cc}]{0,64}$/u, "a name of up to 64 characters");

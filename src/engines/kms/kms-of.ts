@@ -1,5 +1,6 @@
 /** The choice of a key management service. */
 
+import { parseEndpoint } from "../../config/endpoint.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { RemoteKms } from "./remote-kms.ts";
@@ -17,11 +18,12 @@ export async function kmsOf(
   }: Pick<Settings, "kmsEndpoint" | "kmsKeyId" | "kmsRegion" | "kmsSecretId" | "kmsSecretKey" | "limits" | "region">,
   clock: Clock,
 ): Promise<RemoteKms | undefined> {
-  if (kmsEndpoint === "") return undefined;
+  const endpoint = parseEndpoint(kmsEndpoint);
+  if (endpoint === undefined) return undefined;
   // Most servers have none, and do not load what asks it.
   const { remoteKms } = await import("./remote-kms.ts");
   return remoteKms({
-    endpoint: new URL(kmsEndpoint),
+    endpoint,
     region: kmsRegion === "" ? region : kmsRegion,
     secretId: kmsSecretId,
     secretKey: kmsSecretKey,

@@ -9,13 +9,13 @@ import { createHash } from "node:crypto";
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { LRUCache } from "lru-cache";
+import type { Endpoint } from "../../config/endpoint.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { type EncryptionContext, type Kms, type KmsFault, KmsRefusal } from "../../ports/kms.ts";
 import { TC3, tc3Date, tc3Names, tc3Signature } from "../../tc3.ts";
 
 export interface RemoteKmsOptions {
-  /** `https://kms.tencentcloudapi.com`; no path. */
-  readonly endpoint: URL;
+  readonly endpoint: Endpoint;
   readonly region: string;
   readonly secretId: string;
   readonly secretKey: string;
@@ -133,10 +133,10 @@ const NO_KEY_ID = "00000000-0000-0000-0000-000000000000";
 /** The service at an endpoint. Connections are kept, and keep no process alive. */
 export function remoteKms(options: RemoteKmsOptions): RemoteKms {
   const { endpoint, region, secretId, secretKey, defaultKeyId, clock, timeoutMs, cachedMs } = options;
-  const isSecure = endpoint.protocol === "https:";
+  const { authority, host, isSecure, port } = endpoint;
   const send = isSecure ? httpsRequest : httpRequest;
   const agent = new (isSecure ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
-  const place = `the key management service at ${endpoint.host}`;
+  const place = `the key management service at ${authority}`;
   const cache =
     cachedMs === 0
       ? undefined
@@ -153,7 +153,7 @@ export function remoteKms(options: RemoteKmsOptions): RemoteKms {
     const date = tc3Date(seconds);
     const headers = [
       ["content-type", CONTENT_TYPE],
-      ["host", endpoint.host],
+      ["host", authority],
     ] as const;
     const signature = tc3Signature(
       secretKey,
@@ -174,7 +174,15 @@ export function remoteKms(options: RemoteKmsOptions): RemoteKms {
 
   async function once(action: string, body: Buffer, signal: AbortSignal): Promise<Answered> {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const outgoing = send(endpoint, { method: "POST", agent, signal, headers: headersFor(action, body) });
+      const outgoing = send({
+        host,
+        port,
+        path: "/",
+        method: "POST",
+        agent,
+        signal,
+        headers: headersFor(action, body),
+      });
       outgoing.on("response", resolve);
       outgoing.on("error", reject);
       outgoing.end(body);
