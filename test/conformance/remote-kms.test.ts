@@ -16,6 +16,8 @@ const METHOD = "x-cos-server-side-encryption";
 const KEY_ID = `${METHOD}-cos-kms-key-id`;
 const CONTEXT = `${METHOD}-context`;
 const SSE_KMS = { [METHOD]: "cos/kms" };
+/** For tests that run the command, on a machine that has much else to do. */
+const TIMEOUT_MS = 120_000;
 const context = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64");
 
 describe("a key management service over HTTP", () => {
@@ -260,38 +262,42 @@ describe("a key management service over HTTP", () => {
     }
   });
 
-  it("leaves readable what was sealed under local keys, is exported from and imported to, and takes its keys along", async () => {
-    const folder = await freshFolder();
-    const data = path.join(folder, "data");
-    const start = async (more = {}): Promise<TestServer> => {
-      const one = await testServer({ data, memory: false, durability: "none", ...more });
-      onTestFinished(() => one.stop());
-      return one;
-    };
-    const local = await start();
-    const send = (to: TestServer, request: Sent): Promise<Received> => to.send(request);
-    await ok(send(local, { method: "PUT", path: "/before", body: "before", headers: SSE_KMS }));
-    await local.stop();
-    const remote = await start({ ...kms.settings(defaultKey), createBucket: false });
-    assert.equal((await send(remote, { path: "/before" })).text, "before");
-    await ok(send(remote, { method: "PUT", path: "/after", body: "after", headers: SSE_KMS }));
-    await remote.stop();
+  it(
+    "leaves readable what was sealed under local keys, is exported from and imported to, and takes its keys along",
+    async () => {
+      const folder = await freshFolder();
+      const data = path.join(folder, "data");
+      const start = async (more = {}): Promise<TestServer> => {
+        const one = await testServer({ data, memory: false, durability: "none", ...more });
+        onTestFinished(() => one.stop());
+        return one;
+      };
+      const local = await start();
+      const send = (to: TestServer, request: Sent): Promise<Received> => to.send(request);
+      await ok(send(local, { method: "PUT", path: "/before", body: "before", headers: SSE_KMS }));
+      await local.stop();
+      const remote = await start({ ...kms.settings(defaultKey), createBucket: false });
+      assert.equal((await send(remote, { path: "/before" })).text, "before");
+      await ok(send(remote, { method: "PUT", path: "/after", body: "after", headers: SSE_KMS }));
+      await remote.stop();
 
-    const lines = Object.entries(kms.settings(defaultKey)).map(([name, value]) => `${name}: ${value}\n`);
-    writeFileSync(path.join(folder, "cosbox.yaml"), lines.join(""));
-    const exported = await run(["export", remote.bucket, "out", "--data", data], folder);
-    assert.equal(exported.code, 0, exported.stdout + exported.stderr);
-    const calls = await since(async () => {
-      const imported = await run(["import", "out", remote.bucket, "--data", "other"], folder);
-      assert.equal(imported.code, 0, imported.stdout + imported.stderr);
-    });
-    assert.deepEqual(calls, ["GenerateDataKey", "GenerateDataKey"]);
-    const shown = await run(["config"], folder);
-    assert.match(shown.stdout, /^kmsSecretKey: \*{8} +# cosbox\.yaml:3$/m);
-    assert.ok(!shown.stdout.includes(KMS_PAIR.secretKey));
+      const lines = Object.entries(kms.settings(defaultKey)).map(([name, value]) => `${name}: ${value}\n`);
+      writeFileSync(path.join(folder, "cosbox.yaml"), lines.join(""));
+      const exported = await run(["export", remote.bucket, "out", "--data", data], folder);
+      assert.equal(exported.code, 0, exported.stdout + exported.stderr);
+      const calls = await since(async () => {
+        const imported = await run(["import", "out", remote.bucket, "--data", "other"], folder);
+        assert.equal(imported.code, 0, imported.stdout + imported.stderr);
+      });
+      assert.deepEqual(calls, ["GenerateDataKey", "GenerateDataKey"]);
+      const shown = await run(["config"], folder);
+      assert.match(shown.stdout, /^kmsSecretKey: \*{8} +# cosbox\.yaml:3$/m);
+      assert.ok(!shown.stdout.includes(KMS_PAIR.secretKey));
 
-    const again = await start({ createBucket: false });
-    assert.equal((await send(again, { path: "/before" })).text, "before");
-    assertRefused(await send(again, { path: "/after" }), "KmsKeyNotExist");
-  });
+      const again = await start({ createBucket: false });
+      assert.equal((await send(again, { path: "/before" })).text, "before");
+      assertRefused(await send(again, { path: "/after" }), "KmsKeyNotExist");
+    },
+    TIMEOUT_MS,
+  );
 });

@@ -234,45 +234,49 @@ describe("encryption at rest", () => {
     assert.equal((await again.send({ path: "/cos" })).text, "x");
   });
 
-  it("makes no key in place of a lost one, whoever needs it", async () => {
-    const data = await dataFolder();
-    const first = await serverIn(data);
-    await first.send({ method: "PUT", path: "/kms", body: "x", headers: SSE_KMS });
-    await first.stop();
-    const file = `${data}.key`;
-    const kept = readFileSync(file, "latin1");
-    const user = { uin: "100000000011", keys: [{ secretId: "AKIDofauser", secretKey: "a-secret-of-a-user" }] };
-    const accounts = [{ uin: "100000000001", users: [user] }];
-    const startsWith = (why: RegExp, more = {}): Promise<void> =>
-      assert.rejects(serverIn(data, { createBucket: false, accounts, ...more }), why);
-    renameSync(file, `${file}.away`);
-    await startsWith(
-      /no secret is sealed under another key than before: there is no key in .*data\.key, .*; put back what it was, or name its file with --seal-key$/,
-    );
-    assert.ok(!existsSync(file));
-    writeFileSync(file, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600 });
-    await startsWith(/the key in .*data\.key is not the one that the keys were sealed under; put back/);
-    await startsWith(/the setting sealPassphrase is not the one .*; set the passphrase that it was/, {
-      sealPassphrase: "correct horse battery",
-    });
-    writeFileSync(file, kept, { mode: 0o600 });
-    const again = await serverIn(data, { createBucket: false, accounts });
-    assert.equal((await again.send({ path: "/kms" })).text, "x");
-    await again.stop();
+  it(
+    "makes no key in place of a lost one, whoever needs it",
+    async () => {
+      const data = await dataFolder();
+      const first = await serverIn(data);
+      await first.send({ method: "PUT", path: "/kms", body: "x", headers: SSE_KMS });
+      await first.stop();
+      const file = `${data}.key`;
+      const kept = readFileSync(file, "latin1");
+      const user = { uin: "100000000011", keys: [{ secretId: "AKIDofauser", secretKey: "a-secret-of-a-user" }] };
+      const accounts = [{ uin: "100000000001", users: [user] }];
+      const startsWith = (why: RegExp, more = {}): Promise<void> =>
+        assert.rejects(serverIn(data, { createBucket: false, accounts, ...more }), why);
+      renameSync(file, `${file}.away`);
+      await startsWith(
+        /no secret is sealed under another key than before: there is no key in .*data\.key, .*; put back what it was, or name its file with --seal-key$/,
+      );
+      assert.ok(!existsSync(file));
+      writeFileSync(file, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600 });
+      await startsWith(/the key in .*data\.key is not the one that the keys were sealed under; put back/);
+      await startsWith(/the setting sealPassphrase is not the one .*; set the passphrase that it was/, {
+        sealPassphrase: "correct horse battery",
+      });
+      writeFileSync(file, kept, { mode: 0o600 });
+      const again = await serverIn(data, { createBucket: false, accounts });
+      assert.equal((await again.send({ path: "/kms" })).text, "x");
+      await again.stop();
 
-    // And the other way round: an import that would encrypt, beside accounts that were sealed before.
-    const sealed = await dataFolder();
-    const server = await serverIn(sealed, { accounts });
-    await setDefault(server, "KMS");
-    await server.stop();
-    renameSync(`${sealed}.key`, `${sealed}.away`);
-    const cwd = path.dirname(sealed);
-    mkdirSync(path.join(cwd, "site"));
-    writeFileSync(path.join(cwd, "site", "a"), "a");
-    const { code, stderr } = await run(["import", "site", server.bucket, "--data", sealed], cwd);
-    assert.deepEqual([code, existsSync(`${sealed}.key`)], [1, false]);
-    assert.match(stderr, /^cosbox: the secrets of this data are sealed, and their key is missing: put .*\n$/);
-  });
+      // And the other way round: an import that would encrypt, beside accounts that were sealed before.
+      const sealed = await dataFolder();
+      const server = await serverIn(sealed, { accounts });
+      await setDefault(server, "KMS");
+      await server.stop();
+      renameSync(`${sealed}.key`, `${sealed}.away`);
+      const cwd = path.dirname(sealed);
+      mkdirSync(path.join(cwd, "site"));
+      writeFileSync(path.join(cwd, "site", "a"), "a");
+      const { code, stderr } = await run(["import", "site", server.bucket, "--data", sealed], cwd);
+      assert.deepEqual([code, existsSync(`${sealed}.key`)], [1, false]);
+      assert.match(stderr, /^cosbox: the secrets of this data are sealed, and their key is missing: put .*\n$/);
+    },
+    2 * TIMEOUT_MS,
+  );
 
   describe("of which something was changed on the disk", () => {
     type Rows = Pick<MetadataEngine, "read" | "commit">;
@@ -447,55 +451,63 @@ describe("encryption at rest", () => {
     TIMEOUT_MS,
   );
 
-  it("sec_S-9.5: an import encrypts what was not, where the bucket does, and hides its MD5 (MinIO f8f290e84)", async () => {
-    const data = await dataFolder();
-    const server = await serverIn(data);
-    const single = canary(15_000);
-    const film = canary(30_000);
-    await server.send({ method: "PUT", path: "/single", body: single.bytes });
-    await server.send({ method: "PUT", path: "/cos", body: single.bytes, headers: SSE_COS });
-    const id = await begin(server, "film");
-    const halves = [film.bytes.subarray(0, 15_000), film.bytes.subarray(15_000)];
-    const parts = await Promise.all(
-      halves.map(async (half, at) => [at + 1, await sendPart(server, "film", id, at + 1, half)] as const),
-    );
-    await complete(server, "film", id, parts);
-    const before = await server.send({ method: "HEAD", path: "/film" });
-    await server.stop();
-    const cwd = path.dirname(data);
-    assert.equal((await run(["export", server.bucket, "out", "--data", data], cwd)).code, 0);
-    mkdirSync(path.join(cwd, "site"));
-    writeFileSync(path.join(cwd, "site", "plain"), single.bytes);
+  it(
+    "sec_S-9.5: an import encrypts what was not, where the bucket does, and hides its MD5 (MinIO f8f290e84)",
+    async () => {
+      const data = await dataFolder();
+      const server = await serverIn(data);
+      const single = canary(15_000);
+      const film = canary(30_000);
+      await server.send({ method: "PUT", path: "/single", body: single.bytes });
+      await server.send({ method: "PUT", path: "/cos", body: single.bytes, headers: SSE_COS });
+      const id = await begin(server, "film");
+      const halves = [film.bytes.subarray(0, 15_000), film.bytes.subarray(15_000)];
+      const parts = await Promise.all(
+        halves.map(async (half, at) => [at + 1, await sendPart(server, "film", id, at + 1, half)] as const),
+      );
+      await complete(server, "film", id, parts);
+      const before = await server.send({ method: "HEAD", path: "/film" });
+      await server.stop();
+      const cwd = path.dirname(data);
+      assert.equal((await run(["export", server.bucket, "out", "--data", data], cwd)).code, 0);
+      mkdirSync(path.join(cwd, "site"));
+      writeFileSync(path.join(cwd, "site", "plain"), single.bytes);
 
-    for (const algorithm of ["AES256", "KMS"] as const) {
-      const other = await dataFolder();
-      const empty = await serverIn(other);
-      await setDefault(empty, algorithm);
-      await empty.stop();
-      for (const folder of ["out", "site"]) {
-        const imported = await run(["import", folder, empty.bucket, "--data", other], cwd);
-        assert.equal(imported.code, 0, imported.stdout + imported.stderr);
+      for (const algorithm of ["AES256", "KMS"] as const) {
+        const other = await dataFolder();
+        const empty = await serverIn(other);
+        await setDefault(empty, algorithm);
+        await empty.stop();
+        for (const folder of ["out", "site"]) {
+          const imported = await run(["import", folder, empty.bucket, "--data", other], cwd);
+          assert.equal(imported.code, 0, imported.stdout + imported.stderr);
+        }
+        assertNowhere(other, [...single.marks, ...film.marks]);
+        const again = await serverIn(other, { createBucket: false });
+        const md5 = createHash("md5").update(single.bytes).digest("hex");
+        for (const [name, bytes] of [
+          ["single", single.bytes],
+          ["film", film.bytes],
+          ["plain", single.bytes],
+        ] as const) {
+          const { body, headers } = await again.send({ path: `/${name}` });
+          assert.ok(body.equals(bytes), name);
+          assert.equal(headers[METHOD], algorithm === "KMS" ? "cos/kms" : "AES256", name);
+          const etag = headers.etag ?? "";
+          assert.match(etag, name === "film" ? /^"[0-9a-f]{32}-2"$/ : /^"[0-9a-f]{32}"$/);
+          const told = name === "film" ? before.headers.etag : `"${md5}"`;
+          assert.equal(etag === told, algorithm === "AES256", name);
+        }
+        assert.equal(
+          (await again.send({ method: "HEAD", path: "/cos" })).headers[METHOD],
+          "AES256",
+          "as it was before",
+        );
+        await again.stop();
       }
-      assertNowhere(other, [...single.marks, ...film.marks]);
-      const again = await serverIn(other, { createBucket: false });
-      const md5 = createHash("md5").update(single.bytes).digest("hex");
-      for (const [name, bytes] of [
-        ["single", single.bytes],
-        ["film", film.bytes],
-        ["plain", single.bytes],
-      ] as const) {
-        const { body, headers } = await again.send({ path: `/${name}` });
-        assert.ok(body.equals(bytes), name);
-        assert.equal(headers[METHOD], algorithm === "KMS" ? "cos/kms" : "AES256", name);
-        const etag = headers.etag ?? "";
-        assert.match(etag, name === "film" ? /^"[0-9a-f]{32}-2"$/ : /^"[0-9a-f]{32}"$/);
-        const told = name === "film" ? before.headers.etag : `"${md5}"`;
-        assert.equal(etag === told, algorithm === "AES256", name);
-      }
-      assert.equal((await again.send({ method: "HEAD", path: "/cos" })).headers[METHOD], "AES256", "as it was before");
-      await again.stop();
-    }
-  });
+    },
+    2 * TIMEOUT_MS,
+  );
 
   it("scrub finds a byte that turned, in what is sealed too", async () => {
     const data = await dataFolder();
