@@ -10,6 +10,9 @@ import { run } from "../fixtures/command.ts";
 import { form, signedFields } from "../fixtures/forms.ts";
 import { contentMd5, type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 
+/** For tests that run the command several times, on a machine that has much else to do. */
+const COMMAND_MS = 120_000;
+
 let server: TestServer;
 beforeAll(async () => {
   server = await testServer();
@@ -208,6 +211,30 @@ describe("explain of other refusals", () => {
     assert.match(await explained(answer), /Refused with 400 InvalidURI/);
   });
 
+  it("tells the state of a key, and which key of a client was missing", async () => {
+    const key = await server.cosbox.keys.create();
+    const headers = {
+      "x-cos-server-side-encryption": "cos/kms",
+      "x-cos-server-side-encryption-cos-kms-key-id": key.id,
+    };
+    await server.send({ method: "PUT", path: "/sealed", body: "x", headers });
+    await server.cosbox.keys.disable(key.id);
+    const answer = await server.send({ path: "/sealed" });
+    assert.equal(answer.element("Code"), "KmsKeyDisabled");
+    assert.ok((await explained(answer)).includes(`Found: key ${key.id} is disabled.`));
+
+    const customer = (bytes: Buffer): Record<string, string> => ({
+      "x-cos-server-side-encryption-customer-algorithm": "AES256",
+      "x-cos-server-side-encryption-customer-key": bytes.toString("base64"),
+      "x-cos-server-side-encryption-customer-key-MD5": createHash("md5").update(bytes).digest("base64"),
+    });
+    await server.send({ method: "PUT", path: "/own", body: "x", headers: customer(Buffer.alloc(32, 1)) });
+    const none = await server.send({ path: "/own" });
+    assert.match(await explained(none), /encrypted with a client's key, and none was sent\./);
+    const other = await server.send({ path: "/own", headers: customer(Buffer.alloc(32, 2)) });
+    assert.match(await explained(other), /encrypted with a client's key, and another one was sent\./);
+  });
+
   it("shows a terminal no control characters of a client's", async () => {
     const text = await explained(
       await server.send({ path: "/a\u001b[31m\u202eb", sign: { secretKey: "wrong-secret-key" } }),
@@ -278,23 +305,27 @@ describe("decision records", () => {
     await rm(data, { recursive: true });
   });
 
-  it("are found on disk by the command, beside the server and after it, past a line that was cut short", async () => {
-    const data = await mkdtemp(join(tmpdir(), "cosbox-"));
-    const disk = await testServer({ memory: false, data });
-    const answer = await disk.send({ path: "/a", sign: { instead: { path: "//a" } } });
-    const id = answer.element("TraceId") ?? "";
-    await disk.cosbox.requests.find("nobody");
-    const beside = await run(["explain", id, "--data", data], data);
-    assert.match(beside.stdout, /doubled leading slash/, beside.stderr);
-    await disk.stop();
-    const { appendFile } = await import("node:fs/promises");
-    const folder = join(data, "refusals");
-    const [name = ""] = await readdir(folder);
-    await appendFile(join(folder, name), `{"requestId":"x","traceId":"${id}`);
-    const after = await run(["explain", answer.element("RequestId") ?? "", "--data", data, "--json"], data);
-    assert.equal((JSON.parse(after.stdout) as { traceId: string }).traceId, id);
-    const unknown = await run(["explain", "nobody", "--data", data], data);
-    assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
-    await rm(data, { recursive: true });
-  });
+  it(
+    "are found on disk by the command, beside the server and after it, past a line that was cut short",
+    async () => {
+      const data = await mkdtemp(join(tmpdir(), "cosbox-"));
+      const disk = await testServer({ memory: false, data });
+      const answer = await disk.send({ path: "/a", sign: { instead: { path: "//a" } } });
+      const id = answer.element("TraceId") ?? "";
+      await disk.cosbox.requests.find("nobody");
+      const beside = await run(["explain", id, "--data", data], data);
+      assert.match(beside.stdout, /doubled leading slash/, beside.stderr);
+      await disk.stop();
+      const { appendFile } = await import("node:fs/promises");
+      const folder = join(data, "refusals");
+      const [name = ""] = await readdir(folder);
+      await appendFile(join(folder, name), `{"requestId":"x","traceId":"${id}`);
+      const after = await run(["explain", answer.element("RequestId") ?? "", "--data", data, "--json"], data);
+      assert.equal((JSON.parse(after.stdout) as { traceId: string }).traceId, id);
+      const unknown = await run(["explain", "nobody", "--data", data], data);
+      assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
+      await rm(data, { recursive: true });
+    },
+    COMMAND_MS,
+  );
 });

@@ -243,7 +243,10 @@ export function refuseReading(
   if (sections.length === 0 && customerKey === undefined) return;
   const shown = shownEncryption(sections);
   if (shown?.kind === "customer") {
-    if (!isCustomerKey(sections, customerKey)) throw refuse("SsecDecryptHeaderInvalid");
+    if (!isCustomerKey(sections, customerKey)) {
+      const sent = customerKey === undefined ? "none was sent" : "another one was sent";
+      throw refuse("SsecDecryptHeaderInvalid", { cause: `the object is encrypted with a client's key, and ${sent}` });
+    }
     return;
   }
   if (customerKey !== undefined) {
