@@ -503,7 +503,14 @@ describe("encryption of objects", () => {
       const headers = keyHeaders(`${sse}-customer`, SECRET);
       assert.equal((await s3.send({ method: "PUT", path: own, body: "own", headers })).status, 200);
       assert.equal((await s3.send({ path: own, headers })).text, "own");
-      assert.equal((await s3.send({ path: own })).status, 400);
+      const refused = async (request: Parameters<S3Client["send"]>[0]) => {
+        const answer = await s3.send(request);
+        return `${answer.status} ${answer.element("Code")}`;
+      };
+      assert.equal(await refused({ path: own }), "400 InvalidRequest");
+      const both = { ...headers, [sse]: "AES256" };
+      assert.equal(await refused({ method: "PUT", path: own, body: "x", headers: both }), "400 InvalidArgument");
+      assert.equal(await refused({ path: own, headers: { [sse]: "AES256" } }), "400 InvalidArgument");
       await holds(own, Buffer.from("own"), ssec(SECRET));
       const attributes = { "x-amz-object-attributes": "ObjectSize" };
       const query = { attributes: undefined };

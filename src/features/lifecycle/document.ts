@@ -146,7 +146,7 @@ function filterOf(rule: XmlElement, limits: Limits): RuleFilter {
   const legacy = child(rule, "Prefix");
   if (filter === undefined) {
     if (legacy === undefined) throw faultAt(rule, "expected <Filter> in <Rule>");
-    return conditions({ ...rule, children: [legacy] }, limits);
+    return { ...conditions({ ...rule, children: [legacy] }, limits), bare: true };
   }
   if (legacy !== undefined) throw faultAt(legacy, "expected one of <Filter> and <Prefix> in <Rule>");
   only(filter, ["And", ...CONDITIONS]);
@@ -227,7 +227,7 @@ function refuseConflicts(rules: readonly GivenRule[]): void {
   const said = new Map<string, string>();
   for (const rule of rules) {
     if (!rule.enabled) continue;
-    const { tags, ...rest } = rule.filter;
+    const { bare: _form, tags, ...rest } = rule.filter;
     const filter = JSON.stringify({ ...rest, tags: tags.map((tag) => tag.join("=")).sort() });
     for (const [what, when] of saidBy(rule)) {
       const before = said.get(filter + what);
@@ -277,7 +277,8 @@ function timeNode(when: RuleTime): XmlNode {
   return "days" in when ? leaf("Days", when.days) : leaf("Date", when.written);
 }
 
-function filterNode({ prefix, tags, notPrefixes, sizeAbove, sizeBelow }: RuleFilter): XmlNode {
+function filterNode({ bare, prefix, tags, notPrefixes, sizeAbove, sizeBelow }: RuleFilter): XmlNode {
+  if (bare === true) return leaf("Prefix", prefix);
   const parts = [
     ...(prefix === "" ? [] : [leaf("Prefix", prefix)]),
     ...tags.map(([name, value]) => el("Tag", leaf("Key", name), leaf("Value", value))),

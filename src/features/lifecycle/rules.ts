@@ -24,6 +24,8 @@ export interface RuleFilter {
   readonly sizeAbove: number | undefined;
   /** Bytes; objects of exactly so many are left alone. */
   readonly sizeBelow: number | undefined;
+  /** Set where the prefix was put in the oldest form, without a filter around it, and so is told. */
+  readonly bare?: true;
 }
 
 /** Days since the object was modified, or a midnight in milliseconds since 1970. */
