@@ -29,7 +29,6 @@ export const S3_FORMS: { readonly [Id in ErrorId]?: S3Form } = {
   NoSuchCopySource: { code: "NoSuchKey", status: 404, message: "The specified key does not exist." },
   NoSuchEncryptionConfiguration: { code: "ServerSideEncryptionConfigurationNotFoundError", status: 404 },
   NoSuchPolicyVersion: { code: "NoSuchBucketPolicy", status: 404, message: "The bucket policy does not exist" },
-  NoSuchObjectLockConfiguration: { code: "ObjectLockConfigurationNotFoundError", status: 404 },
   NotSupportedStorageClass: { code: "InvalidStorageClass", status: 400 },
   ObjectLocked: { code: "AccessDenied", status: 403 },
   PathConflict: {
@@ -54,6 +53,7 @@ export const S3_NARROWER = {
   InvalidPartNumber: 416,
   MalformedTrailerError: 400,
   MetadataTooLarge: 400,
+  ObjectLockConfigurationNotFoundError: 404,
   XAmzContentSHA256Mismatch: 400,
 } as const satisfies Readonly<Record<string, number>>;
 

@@ -479,6 +479,9 @@ describe("object lock", () => {
       [head.headers["x-amz-object-lock-mode"], head.headers["x-amz-object-lock-retain-until-date"]],
       ["COMPLIANCE", until],
     );
+    await ok(ask({ method: "PUT", bucket: server.bucket, path: "/never-locked", body: "x" }));
+    const free = await ask({ bucket: server.bucket, path: "/never-locked", query: { retention: "" } });
+    assert.deepEqual([free.status, free.element("Code")], [404, "NoSuchObjectLockConfiguration"]);
     const refused = await ask({ method: "DELETE", path: "/a" });
     assert.deepEqual([refused.status, refused.element("Code")], [403, "AccessDenied"]);
     assert.equal((await ask({ path: "/a", query: { retention: "" } })).element("RetainUntilDate"), until);

@@ -17,7 +17,8 @@ export const getBucketObjectLock = operation(
     errors: ["NoSuchObjectLockConfiguration"],
   },
   async ({ bucket: { lock }, refuse }) => {
-    if (lock === undefined) throw refuse("NoSuchObjectLockConfiguration");
+    if (lock === undefined)
+      throw refuse("NoSuchObjectLockConfiguration", { s3: "ObjectLockConfigurationNotFoundError" });
     return { configuration: lock };
   },
 );
