@@ -5,7 +5,7 @@ import { coverageFolder } from "./config/coverage-folder.ts";
 import type { ListenAddress } from "./config/listen-address.ts";
 import { loadSettings } from "./config/load-settings.ts";
 import { type Settings, SettingsError } from "./config/settings.ts";
-import type { ClockControl, ClockState } from "./control/clock-control.ts";
+import type { ClockControl, ClockState, DueWork } from "./control/clock-control.ts";
 import { durationMs } from "./control/duration.ts";
 import type { FaultControl } from "./control/fault-control.ts";
 import type { RateControl } from "./control/rate-control.ts";
@@ -18,6 +18,7 @@ import { systemClock } from "./engines/clock/system.ts";
 import { type Coverage, coverageOf } from "./diagnose/coverage.ts";
 import { explanation } from "./diagnose/explain.ts";
 import type { DecisionRecord } from "./diagnose/record.ts";
+import { cameInstead, fitsPattern, type RequestPattern } from "./diagnose/request-pattern.ts";
 import type { Recorder } from "./diagnose/recorder.ts";
 import type { SeedDocument } from "./config/seed.ts";
 import type { Seeded as CosboxSeeded } from "./seed/seed.ts";
@@ -32,6 +33,7 @@ import { createLog, type Log, SILENT } from "./log.ts";
 
 export { SettingsError } from "./config/settings.ts";
 export type { DecisionRecord } from "./diagnose/record.ts";
+export type { RequestPattern } from "./diagnose/request-pattern.ts";
 export type { CountedFault, FaultRequest } from "./faults/fault.ts";
 export type { RateRequest } from "./rates/rate-limit.ts";
 export type { SetState, StateName, StateSubject } from "./states/state.ts";
@@ -118,8 +120,11 @@ export interface CosboxRequests {
   find(id: string): Promise<DecisionRecord | undefined>;
   /** What happened, why, and what to do about it, as text; undefined for an id that is not kept. */
   explain(id: string): Promise<string | undefined>;
-  /** Resolves to the next request that `wanted` takes, answered from now on; rejects after `timeoutMs`, 10 s unless told. */
-  next(wanted?: (record: DecisionRecord) => boolean, timeoutMs?: number): Promise<DecisionRecord>;
+  /**
+   * Resolves to the next request that is as `wanted` tells, or that it takes, answered from now on; any unless told. Rejects
+   * after `timeoutMs`, 10 s unless told, with what came instead.
+   */
+  next(wanted?: RequestPattern | ((record: DecisionRecord) => boolean), timeoutMs?: number): Promise<DecisionRecord>;
 }
 
 /** A time as a Date, as text that `Date` reads, or in ms since 1970. */
@@ -171,6 +176,15 @@ export interface CosboxRates {
   reset(): Promise<void>;
 }
 
+/** Work in the background that goes by virtual time, such as `lifecycle`. */
+export interface CosboxWork {
+  readonly name: string;
+  /** When something falls due next; undefined where nothing waits. */
+  readonly due: Date | undefined;
+  /** Counts of the last run, or of the one under way; times in ms. */
+  readonly statistics: Readonly<Record<string, number>>;
+}
+
 /** A snapshot that is kept until it is removed, or the server stops. */
 export interface CosboxSnapshot {
   readonly name: string;
@@ -197,6 +211,10 @@ interface CosboxFaces {
   readonly rates: CosboxRates;
   /** Where the admin listener is; undefined unless `admin` asks for one. */
   readonly admin: string | undefined;
+  /** What is done in the background, when it is due next and what it did last. `clock.advance` does what falls due on the way. */
+  work(): Promise<readonly CosboxWork[]>;
+  /** Does what is due at present, and resolves when it is done. Rejects where there is no work of this name. */
+  runWork(name: string): Promise<CosboxWork>;
   /** Which errors were met since the start or the last reset, of those that the operations used can answer with. */
   coverage(): Promise<Coverage>;
   /**
@@ -321,6 +339,16 @@ function facesOf(
     keys: control.keys,
     states: statesOf(control.states),
     rates: ratesOf(control.rates),
+    work: () => Promise.all(control.work.map(shownWork)),
+    async runWork(name) {
+      const work = control.work.find((one) => one.name === name);
+      if (work === undefined) {
+        const names = control.work.map((one) => one.name).join(", ");
+        throw new SettingsError(`work: expected ${names}, found ${JSON.stringify(name)}`);
+      }
+      await work.runDue();
+      return await shownWork(work);
+    },
     coverage: async () => coverageOf(TABLE, (await control.counters()).tally),
     reset: (options) => control.reset(options),
     seed: async (given) =>
@@ -330,7 +358,14 @@ function facesOf(
   };
 }
 
+async function shownWork(work: DueWork): Promise<CosboxWork> {
+  const due = await work.nextDue();
+  const waits = due !== undefined && Number.isFinite(due);
+  return { name: work.name, due: waits ? new Date(due) : undefined, statistics: await work.statistics() };
+}
+
 const NEXT_MS = 10_000;
+const OTHERS_MAX = 10;
 
 function requestsOf(records: Recorder): CosboxRequests {
   return {
@@ -340,20 +375,25 @@ function requestsOf(records: Recorder): CosboxRequests {
       const record = await records.find(id);
       return record === undefined ? undefined : explanation(record);
     },
-    next: (wanted = () => true, timeoutMs = NEXT_MS) =>
+    next: (wanted = {}, timeoutMs = NEXT_MS) =>
       new Promise((resolve, reject) => {
+        const others: DecisionRecord[] = [];
         const end = (): void => {
           timer.cancel();
           unwatch();
         };
         const unwatch = records.watch((record) => {
-          if (!wanted(record)) return;
+          if (!(typeof wanted === "function" ? wanted(record) : fitsPattern(record, wanted))) {
+            others.push(record);
+            if (others.length > OTHERS_MAX) others.shift();
+            return;
+          }
           end();
           resolve(record);
         });
         const timer = systemClock().after(timeoutMs, () => {
           end();
-          reject(new Error(`no such request was answered within ${timeoutMs} ms`));
+          reject(new Error(`no such request was answered within ${timeoutMs} ms; ${cameInstead(others)}`));
         });
       }),
   };

@@ -52,6 +52,13 @@ export type ClockWanted =
 /** A state as the listener tells it; `since` is ISO 8601. */
 export type StateTold = Omit<SetState, "sinceMs"> & { readonly since: string };
 
+/** Work in the background as the listener tells it; `due` is ISO 8601, of virtual time, null where nothing waits. */
+export interface WorkerTold {
+  readonly name: string;
+  readonly due: string | null;
+  readonly statistics: Readonly<Record<string, number>>;
+}
+
 /** A snapshot as the listener tells it; `taken` is ISO 8601, of virtual time. */
 export interface SnapshotAnswer {
   readonly name: string;
@@ -117,6 +124,10 @@ export interface AdminClient {
   }>;
   /** Requests as they are answered, until `signal` is aborted or the server ends. */
   follow(signal?: AbortSignal): AsyncIterable<DecisionRecord>;
+  /** What is done in the background, when it is due next and what it did last. */
+  workers(): Promise<readonly WorkerTold[]>;
+  /** Does what is due at present; resolves when it is done. */
+  runWorker(name: string): Promise<WorkerTold>;
   coverage(): Promise<Coverage>;
   namespaces(): Promise<readonly NamespaceTold[]>;
   /** Makes a namespace; `replace` removes the one that has the name. Without a name it gets one of its own. */
@@ -270,6 +281,8 @@ export function adminClient({ endpoint, token = "", timeoutMs }: AdminClientOpti
     },
     request: (id) => call("GET", `/v1/requests/${encodeURIComponent(id)}`),
     follow,
+    workers: async () => (await call<{ workers: WorkerTold[] }>("GET", "/v1/workers")).workers,
+    runWorker: (name) => call("POST", `/v1/workers/${encodeURIComponent(name)}/run`),
     coverage: () => call("GET", "/v1/coverage"),
     async reset({ force = false } = {}) {
       await call("POST", "/v1/reset", { force });

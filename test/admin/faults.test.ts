@@ -197,7 +197,26 @@ describe("for tests", () => {
       await server.send({ path: "/none" });
       await server.send({ method: "PUT", path: "/awaited", body: "x" });
       assert.equal((await next).key, "awaited");
-      await assert.rejects(server.cosbox.requests.next(undefined, 10), /no such request/);
+      await assert.rejects(server.cosbox.requests.next(undefined, 10), /no such request .* none came at all$/);
+      // By what it is to be, all of which has to be so.
+      await server.cosbox.faults.add({ id: "busy", error: "SlowDown", match: { operation: "HeadObject" } });
+      const wanted = {
+        operation: "HeadObject",
+        bucket: server.bucket,
+        key: "b",
+        error: "SlowDown",
+        fault: "busy",
+      } as const;
+      const busy = server.cosbox.requests.next(wanted);
+      const stored = server.cosbox.requests.next({ method: "PUT", status: 200 });
+      for (const key of ["a", "b"]) await server.send({ method: "HEAD", path: `/${key}` });
+      await server.send({ method: "PUT", path: "/c", body: "x" });
+      assert.equal((await busy).key, "b");
+      assert.equal((await stored).key, "c");
+      const vain = server.cosbox.requests.next({ operation: "DeleteObject" }, 3_000);
+      for (let at = 0; at < 6; at++) await server.send({ path: "/none" });
+      await server.send({ method: "PUT", path: "/d", body: "x" });
+      await assert.rejects(vain, /within 3000 ms; what came was …, (GetObject NoSuchKey, ){4}PutObject 200$/);
     } finally {
       await server.stop();
     }

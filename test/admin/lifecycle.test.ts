@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { adminClient } from "../../src/admin/client.ts";
 import { ask } from "../fixtures/admin.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 
@@ -33,6 +34,14 @@ describe("the admin listener on work in the background", () => {
       assert.ok("expired" in (workers[0]?.statistics ?? {}));
       assert.equal((await server.send({ method: "HEAD", path: "/k" })).status, 404);
       assert.equal((await call("POST", "/v1/workers/none/run")).status, 404);
+      // The same in the library, and in the client.
+      const [work] = await server.cosbox.work();
+      assert.equal(work?.due?.toISOString(), workers[0]?.due);
+      assert.equal((await server.cosbox.runWork("lifecycle")).name, "lifecycle");
+      await assert.rejects(server.cosbox.runWork("none"), /work: expected lifecycle, found "none"/);
+      const admin = adminClient({ endpoint: server.cosbox.admin as string });
+      assert.deepEqual(await admin.workers(), workers);
+      assert.deepEqual(await admin.runWorker("lifecycle"), workers[0]);
     } finally {
       await server.stop();
     }
