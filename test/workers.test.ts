@@ -248,8 +248,12 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
     assert.ok(admin !== undefined, server.output.stdout);
     const watcher = (async () => {
       while (!isOver) {
-        const { status } = await fetch(`${admin}/readyz`, { headers: { connection: "close" } });
-        if (status !== 200) problems.push(`readyz ${status}`);
+        try {
+          const { status } = await fetch(`${admin}/readyz`, { headers: { connection: "close" } });
+          if (status !== 200) problems.push(`readyz ${status}`);
+        } catch (error) {
+          problems.push(`readyz ${String((error as Error).cause)}`);
+        }
         await pause(10);
       }
     })();

@@ -6,7 +6,7 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server as NetServer } from "node:net";
 import { formatListen, type ListenAddress } from "../config/listen-address.ts";
 import type { Log } from "../log.ts";
 import type { AdminContext } from "./route.ts";
@@ -103,7 +103,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
   return {
     endpoint: `http://${formatListen({ host: listen.host, port })}`,
     port,
-    leave: () => void server.close(),
+    // The listener's own `close`: that of an HTTP server also closes connections whose first request is on its way.
+    leave: () => void NetServer.prototype.close.call(server),
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
