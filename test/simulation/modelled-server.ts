@@ -137,7 +137,10 @@ export async function modelled(disk: Disk, cleanup: Cleanup, { lockGeneration = 
     } catch (error) {
       if (!(error instanceof Died)) throw error;
     }
-    if (await reopenIfDead("midnight")) await loseBareMarkers(bare);
+    if (await reopenIfDead("midnight")) {
+      await loseBareMarkers(bare);
+      model.play({ kind: "restart", clean: false });
+    }
     await nameMarkers();
   }
 
