@@ -42,10 +42,13 @@ const nth = fc.constantFrom(0, 0, 0, 1, 1, 2, 3);
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const often = <T>(usual: T, arbitrary: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary });
-const storageClass = fc.constantFrom(...CLASSES);
+const mostly = <T>(usual: T, arbitrary: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 7, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary });
+/** Archives above all: more goes on with them than with the others. */
+const storageClass = fc.constantFrom(...CLASSES, "ARCHIVE", "ARCHIVE", "ARCHIVE");
 const facts: fc.Arbitrary<Facts | undefined> = maybe(
   fc.record({
-    storageClass: often("STANDARD", storageClass),
+    storageClass: fc.oneof(fc.constant("STANDARD" as const), storageClass),
     tagged: often(false, fc.constant(true)),
     lockDays: often(undefined, fc.constantFrom(-1, 1, 7, 400)),
   }),
@@ -58,15 +61,15 @@ const when: fc.Arbitrary<When> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ days }) },
   { weight: 1, arbitrary: fc.record({ onDay: fc.integer({ min: 0, max: 400 }) }) },
 );
-const colder = fc.constantFrom(...CLASSES.slice(1));
+const colder = fc.constantFrom(...CLASSES.slice(1), "DEEP_ARCHIVE");
 const anyRule: fc.Arbitrary<Rule> = fc.record({
-  enabled: fc.constantFrom(true, true, true, false),
+  enabled: mostly(true, fc.constant(false)),
   prefix: fc.constantFrom("", "", "", "a", "a/", "b/", "z", "中"),
-  notPrefix: often(undefined, fc.constantFrom("a/b", "z")),
+  notPrefix: mostly(undefined, fc.constantFrom("a/b", "z")),
   tagged: often(false, fc.constant(true)),
-  above: often(undefined, fc.constantFrom(0, 64, 65_536)),
-  below: often(undefined, fc.constantFrom(64, 65_536)),
-  expire: maybe(when),
+  above: mostly(undefined, fc.constantFrom(0, 64, 65_536)),
+  below: mostly(undefined, fc.constantFrom(64, 65_536)),
+  expire: often(undefined, when),
   move: maybe(fc.record({ when, to: colder })),
   markers: fc.boolean(),
   noncurrentDays: maybe(days),
@@ -237,6 +240,16 @@ const timedRequests: Weighed = [
   [5, fc.record({ kind: kind("part"), upload, number: fc.integer({ min: 1, max: 2 }), content: fewContent })],
   [2, fc.record({ kind: kind("partCopy"), upload, number: fc.constant(3), from: fewFrom, nth: maybe(nth) })],
   [5, fc.record({ kind: kind("complete"), upload, how: fc.constantFrom("all", "some") })],
+  [
+    5,
+    fc.record({
+      kind: kind("uploadWhole"),
+      ...few,
+      contents: fc.array(fewContent, { minLength: 1, maxLength: 2 }),
+      hours: fc.constantFrom(0, 0, 1, 30, 200),
+      facts,
+    }),
+  ],
   [4, fc.record({ kind: kind("delete"), ...few })],
   [3, fc.record({ kind: kind("deleteVersion"), ...few, nth })],
   [
@@ -259,7 +272,7 @@ const timedRequests: Weighed = [
   [2, fc.record({ kind: kind("retain"), ...few, nth: maybe(nth), days: fc.constantFrom(-1, 1, 2, 30) })],
   [2, fc.record({ kind: kind("tag"), ...few, nth: maybe(nth), tagged: fc.boolean() })],
   [
-    4,
+    6,
     fc.record({
       kind: kind("restore"),
       ...few,
@@ -292,6 +305,8 @@ const OPENINGS: readonly (readonly Step[])[] = [
   [tiered],
   [tiered, versioned],
   [locked],
+  [locked],
+  [versioned, locked],
   [versioned, locked],
   [versioned, lockable],
 ];

@@ -78,6 +78,13 @@ export type Step =
       readonly note?: string | undefined;
       readonly facts?: Facts | undefined;
     } & ObjectName)
+  /** Begins an upload, sends parts, lets time go by, and completes it. */
+  | ({
+      readonly kind: "uploadWhole";
+      readonly contents: readonly Content[];
+      readonly hours: number;
+      readonly facts?: Facts | undefined;
+    } & ObjectName)
   | { readonly kind: "part"; readonly upload: number; readonly number: number; readonly content: Content }
   | { readonly kind: "manyParts"; readonly upload: number; readonly count: number; readonly seed: number }
   | {
@@ -476,6 +483,8 @@ export class Model {
   play(step: Step): Seen | undefined {
     this.made = undefined;
     if (step.kind === "advance" || step.kind === "dyingMidnight" || step.kind === "dying") return undefined;
+    // Made of others.
+    if (step.kind === "uploadWhole") return undefined;
     if (step.kind === "restart") {
       // Whoever starts the server again sees to it that the first bucket is there.
       const first = BUCKETS[0] as string;

@@ -69,10 +69,11 @@ const blocks = (xml: string, element: string): string[] =>
   [...xml.matchAll(new RegExp(`<${element}>(.*?)</${element}>`, "gs"))].map(([, text = ""]) => text);
 
 /** Steps that are no request. */
-type Unsent = "restart" | "appendMany" | "manyParts" | "advance" | "dyingMidnight" | "dying";
+type Unsent = (typeof UNSENT)[number];
+const UNSENT = ["restart", "appendMany", "manyParts", "uploadWhole", "advance", "dyingMidnight", "dying"] as const;
 
 function isUnsent(step: Step): step is Extract<Step, { kind: Unsent }> {
-  return ["restart", "appendMany", "manyParts", "advance", "dyingMidnight", "dying"].includes(step.kind);
+  return UNSENT.some((kind) => kind === step.kind);
 }
 
 export interface ModelledOptions {
@@ -200,6 +201,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup, { lockGeneration = 
       }
     }
     for (const upload of model.uploads.keys()) {
+      if (model.upload(upload)?.open !== true) continue;
       await exchange({ kind: "listParts", upload, marker: 0, max: undefined });
     }
   }
@@ -498,9 +500,18 @@ export async function modelled(disk: Disk, cleanup: Cleanup, { lockGeneration = 
   async function play(step: Step): Promise<void> {
     played.set(step.kind, (played.get(step.kind) ?? 0) + 1);
     await moveTo(model.nowMs + STEP_MS);
-    if (step.kind === "advance") return moveTo(model.nowMs + step.hours * HOUR_MS);
-    if (step.kind === "dyingMidnight") return dyingMidnight(step);
+    if (step.kind === "advance") {
+      await moveTo(model.nowMs + step.hours * HOUR_MS);
+      await holds();
+      return;
+    }
+    if (step.kind === "dyingMidnight") {
+      await dyingMidnight(step);
+      await holds();
+      return;
+    }
     if (step.kind === "dying") return dying(step);
+    if (step.kind === "uploadWhole") return uploadWhole(step);
     if (step.kind === "restart") {
       // A process that dies leaves its own row behind; one that ends takes it away.
       if (step.clean) await store.close();
@@ -528,6 +539,18 @@ export async function modelled(disk: Disk, cleanup: Cleanup, { lockGeneration = 
       return;
     }
     await exchange(step);
+    if ("key" in step) await exchange({ kind: "head", bucket: step.bucket, key: step.key });
+  }
+
+  /** An upload from its beginning to its completion, which takes its time. */
+  async function uploadWhole({ contents, hours, ...whole }: Extract<Step, { kind: "uploadWhole" }>): Promise<void> {
+    const before = model.uploads.length;
+    await play({ ...whole, kind: "initiate" });
+    if (model.uploads.length === before) return;
+    for (const [at, content] of contents.entries()) await play({ kind: "part", upload: 0, number: at + 1, content });
+    if (hours > 0) await play({ kind: "advance", hours });
+    await play({ kind: "complete", upload: 0, how: "all" });
+    await exchange({ kind: "head", bucket: whole.bucket, key: whole.key });
   }
 
   const exchange = async (step: Exclude<Step, { kind: Unsent }>): Promise<void> => settle(step, await send(step));
