@@ -5,6 +5,7 @@ import { STRANGER } from "../fixtures/accounts.ts";
 import { type S3Client, s3Client } from "../fixtures/s3.ts";
 import { assertS3Refused } from "../fixtures/s3-refusal.ts";
 import { contentMd5, type TestServer, testServer } from "../fixtures/server.ts";
+import { versionedBucket } from "../fixtures/versioning.ts";
 
 const crc32 = "x-amz-checksum-crc32";
 
@@ -201,6 +202,29 @@ describe("strict S3", () => {
     s3 = s3Client(server);
   });
   afterAll(() => server.stop());
+
+  it("NoSuchUpload, NoSuchVersion, InvalidArgument, BucketNotEmpty: what only S3 takes", async () => {
+    const begun = await s3.send({ method: "POST", path: "/parts", query: { uploads: undefined } });
+    const uploadId = begun.element("UploadId") ?? "";
+    const part = await s3.send({ method: "PUT", path: "/parts", query: { partNumber: 1, uploadId }, body: "x" });
+    const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.headers.etag}</ETag></Part></CompleteMultipartUpload>`;
+    const complete = () => s3.send({ method: "POST", path: "/parts", query: { uploadId }, body });
+    assert.equal((await complete()).status, 200);
+    assertS3Refused(await complete(), 404, "NoSuchUpload");
+    const bucket = await versionedBucket(server, "strict");
+    const put = await s3.send({ method: "PUT", bucket, path: "/k", body: "x" });
+    const versionId = String(put.headers["x-amz-version-id"]);
+    const remove = { method: "DELETE", bucket, path: "/k", query: { versionId } };
+    assert.equal((await s3.send(remove)).status, 204);
+    assertS3Refused(await s3.send(remove), 404, "NoSuchVersion");
+    const cors =
+      "<CORSConfiguration><CORSRule><AllowedOrigin>example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
+    const headers = { "content-md5": contentMd5(cors) };
+    const rules = await s3.send({ method: "PUT", query: { cors: undefined }, body: cors, headers });
+    assertS3Refused(rules, 400, "InvalidArgument");
+    await s3.send({ method: "POST", bucket, path: "/open", query: { uploads: undefined } });
+    assertS3Refused(await s3.send({ method: "DELETE", bucket }), 409, "BucketNotEmpty");
+  });
 
   it("NotImplemented: bodies in aws-chunked encoding, as on the live service", async () => {
     for (const payload of [
