@@ -34,6 +34,8 @@ export const LIMITS = {
   corsRequestHeadersMax: 200,
   /** Rules of a bucket's lifecycle: `InvalidArgument`. (lifecycle page) */
   lifecycleRulesMax: 1000,
+  /** Rules for the archive tiers of a bucket's intelligent tiering: `InvalidArgument`. (intelligent tiering page) */
+  tieringRulesMax: 1000,
   /** Days for which an archived object may be restored: `InvalidArgument`. (restore page) */
   restoreDaysMax: 365,
   /** How long a restore of ARCHIVE takes, ms, by its tier; the service says 1 to 5 minutes. (restore page) */

@@ -54,7 +54,7 @@ export const S3_OPERATIONS: readonly S3Operation[] = [
   ...same("GetBucketAnalyticsConfiguration"),
   { name: "GetBucketCors", is: "GetBucketCORS" },
   ...same("GetBucketEncryption"),
-  { name: "GetBucketIntelligentTieringConfiguration", is: "ListBucketIntelligentTiering" },
+  ...same("GetBucketIntelligentTieringConfiguration"),
   { name: "GetBucketInventoryConfiguration", is: "GetBucketInventory" },
   { name: "GetBucketLifecycleConfiguration", is: "GetBucketLifecycle" },
   ...same(

@@ -134,8 +134,9 @@ function ofEvidence(evidence: Evidence): Part {
       };
     }
     case "object": {
-      const { lockedUntilMs, nowMs, restore, storageClass, version } = evidence;
-      const facts = [`The version is ${version}, of the class ${storageClass}. It is ${time(nowMs)}.`];
+      const { lockedUntilMs, nowMs, restore, storageClass, tier = "", version } = evidence;
+      const where = tier === "" ? storageClass : `${storageClass}, in the tier ${tier}`;
+      const facts = [`The version is ${version}, of the class ${where}. It is ${time(nowMs)}.`];
       const advice: string[] = [];
       if (lockedUntilMs !== undefined) {
         facts.push(`It is locked until ${time(lockedUntilMs)}.`);
@@ -146,7 +147,7 @@ function ofEvidence(evidence: Evidence): Part {
       if (restore !== undefined) {
         facts.push(`A restored copy is there from ${time(restore.readyMs)} until ${time(restore.expiresMs)}.`);
         if (nowMs < restore.readyMs) advice.push("Wait until it is there, or in development advance the clock.");
-      } else if (storageClass.endsWith("ARCHIVE") && lockedUntilMs === undefined) {
+      } else if (/ARCHIVE(_ACCESS)?$/.test(where) && lockedUntilMs === undefined) {
         facts.push("No restored copy is there.");
         advice.push("Restore it first (POST ?restore), which takes its time; in development advance the clock.");
       }

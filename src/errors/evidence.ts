@@ -107,6 +107,8 @@ export interface ObjectEvidence {
   /** Its version id, or `null`. */
   readonly version: string;
   readonly storageClass: string;
+  /** The tier it is in; undefined for one of another class than the tiering one. */
+  readonly tier: string | undefined;
   readonly nowMs: number;
   /** Until when it is locked; undefined where it is not. */
   readonly lockedUntilMs: number | undefined;

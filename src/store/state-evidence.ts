@@ -7,13 +7,19 @@ import type { BucketLock, BucketRecord, ObjectRecord } from "./records.ts";
 import { restoreOf } from "./storage-class.ts";
 import { versionIdOf } from "./version-id.ts";
 
-export function objectEvidence(record: ObjectRecord, lock: BucketLock | undefined, nowMs: number): ObjectEvidence {
+export function objectEvidence(
+  record: ObjectRecord,
+  lock: BucketLock | undefined,
+  nowMs: number,
+  tier?: string,
+): ObjectEvidence {
   const untilMs = lockedUntil(record, lock);
   const restore = restoreOf(record, nowMs);
   return {
     kind: "object",
     version: versionIdOf(record),
     storageClass: record.storageClass,
+    tier,
     nowMs,
     lockedUntilMs: untilMs !== undefined && untilMs > nowMs ? untilMs : undefined,
     restore: restore && { readyMs: restore.readyMs, expiresMs: restore.expiresMs },

@@ -1,11 +1,12 @@
 /**
  * Storage classes, and what the record of an object tells of its own: a restore that was asked for, and when an object
  * of the tiering class was read last. Both are times; what they mean at a moment is worked out when somebody asks, so a
- * restored copy comes and goes without anybody changing a row.
+ * restored copy comes and goes, and an object changes its tier, without anybody changing a row.
  */
-import { ByteReader, ByteWriter } from "./bytes.ts";
+import { ByteReader, ByteWriter, RecordDamaged } from "./bytes.ts";
 import type { ConfigurationKind } from "./configurations.ts";
 import type { ObjectHead, Section } from "./records.ts";
+import { keptTags, NO_TAGS, type Tags } from "./tags.ts";
 
 /** The classes that are built, from the warmest to the coldest. */
 export const STORAGE_CLASSES = ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ARCHIVE", "DEEP_ARCHIVE"] as const;
@@ -60,38 +61,60 @@ export function withRestore(sections: readonly Section[], restore: Restore): rea
 
 type Kept = Pick<ObjectHead, "sections" | "storageClass">;
 
-/** The restore that counts at `nowMs`: one that is under way or whose copy is still there; undefined otherwise. */
-export function restoreOf(object: Kept, nowMs: number): Restore | undefined {
-  if (!isArchive(object.storageClass)) return undefined;
+function restoreIn(object: Kept): Restore | undefined {
   const bytes = sectionOf(object, RESTORE_TAG);
   if (bytes === undefined) return undefined;
   const reader = new ByteReader(bytes);
   const tier = RESTORE_TIERS[reader.u8()] ?? "Standard";
-  const restore = { tier, requestedMs: reader.u48(), readyMs: reader.u48(), expiresMs: reader.u48() };
-  return nowMs < restore.expiresMs ? restore : undefined;
+  return { tier, requestedMs: reader.u48(), readyMs: reader.u48(), expiresMs: reader.u48() };
 }
 
-/** Whether the bytes of an object can be read at `nowMs`. */
-export function isReadable(object: Kept, nowMs: number): boolean {
-  if (!isArchive(object.storageClass)) return true;
-  const restore = restoreOf(object, nowMs);
-  return restore !== undefined && nowMs >= restore.readyMs;
+/**
+ * The restore that counts at `nowMs`: one that is under way or whose copy is still there; undefined otherwise. Of the
+ * tiering class it is one under way: afterwards the object is in the frequent tier, and there is no copy.
+ */
+export function restoreOf(object: Kept, nowMs: number): Restore | undefined {
+  if (!isArchive(object.storageClass) && object.storageClass !== "INTELLIGENT_TIERING") return undefined;
+  const restore = restoreIn(object);
+  return restore !== undefined && nowMs < restore.expiresMs ? restore : undefined;
 }
 
-/** The intelligent tiering of a bucket; it is on where there is one, and never changes. */
+/** A rule about archive tiers; every part that is there has to hold. */
+export interface TieringRule {
+  readonly id: string;
+  readonly enabled: boolean;
+  /** Empty for every key. */
+  readonly prefix: string;
+  readonly tags: Tags;
+  /** Days without a read after which an object is archived; undefined for never. */
+  readonly archiveDays: number | undefined;
+  readonly deepArchiveDays: number | undefined;
+}
+
+/** The intelligent tiering of a bucket; it is on where there is one. */
 export interface Tiering {
-  /** Days without a read after which an object counts as infrequently read. */
+  /** Days without a read after which an object counts as infrequently read; it never changes. */
   readonly days: number;
+  /** In order of their ids. */
+  readonly rules: readonly TieringRule[];
 }
 
 export const BUCKET_TIERING: ConfigurationKind<Tiering> = {
   name: "intelligent-tiering",
-  encode: ({ days }) => new ByteWriter(4).varint(days).finish(),
+  encode({ days, rules }) {
+    const writer = new ByteWriter(64).varint(days);
+    return (rules.length === 0 ? writer : writer.text(JSON.stringify(rules))).finish();
+  },
   decode(document) {
     const reader = new ByteReader(document);
     const days = reader.varint();
+    const rules = reader.left === 0 ? "[]" : reader.text();
     reader.end();
-    return { days };
+    try {
+      return { days, rules: JSON.parse(rules) as readonly TieringRule[] };
+    } catch {
+      throw new RecordDamaged("rules of tiering are no JSON");
+    }
   },
 };
 
@@ -100,10 +123,13 @@ export const TRANSITION_BYTES_MIN = 64 * 1024;
 
 type Tiered = Kept & Pick<ObjectHead, "size" | "modifiedMs">;
 
-/** When an object of the tiering class was last read, or put there; 0 for one that came as infrequent. */
-export function accessedMs(object: Tiered): number {
+/** When an object of the tiering class was last read, restored, or put there; 0 for one that came as infrequent. */
+export function accessedMs(object: Tiered, nowMs: number): number {
+  if (object.sections.length === 0) return object.modifiedMs;
   const bytes = sectionOf(object, ACCESSED_TAG);
-  return bytes === undefined ? object.modifiedMs : new ByteReader(bytes).u48();
+  const readMs = bytes === undefined ? object.modifiedMs : new ByteReader(bytes).u48();
+  const restoredMs = restoreIn(object)?.readyMs ?? 0;
+  return restoredMs <= nowMs ? Math.max(readMs, restoredMs) : readMs;
 }
 
 /** The sections of a record that was read at `ms`, or 0 for one that is to begin as infrequently read. */
@@ -120,11 +146,45 @@ export function inClass<R extends ObjectHead>(record: R, storageClass: StorageCl
   return { ...record, storageClass, sections: withAccess(sections, record.storageClass === "STANDARD_IA" ? 0 : nowMs) };
 }
 
-export type AccessTier = "FREQUENT" | "INFREQUENT";
+export type AccessTier = "FREQUENT" | "INFREQUENT" | "ARCHIVE_ACCESS" | "DEEP_ARCHIVE_ACCESS";
+
+function isAbout(
+  { enabled, prefix, tags }: TieringRule,
+  key: string,
+  { sections }: Pick<ObjectHead, "sections">,
+): boolean {
+  if (!enabled || !key.startsWith(prefix)) return false;
+  if (tags.length === 0) return true;
+  const has = new Map(sections.length === 0 ? NO_TAGS : keptTags(sections));
+  return tags.every(([name, value]) => has.get(name) === value);
+}
 
 /** The tier of an object at `nowMs`; undefined for one of another class, or where the bucket has no tiering. */
-export function tierOf(object: Tiered, tiering: Tiering | undefined, nowMs: number): AccessTier | undefined {
+export function tierOf(
+  object: Tiered,
+  key: string,
+  tiering: Tiering | undefined,
+  nowMs: number,
+): AccessTier | undefined {
   if (object.storageClass !== "INTELLIGENT_TIERING" || tiering === undefined) return undefined;
   if (object.size < TRANSITION_BYTES_MIN) return "FREQUENT";
-  return nowMs - accessedMs(object) < tiering.days * DAY_MS ? "FREQUENT" : "INFREQUENT";
+  const idleMs = nowMs - accessedMs(object, nowMs);
+  if (idleMs < tiering.days * DAY_MS) return "FREQUENT";
+  const rules = tiering.rules.filter((rule) => isAbout(rule, key, object));
+  const isLongerThan = (days: number | undefined): boolean => days !== undefined && idleMs >= days * DAY_MS;
+  if (rules.some(({ deepArchiveDays }) => isLongerThan(deepArchiveDays))) return "DEEP_ARCHIVE_ACCESS";
+  if (rules.some(({ archiveDays }) => isLongerThan(archiveDays))) return "ARCHIVE_ACCESS";
+  return "INFREQUENT";
+}
+
+/** Whether the bytes of an object cannot be read at `nowMs`, because it is archived and not restored. */
+export function isFrozen(object: Tiered, key: string, tiering: Tiering | undefined, nowMs: number): boolean {
+  if (!isArchive(object.storageClass)) return isArchiveTier(tierOf(object, key, tiering, nowMs));
+  const restore = restoreOf(object, nowMs);
+  return restore === undefined || nowMs < restore.readyMs;
+}
+
+/** Whether objects in the tier have to be restored before they can be read. */
+export function isArchiveTier(tier: AccessTier | undefined): tier is "ARCHIVE_ACCESS" | "DEEP_ARCHIVE_ACCESS" {
+  return tier === "ARCHIVE_ACCESS" || tier === "DEEP_ARCHIVE_ACCESS";
 }

@@ -211,6 +211,26 @@ describe("explain of other refusals", () => {
     assert.match(await explained(answer), /Refused with 400 InvalidURI/);
   });
 
+  it("tells the tier in which an object of the tiering class is archived", async () => {
+    const rule = (id: string, tier: string, days: number) => ({
+      method: "PUT",
+      query: { "intelligent-tiering": undefined, id },
+      body: `<IntelligentTieringConfiguration><Id>${id}</Id><Status>Enabled</Status><Tiering><AccessTier>${tier}</AccessTier><Days>${days}</Days></Tiering></IntelligentTieringConfiguration>`,
+    });
+    for (const request of [rule("default", "INFREQUENT", 30), rule("cold", "ARCHIVE_ACCESS", 90)]) {
+      assert.equal((await server.send(request)).status, 200);
+    }
+    const headers = { "x-cos-storage-class": "INTELLIGENT_TIERING" };
+    await server.send({ method: "PUT", path: "/tiered", body: Buffer.alloc(64 * 1024), headers });
+    await server.cosbox.clock.advance("90d");
+    try {
+      const text = await explained(await server.send({ path: "/tiered" }));
+      assert.match(text, /of the class INTELLIGENT_TIERING, in the tier ARCHIVE_ACCESS[^]*Restore it first/);
+    } finally {
+      await server.cosbox.clock.reset();
+    }
+  });
+
   it("tells the state of a key, and which key of a client was missing", async () => {
     const key = await server.cosbox.keys.create();
     const headers = {

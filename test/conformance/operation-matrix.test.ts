@@ -55,6 +55,8 @@ async function locking(server: TestServer, serial: number): Promise<Sent & { rea
 const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
 const TIERING =
   "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>30</Days></Transition></IntelligentTieringConfiguration>";
+const TIERING_RULE =
+  "<IntelligentTieringConfiguration><Id>default</Id><Status>Enabled</Status><Tiering><AccessTier>INFREQUENT</AccessTier><Days>30</Days></Tiering></IntelligentTieringConfiguration>";
 
 /** A policy that changes nothing for anybody who comes by here. */
 const policyFor = (bucket: string): string =>
@@ -255,6 +257,16 @@ const SAMPLES: ReadonlyMap<string, Prepare> = new Map<string, Prepare>([
   ],
   ["PutBucketIntelligentTiering", async () => ({ method: "PUT", query: { intelligenttiering: "" }, body: TIERING })],
   ["GetBucketIntelligentTiering", async () => ({ query: { intelligenttiering: "" } })],
+  [
+    "PutBucketIntelligentTieringConfiguration",
+    async () => ({ method: "PUT", query: { "intelligent-tiering": "", id: "default" }, body: TIERING_RULE }),
+  ],
+  ["GetBucketIntelligentTieringConfiguration", async () => ({ query: { "intelligent-tiering": "", id: "default" } })],
+  ["ListBucketIntelligentTiering", async () => ({ query: { "intelligent-tiering": "" } })],
+  [
+    "DeleteBucketIntelligentTieringConfiguration",
+    async () => ({ method: "DELETE", query: { "intelligent-tiering": "", id: "cold" } }),
+  ],
   ["PutBucketLifecycle", async () => ({ method: "PUT", query: { lifecycle: "" }, body: LIFECYCLE })],
   [
     "GetBucketLifecycle",

@@ -346,5 +346,127 @@ describe("storage classes", () => {
       server.clock.advance(10 * DAY_MS);
       assert.equal((await head("big")).headers.get("x-cos-storage-tier"), "INFREQUENT");
     });
+
+    describe("by rules with ids", () => {
+      const ROOT = "IntelligentTieringConfiguration";
+      const rule = (id: string, inside: string, status = "Enabled"): string =>
+        `<${ROOT}><Id>${id}</Id><Status>${status}</Status>${inside}</${ROOT}>`;
+      const tier = (name: string, days: number, more = ""): string =>
+        `<Tiering><AccessTier>${name}</AccessTier><Days>${days}</Days>${more}</Tiering>`;
+      const infrequent = (days = 30): string =>
+        rule("default", tier("INFREQUENT", days, "<RequestFrequent>1</RequestFrequent>"));
+      const ask = (method: string, id: string | undefined, body?: string) =>
+        server.send({
+          method,
+          target: `/?intelligent-tiering${id === undefined ? "" : `&id=${encodeURIComponent(id)}`}`,
+          ...(body === undefined ? {} : { body }),
+        });
+      const set = async (id: string, body: string): Promise<void> => {
+        const answer = await ask("PUT", id, body);
+        assert.equal(answer.status, 200, answer.text);
+      };
+      const tierOf = async (key: string) => (await head(key)).headers.get("x-cos-storage-tier");
+
+      it("are told as they were set, alone and as a list; default is the older form's", async () => {
+        assert.match((await ask("GET", "default")).text, /<IntelligentTieringConfiguration\/>$/);
+        const early = await ask("PUT", "cold", rule("cold", tier("ARCHIVE_ACCESS", 90)));
+        assert.deepEqual(refusalOf(early), refusal("InvalidRequest"));
+        await set("default", infrequent(60));
+        assert.ok((await ask("GET", "default")).text.endsWith(infrequent(60)));
+        const older = await server.done({ method: "GET", target: "/?intelligenttiering" });
+        assert.ok(older.text.endsWith(tieringBody(60)));
+        const filter = "<Filter><And><Prefix>logs/</Prefix><Tag><Key>a</Key><Value>b</Value></Tag></And></Filter>";
+        const both = tier("ARCHIVE_ACCESS", 90) + tier("DEEP_ARCHIVE_ACCESS", 180);
+        await set("z", rule("z", tier("DEEP_ARCHIVE_ACCESS", 200), "Disabled"));
+        await set("logs", rule("logs", filter + both));
+        const told = `<${ROOT}><Id>logs</Id>${filter}<Status>Enabled</Status>${both}</${ROOT}>`;
+        assert.ok((await ask("GET", "logs")).text.endsWith(told));
+        const list = (await ask("GET", undefined)).text;
+        assert.match(list, /<ListBucketIntelligentTieringConfigurationsOutput><IsTruncated>false</);
+        const ids = (text: string) => [...text.matchAll(/<Id>(\w+)</g)].map(([, id]) => id);
+        assert.deepEqual(ids(list), ["default", "logs", "z"]);
+        await set("logs", rule("logs", tier("ARCHIVE_ACCESS", 91)));
+        for (const _ of ["there", "gone"]) assert.equal((await ask("DELETE", "z")).status, 204);
+        assert.deepEqual(ids((await ask("GET", undefined)).text), ["default", "logs"]);
+        assert.match((await ask("GET", "z")).text, /<IntelligentTieringConfiguration\/>$/);
+      });
+
+      it("refuse what cannot be: InvalidArgument, MalformedXML", async () => {
+        await set("default", infrequent());
+        const archive = tier("ARCHIVE_ACCESS", 90);
+        for (const [id, body, code] of [
+          ["default", infrequent(60), "InvalidArgument"],
+          ["default", infrequent().replace("Enabled", "Disabled"), "InvalidArgument"],
+          ["default", rule("default", archive), "MalformedXML"],
+          ["other", rule("cold", archive), "InvalidArgument"],
+          ["a/b", rule("a/b", archive), "InvalidArgument"],
+          ["cold", rule("cold", tier("ARCHIVE_ACCESS", 89)), "InvalidArgument"],
+          ["cold", rule("cold", tier("DEEP_ARCHIVE_ACCESS", 731)), "InvalidArgument"],
+          ["cold", rule("cold", tier("ARCHIVE_ACCESS", 200) + tier("DEEP_ARCHIVE_ACCESS", 200)), "InvalidArgument"],
+          ["cold", rule("cold", archive + archive), "MalformedXML"],
+          ["cold", rule("cold", tier("INFREQUENT", 90)), "MalformedXML"],
+          ["cold", rule("cold", ""), "MalformedXML"],
+          ["cold", rule("cold", `<Filter><Prefix>a</Prefix><Prefix>b</Prefix></Filter>${archive}`), "MalformedXML"],
+          ["cold", rule("cold", archive, "Suspended"), "MalformedXML"],
+        ] as const) {
+          assert.deepEqual(refusalOf(await ask("PUT", id, body)), refusal(code), body);
+        }
+        assert.deepEqual(refusalOf(await ask("DELETE", "default")), refusal("InvalidArgument"));
+        assert.deepEqual(refusalOf(await ask("PUT", undefined, infrequent())), refusal("InvalidArgument"));
+      });
+
+      it("InvalidObjectState: archive what nobody reads, until it is restored to the frequent tier", async () => {
+        await set("default", infrequent());
+        await set("cold", rule("cold", `<Filter><Prefix>cold/</Prefix></Filter>${tier("ARCHIVE_ACCESS", 90)}`));
+        const tag = "<Filter><Tag><Key>keep</Key><Value>no</Value></Tag></Filter>";
+        await set("deep", rule("deep", tag + tier("DEEP_ARCHIVE_ACCESS", 180)));
+        for (const key of ["cold/a", "warm", "cold/small"]) {
+          await put(key, "INTELLIGENT_TIERING", key === "cold/small" ? "x" : BIG);
+        }
+        const headers = { "x-cos-storage-class": "INTELLIGENT_TIERING", "x-cos-tagging": "keep=no" };
+        await server.done({ method: "PUT", target: "/cold/deep", body: BIG, headers });
+        server.clock.advance(90 * DAY_MS - 1);
+        assert.deepEqual([await tierOf("cold/a"), await tierOf("cold/deep")], ["INFREQUENT", "INFREQUENT"]);
+        server.clock.advance(1);
+        assert.deepEqual(
+          [await tierOf("cold/a"), await tierOf("warm"), await tierOf("cold/small"), await tierOf("cold/deep")],
+          ["ARCHIVE_ACCESS", "INFREQUENT", "FREQUENT", "ARCHIVE_ACCESS"],
+        );
+        server.clock.advance(90 * DAY_MS);
+        assert.equal(await tierOf("cold/deep"), "DEEP_ARCHIVE_ACCESS");
+        for (const list of ["/?prefix=cold/", "/?versions&prefix=cold/"]) {
+          const listed = (await server.done({ method: "GET", target: list })).text;
+          assert.deepEqual(
+            [...listed.matchAll(/<StorageTier>(\w+)</g)].map(([, found]) => found),
+            ["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS", "FREQUENT"],
+          );
+        }
+        const refused = await get("cold/a");
+        assert.deepEqual(refusalOf(refused), refusal("InvalidObjectState403"));
+        assert.deepEqual(
+          [refused.headers.get("x-cos-storage-class"), refused.headers.get("x-cos-storage-tier")],
+          ["INTELLIGENT_TIERING", "ARCHIVE_ACCESS"],
+        );
+        assert.deepEqual(refusalOf(await copy("copy", "cold/a")), refusal("InvalidObjectState403"));
+        assert.deepEqual(refusalOf(await restore("warm", restoreBody(1))), refusal("RestoreNonArchiveObject"));
+        const fast = await restore("cold/deep", restoreBody(1, "Expedited"));
+        assert.deepEqual(refusalOf(fast), refusal("InvalidArgument"));
+
+        assert.equal((await restore("cold/a", "<RestoreRequest><Tier>Expedited</Tier></RestoreRequest>")).status, 202);
+        assert.equal((await head("cold/a")).headers.get("x-cos-restore"), 'ongoing-request="true"');
+        assert.deepEqual(refusalOf(await restore("cold/a", restoreBody(1))), refusal("RestoreAlreadyInProgress"));
+        assert.deepEqual(refusalOf(await get("cold/a")), refusal("InvalidObjectState403"));
+        server.clock.advance(60_000);
+        const restored = await get("cold/a");
+        assert.deepEqual(
+          [restored.status, restored.headers.get("x-cos-storage-tier"), restored.headers.get("x-cos-restore")],
+          [200, "FREQUENT", undefined],
+        );
+        server.clock.advance(90 * DAY_MS);
+        assert.equal(await tierOf("cold/a"), "ARCHIVE_ACCESS", "for as long as nobody reads it for long");
+        assert.equal((await ask("DELETE", "cold")).status, 204);
+        assert.equal((await get("cold/a")).status, 200);
+      });
+    });
   });
 });

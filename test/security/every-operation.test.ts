@@ -44,6 +44,8 @@ const LIFECYCLE =
 const RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>";
 const TIERING =
   "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>30</Days></Transition></IntelligentTieringConfiguration>";
+const TIERING_RULE =
+  "<IntelligentTieringConfiguration><Id>default</Id><Status>Enabled</Status><Tiering><AccessTier>INFREQUENT</AccessTier><Days>30</Days></Tiering></IntelligentTieringConfiguration>";
 const POLICY = JSON.stringify({
   version: "2.0",
   statement: { effect: "allow", principal: { qcs: "qcs::cam::uin/1:uin/1" }, action: "*", resource: "*" },
@@ -133,6 +135,24 @@ const SAMPLES: Readonly<Record<string, readonly [Need, (bucket: string, upload: 
     (bucket) => ({ method: "PUT", bucket, query: { intelligenttiering: undefined }, body: TIERING }),
   ],
   GetBucketIntelligentTiering: ["owner", (bucket) => ({ bucket, query: { intelligenttiering: undefined } })],
+  PutBucketIntelligentTieringConfiguration: [
+    "owner",
+    (bucket) => ({
+      method: "PUT",
+      bucket,
+      query: { "intelligent-tiering": undefined, id: "default" },
+      body: TIERING_RULE,
+    }),
+  ],
+  GetBucketIntelligentTieringConfiguration: [
+    "owner",
+    (bucket) => ({ bucket, query: { "intelligent-tiering": undefined, id: "default" } }),
+  ],
+  ListBucketIntelligentTiering: ["owner", (bucket) => ({ bucket, query: { "intelligent-tiering": undefined } })],
+  DeleteBucketIntelligentTieringConfiguration: [
+    "owner",
+    (bucket) => ({ method: "DELETE", bucket, query: { "intelligent-tiering": undefined, id: "cold" } }),
+  ],
   PutBucketLifecycle: [
     "owner",
     (bucket) => ({ method: "PUT", bucket, query: { lifecycle: undefined }, body: LIFECYCLE }),

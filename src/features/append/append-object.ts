@@ -51,7 +51,10 @@ function refuseAppendClass(present: ObjectRecord | undefined, asked: StorageClas
   if (asked === "INTELLIGENT_TIERING" || present?.storageClass === "INTELLIGENT_TIERING") {
     throw refuse("NotSupportedStorageClass", { message: "No bytes can be appended to the class INTELLIGENT_TIERING." });
   }
-  if (present !== undefined && present.type === "appendable") refuseFrozen(present, nowMs);
+  if (present !== undefined && present.type === "appendable") {
+    // Of the tiering class it is not, so that no tier archives it.
+    refuseFrozen(present, { key: "", tiering: undefined, nowMs });
+  }
 }
 
 /**

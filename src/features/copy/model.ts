@@ -12,10 +12,10 @@ import type { BucketRecord, ObjectRecord } from "../../store/records.ts";
 import { parseVersionId } from "../../store/version-id.ts";
 import type { Store } from "../../store/store.ts";
 import { objectEvidence } from "../../store/state-evidence.ts";
-import { isReadable, restoreOf } from "../../store/storage-class.ts";
+import { isFrozen, restoreOf } from "../../store/storage-class.ts";
 import { DECRYPT_ERRORS, keyToRead, sourceKeyField } from "../encryption/model.ts";
 import { type ByteRange, evaluateConditions } from "../object/model.ts";
-import { refuseFrozen } from "../storage-class/model.ts";
+import { refuseFrozen, tieringFor } from "../storage-class/model.ts";
 
 /** Attempts at a source that writers keep replacing. */
 const ATTEMPTS_MAX = 10;
@@ -131,12 +131,14 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   // Appendable objects cannot be copied. (copy reference page)
   if (object.type === "appendable") throw refuse("InvalidObjectState409");
   const nowMs = context.clock.now();
+  const tiering = await tieringFor(context.store, bucket, [object]);
+  const placed = { key: named.key, tiering, nowMs };
   // The class of an object cannot be changed while it is being restored.
   const isOntoItself = bucket.id === context.bucket.id && named.key === context.key;
-  if (isOntoItself && restoreOf(object, nowMs) !== undefined && !isReadable(object, nowMs)) {
+  if (isOntoItself && restoreOf(object, nowMs) !== undefined && isFrozen(object, named.key, tiering, nowMs)) {
     throw refuse("InvalidObjectState409", { evidence: () => objectEvidence(object, bucket.lock, nowMs) });
   }
-  refuseFrozen(object, nowMs);
+  refuseFrozen(object, placed);
   const isNamedVersion = versionId !== undefined && bucket.versioning !== undefined;
   const { key } = named;
   const dataKey = await keyToRead({ ...context, bucket, key }, object, input.sourceKey);

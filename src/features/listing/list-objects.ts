@@ -32,7 +32,7 @@ function contents(
   for (const { key, head } of objects) {
     pieces.push("<Contents><Key>", textNode(encode(key)), "</Key><LastModified>", formatIsoMillis(head.modifiedMs));
     pieces.push("</LastModified><ETag>&quot;", head.etag, "&quot;</ETag><Size>", String(head.size), "</Size>", owner);
-    pieces.push(classNodes(head, tiering, nowMs), "</Contents>");
+    pieces.push(classNodes(head, { key, tiering, nowMs }), "</Contents>");
   }
   // Joined at once: a text that grows by pieces is a tree of them, and taking it apart costs more than all else here.
   return raw(pieces.join(""));

@@ -100,7 +100,7 @@ export const getObject = operation(
         };
       }
 
-      refuseFrozen(object, nowMs);
+      refuseFrozen(object, view);
       const part = number === undefined ? undefined : partOfObject(object, number);
       const range = part ?? readRange(rangeStands(ifRange, object) ? rangeText : undefined, object.size);
       if (range === "unsatisfiable") {

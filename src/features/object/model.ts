@@ -315,6 +315,7 @@ export function refuseOverrides(overrides: Readonly<Record<string, string | unde
 
 /** What an answer about an object depends on besides its record. */
 interface ObjectView {
+  readonly key: string;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
   readonly tiering: Tiering | undefined;
@@ -332,12 +333,18 @@ export function viewOf(
   const tiering = tieringFor(store, bucket, [object]);
   const expiration = object.supersededMs === undefined ? shownExpiration(store, bucket, key, object) : undefined;
   // Most buckets have neither, and most requests need not wait for either.
-  if (tiering === undefined && expiration === undefined) return { nowMs, tiering, expiration };
-  return Promise.all([tiering, expiration]).then(([known, shown]) => ({ nowMs, tiering: known, expiration: shown }));
+  if (tiering === undefined && expiration === undefined) return { key, nowMs, tiering, expiration };
+  return Promise.all([tiering, expiration]).then(([known, shown]) => ({
+    key,
+    nowMs,
+    tiering: known,
+    expiration: shown,
+  }));
 }
 
 /** The values of `objectOutput` for an object at `nowMs`; `overrides` stand in for its stored headers. */
-export function describeObject(object: ObjectRecord, { nowMs, tiering, expiration, overrides }: ObjectView) {
+export function describeObject(object: ObjectRecord, view: ObjectView) {
+  const { expiration, overrides } = view;
   const stored: [string, string][] = [];
   for (const key of HEADER_KEYS) {
     const value = overrides?.[key] ?? object.headers[key];
@@ -350,7 +357,7 @@ export function describeObject(object: ObjectRecord, { nowMs, tiering, expiratio
     objectType: object.type,
     nextAppendPosition: object.type === "appendable" ? object.size : undefined,
     tagCount: object.sections.length === 0 ? undefined : keptTags(object.sections).length || undefined,
-    ...describeClass(object, tiering, nowMs),
+    ...describeClass(object, view),
     expiration,
     ...describeLock(object.sections),
     stored,

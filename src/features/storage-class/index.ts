@@ -7,17 +7,29 @@
  * of a copy that is there answers 200 and sets its days anew. A restore without a tier is Standard. Conditions are held
  * against an archived object before it is refused. To copy an object onto itself while it is being restored is
  * InvalidObjectState (409). No bytes can be appended to an archived object, and none to one of the tiering class.
- * Of intelligent tiering the first form (`?intelligenttiering`) is built, without archive tiers. A read is noted once a
- * day, which is enough to tell 30 days from 31; it alters no other fact of the object.
+ * Of intelligent tiering both forms are built; `?intelligenttiering` and the rule `default` of `?intelligent-tiering` are
+ * one. Archive tiers begin after days in the bounds of S3 (90 and 180 to 730), and are worked out from the rules that are
+ * there: without its rule an object is read again. A restore from one needs no days, and brings the object to the frequent
+ * tier. A rule that is not there is told as an empty document, since the error page has no code for it; other rules than
+ * `default` before that one are InvalidRequest. A read is noted once a day, which is enough to tell 30 days from 31; it
+ * alters no other fact of the object.
  */
 
 import type { Operation } from "../../operations/operation.ts";
+import { deleteTieringRule } from "./delete-tiering-rule.ts";
 import { getBucketIntelligentTiering } from "./get-bucket-intelligent-tiering.ts";
+import { getTieringRule } from "./get-tiering-rule.ts";
+import { listTieringRules } from "./list-tiering-rules.ts";
 import { postObjectRestore } from "./post-object-restore.ts";
 import { putBucketIntelligentTiering } from "./put-bucket-intelligent-tiering.ts";
+import { putTieringRule } from "./put-tiering-rule.ts";
 
 export const operations: readonly Operation[] = [
   postObjectRestore,
   putBucketIntelligentTiering,
   getBucketIntelligentTiering,
+  putTieringRule,
+  getTieringRule,
+  listTieringRules,
+  deleteTieringRule,
 ];

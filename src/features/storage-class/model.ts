@@ -15,7 +15,7 @@ import {
   accessedMs,
   BUCKET_TIERING,
   DAY_MS,
-  isReadable,
+  isFrozen,
   restoreOf,
   STORAGE_CLASSES,
   type StorageClass,
@@ -81,12 +81,24 @@ export function refuseClass(
   }
 }
 
+/** Where an object is that is read or told of. */
+export interface Placed {
+  readonly key: string;
+  readonly tiering: Tiering | undefined;
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
 /** Refuses to read the bytes of an archived object that is not restored: InvalidObjectState, with the class it has. */
-export function refuseFrozen(object: ObjectRecord, nowMs: number): void {
-  if (isReadable(object, nowMs)) return;
+export function refuseFrozen(object: ObjectRecord, { key, tiering, nowMs }: Placed): void {
+  if (!isFrozen(object, key, tiering, nowMs)) return;
+  const tier = tierOf(object, key, tiering, nowMs);
   throw refuse("InvalidObjectState403", {
-    headers: { "x-cos-storage-class": object.storageClass },
-    evidence: () => objectEvidence(object, undefined, nowMs),
+    headers: {
+      "x-cos-storage-class": object.storageClass,
+      ...(tier === undefined ? {} : { "x-cos-storage-tier": tier }),
+    },
+    evidence: () => objectEvidence(object, undefined, nowMs, tier),
   });
 }
 
@@ -101,18 +113,18 @@ export const storageClassOutput = out.text("x-cos-storage-class", "absent for ST
 /** Output fields of every answer that describes an object. */
 export const classOutput = {
   storageClass: storageClassOutput,
-  storageTier: out.text("x-cos-storage-tier", "FREQUENT or INFREQUENT"),
+  storageTier: out.text("x-cos-storage-tier", "FREQUENT, INFREQUENT, ARCHIVE_ACCESS or DEEP_ARCHIVE_ACCESS"),
   restore: out.text("x-cos-restore", 'ongoing-request="true", or "false" with an expiry-date'),
   restoreStatus: out.text("x-cos-restore-status", "tier and request-date of a restore under way"),
 };
 
 /** The values of `classOutput` for an object at `nowMs`. */
-export function describeClass(object: ObjectHead, tiering: Tiering | undefined, nowMs: number) {
+export function describeClass(object: ObjectHead, { key, tiering, nowMs }: Placed) {
   const restore = restoreOf(object, nowMs);
   const isOngoing = restore !== undefined && nowMs < restore.readyMs;
   return {
     storageClass: shownClass(object.storageClass),
-    storageTier: tierOf(object, tiering, nowMs),
+    storageTier: tierOf(object, key, tiering, nowMs),
     restore:
       restore &&
       (isOngoing
@@ -128,13 +140,13 @@ export function describeClass(object: ObjectHead, tiering: Tiering | undefined, 
  * The elements of a list's entry that tell its class: the tier of one of the tiering class, and the restore of an
  * archived one. (list page)
  */
-export function classNodes(object: ObjectHead, tiering: Tiering | undefined, nowMs: number): XmlNode {
+export function classNodes(object: ObjectHead, { key, tiering, nowMs }: Placed): XmlNode {
   const { storageClass } = object;
   const name = leaf("StorageClass", storageClass);
   if (storageClass === "STANDARD") return name;
   const restore = restoreOf(object, nowMs);
   const state = restore && (nowMs < restore.readyMs ? "ONGOING" : "DONE");
-  return nodes([name, optional("StorageTier", tierOf(object, tiering, nowMs)), optional("RestoreStatus", state)]);
+  return nodes([name, optional("StorageTier", tierOf(object, key, tiering, nowMs)), optional("RestoreStatus", state)]);
 }
 
 /** What lists tell of restores at `nowMs`, where they are asked for it. */
@@ -157,5 +169,5 @@ export function tieringFor(
 
 /** Whether a read at `nowMs` has to be noted: once a day is enough to tell in days when the last one was. */
 export function isAccessNews(object: ObjectRecord, nowMs: number): boolean {
-  return object.storageClass === "INTELLIGENT_TIERING" && nowMs - accessedMs(object) >= DAY_MS;
+  return object.storageClass === "INTELLIGENT_TIERING" && nowMs - accessedMs(object, nowMs) >= DAY_MS;
 }

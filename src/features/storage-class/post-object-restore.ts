@@ -10,19 +10,23 @@ import { objectKey } from "../../store/keys.ts";
 import {
   DAY_MS,
   isArchive,
+  isArchiveTier,
   midnightFrom,
   RESTORE_TIERS,
   restoreOf,
   type RestoreTier,
+  tierOf,
   withRestore,
 } from "../../store/storage-class.ts";
 import { objectEvidence } from "../../store/state-evidence.ts";
-import { child, faultAt, integer, oneOf, requiredChild } from "../../xml/decode.ts";
+import { child, faultAt, integer, oneOf } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
+import { tieringFor } from "./model.ts";
 import { absence, ABSENCE_ERRORS, shownVersionId, versionIdOutput } from "../versioning/model.ts";
 
 interface RestoreRequest {
-  readonly days: number;
+  /** Undefined for an object of the tiering class, which stays restored until nobody has read it for long. */
+  readonly days: number | undefined;
   readonly tier: RestoreTier;
 }
 
@@ -34,9 +38,8 @@ function decodeRestore(root: XmlElement, { restoreDaysMax }: Limits): RestoreReq
     if (child(root, element) === undefined) continue;
     throw refuseShared("NotImplemented", { message: `The element ${element} of a restore is not implemented.` });
   }
-  requiredChild(root, "Days");
-  const days = integer(root, "Days", { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER }) as number;
-  if (days < 1 || days > restoreDaysMax) {
+  const days = integer(root, "Days", { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER });
+  if (days !== undefined && (days < 1 || days > restoreDaysMax)) {
     throw refuseShared("InvalidArgument", { message: `The element Days must be from 1 to ${restoreDaysMax}.` });
   }
   const parameters = child(root, "CASJobParameters");
@@ -47,9 +50,12 @@ function decodeRestore(root: XmlElement, { restoreDaysMax }: Limits): RestoreReq
   return { days, tier };
 }
 
-/** How long a restore takes, ms; undefined for a tier that the class does not have. (restore page) */
-function thawMs(storageClass: string, tier: RestoreTier, limits: Limits): number | undefined {
-  if (storageClass === "DEEP_ARCHIVE") {
+/**
+ * How long a restore takes, ms, out of a class or an access tier; undefined for a tier of restores that it does not have.
+ * (restore page)
+ */
+function thawMs(from: string, tier: RestoreTier, limits: Limits): number | undefined {
+  if (from.startsWith("DEEP_ARCHIVE")) {
     return { Expedited: undefined, Standard: limits.restoreDeepStandardMs, Bulk: limits.restoreDeepBulkMs }[tier];
   }
   return {
@@ -80,6 +86,7 @@ export const postObjectRestore = operation(
     errors: [
       ...ABSENCE_ERRORS,
       "InvalidArgument",
+      "MalformedXML",
       "NoSuchBucket",
       "NotImplemented",
       "RestoreAlreadyInProgress",
@@ -94,18 +101,27 @@ export const postObjectRestore = operation(
       if (found === undefined || record === undefined) throw absence(versionId, undefined);
       if (record.type === "delete-marker") throw absence(versionId, record);
       const nowMs = clock.now();
-      const evidence = () => objectEvidence(record, present.lock, nowMs);
-      if (!isArchive(record.storageClass)) throw refuse("RestoreNonArchiveObject", { evidence });
-      const thaw = thawMs(record.storageClass, tier, limits);
+      const access = tierOf(record, key, await tieringFor(store, present, [record]), nowMs);
+      const evidence = () => objectEvidence(record, present.lock, nowMs, access);
+      const isTiered = isArchiveTier(access);
+      if (!isTiered && !isArchive(record.storageClass)) throw refuse("RestoreNonArchiveObject", { evidence });
+      if (!isTiered && days === undefined) {
+        throw refuse("MalformedXML", { message: "expected <Days> in <RestoreRequest>" });
+      }
+      const from = isTiered ? access : record.storageClass;
+      const thaw = thawMs(from, tier, limits);
       if (thaw === undefined) {
-        throw refuse("InvalidArgument", { message: `The tier ${tier} is not available for ${record.storageClass}.` });
+        throw refuse("InvalidArgument", { message: `The tier ${tier} is not available for ${from}.` });
       }
       const before = restoreOf(record, nowMs);
       if (before !== undefined && nowMs < before.readyMs) throw refuse("RestoreAlreadyInProgress", { evidence });
       // A copy that is there stays, and lasts from now on as long as is asked for.
       const readyMs = before?.readyMs ?? nowMs + thaw;
       const requestedMs = before?.requestedMs ?? nowMs;
-      const expiresMs = midnightFrom((before === undefined ? readyMs : nowMs) + days * DAY_MS);
+      const expiresMs =
+        isTiered || days === undefined
+          ? readyMs
+          : midnightFrom((before === undefined ? readyMs : nowMs) + days * DAY_MS);
       const restored = { tier: before?.tier ?? tier, requestedMs, readyMs, expiresMs };
       store.objects.update(tx, found.row, { ...record, sections: withRestore(record.sections, restored) });
       return { status: before === undefined ? undefined : 200, versionId: shownVersionId(present, record) };

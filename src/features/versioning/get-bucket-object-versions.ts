@@ -39,7 +39,7 @@ function versionNode(
     ...common,
     leaf("ETag", `"${version.etag}"`),
     leaf("Size", version.size),
-    classNodes(version, tiering, nowMs),
+    classNodes(version, { key, tiering, nowMs }),
     owner,
   );
 }
