@@ -5,6 +5,7 @@ import {
   type AdminClient,
   adminClient,
   type ClockTold,
+  type NamespaceTold,
   type SnapshotAnswer,
 } from "../admin/client.ts";
 import { formatListen } from "../config/listen-address.ts";
@@ -141,6 +142,36 @@ export function states(
       }
       default:
         throw new SettingsError(`states: expected set, found ${JSON.stringify(verb)}`);
+    }
+  });
+}
+
+/** `cosbox namespaces [add [name]|replace <name>|remove <name>]` */
+export function namespaces(
+  { settings }: LoadedSettings,
+  verb: string | undefined,
+  value: string | undefined,
+  shell: Shell,
+): Promise<number> {
+  const needed = (): string => {
+    if (value !== undefined) return value;
+    throw new SettingsError(`namespaces ${verb}: say the name of one`);
+  };
+  const told = ({ name, appid, uin, secretId, secretKey, region, endpoint, admin }: NamespaceTold): void =>
+    void shell.stdout.write(`${JSON.stringify({ name, appid, uin, secretId, secretKey, region, endpoint, admin })}\n`);
+  return calling(settings, async (client) => {
+    switch (verb) {
+      case undefined:
+        for (const one of await client.namespaces()) told(one);
+        return;
+      case "add":
+        return told(await client.createNamespace(value === undefined ? {} : { name: value }));
+      case "replace":
+        return told(await client.createNamespace({ name: needed(), replace: true }));
+      case "remove":
+        return await client.removeNamespace(needed());
+      default:
+        throw new SettingsError(`namespaces: expected add, replace or remove, found ${JSON.stringify(verb)}`);
     }
   });
 }

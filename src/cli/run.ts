@@ -172,6 +172,14 @@ function addControl(program: Command, shell: Shell, done: Done): void {
     done(await (await import("./control.ts")).rates(await load(flags, shell), verb, value, shell)),
   );
   withSettings(
+    program
+      .command("namespaces [verb] [value]")
+      .description("list the namespaces of the server with their keys, or: add [name], replace <name>, remove <name>"),
+    REACHING,
+  ).action(async (verb: string | undefined, value: string | undefined, flags: Flags) =>
+    done(await (await import("./control.ts")).namespaces(await load(flags, shell), verb, value, shell)),
+  );
+  withSettings(
     program.command("states [verb] [value]").description("list what is in a state other than active, or: set <json>"),
     REACHING,
   ).action(async (verb: string | undefined, value: string | undefined, flags: Flags) =>

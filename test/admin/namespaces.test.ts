@@ -140,6 +140,20 @@ describe("namespaces", () => {
     assert.deepEqual(await kept(), [0, 0, 1]);
   });
 
+  it("are seeded, and go back to snapshots of their own", async () => {
+    await make();
+    await one.seed({ buckets: [{ name: "seeded" }] });
+    const cos = new COS({ ...one.options });
+    assert.deepEqual(await bucketsOf(cos), [one.bucket("seeded")]);
+    const before = await one.snapshot("before");
+    await user(one);
+    const others = await Promise.all([cosbox, two].map(user));
+    await one.restore(before);
+    assert.deepEqual(await bucketsOf(cos), [one.bucket("seeded")]);
+    for (const { cos: other, place } of others) assert.deepEqual(await bucketsOf(other), [place.Bucket]);
+    assert.deepEqual(await two.snapshots(), []);
+  });
+
   it("are counted by the server too, each by itself besides", async () => {
     await make();
     await user(one);

@@ -1,4 +1,4 @@
-/** `cosbox explain` of what only a running server knows. */
+/** `cosbox explain` of what only a running server knows, and `cosbox namespaces`. */
 
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
@@ -9,9 +9,18 @@ import { describe, it, onTestFinished } from "vitest";
 import { run } from "../../src/cli/run.ts";
 import { testServer } from "../fixtures/server.ts";
 
-async function explained(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const explained = (...argv: string[]): Promise<Ended> =>
+  command("explain", "--data", join(tmpdir(), "cosbox-nowhere"), ...argv);
+
+async function command(...argv: string[]): Promise<Ended> {
   const told = { stdout: "", stderr: "" };
-  const code = await run(["explain", "--data", join(tmpdir(), "cosbox-nowhere"), ...argv], {
+  const code = await run(argv, {
     env: {},
     stdout: { write: (text) => (told.stdout += text) },
     stderr: { write: (text) => (told.stderr += text) },
@@ -62,5 +71,26 @@ describe("cosbox explain", () => {
     const { code, stderr } = await explained("nobody", "--admin", `127.0.0.1:${port}`);
     assert.equal(code, 1);
     assert.match(stderr, /^cosbox: there is no data in .*cosbox-nowhere; name the data folder with --data\n$/);
+  });
+});
+
+describe("cosbox namespaces", () => {
+  it("makes, lists, replaces and removes them, with all that a client in any language needs", async () => {
+    const server = await testServer({ memory: true, admin: "127.0.0.1:0" });
+    onTestFinished(() => server.stop());
+    const asked = (...argv: string[]) =>
+      command("namespaces", ...argv, "--admin", String(server.cosbox.admin).slice("http://".length));
+    const made = await asked("add", "orders");
+    const told = JSON.parse(made.stdout) as Record<"secretId" | "secretKey" | "appid" | "endpoint" | "admin", string>;
+    assert.deepEqual([told.endpoint, told.admin], [server.endpoint, `${server.cosbox.admin}/namespaces/orders`]);
+    const sign = { secretId: told.secretId, secretKey: told.secretKey };
+    assert.equal((await server.send({ method: "PUT", bucket: `demo-${told.appid}`, sign })).status, 200);
+    assert.equal((await asked()).stdout, made.stdout);
+    assert.match((await asked("add", "orders")).stderr, /^cosbox: there is a namespace orders already/);
+    assert.notEqual((await asked("replace", "orders")).stdout, made.stdout);
+    assert.equal((await asked("remove", "orders")).code, 0);
+    assert.deepEqual(await asked(), { code: 0, stdout: "", stderr: "" });
+    assert.match((await asked("remove")).stderr, /say the name of one/);
+    assert.match((await asked("keep")).stderr, /expected add, replace or remove, found "keep"/);
   });
 });
