@@ -7,7 +7,7 @@ import type { Page } from "./page.ts";
 /** The document that the listener gives out as well. */
 export const openApiPage: Page = {
   path: "docs/reference/openapi.json",
-  render: () => `${JSON.stringify(openApiDocument(ADMIN_ROUTES), null, 2)}\n`,
+  render: async () => `${JSON.stringify(await openApiDocument(ADMIN_ROUTES), null, 2)}\n`,
 };
 
 function rows(): string[] {

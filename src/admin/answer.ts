@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { ProcessSilent } from "../control/server-control.ts";
-import { type AdminContext, AdminRefusal, type AdminRoute, type TextAnswer } from "./route.ts";
+import { type AdminContext, AdminRefusal, type AdminRoute, bodyShape, type TextAnswer } from "./route.ts";
 import { ADMIN_ROUTES } from "./table.ts";
 
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -94,7 +94,8 @@ async function called(request: IncomingMessage, whole: AdminContext): Promise<{ 
   }
   const query =
     route.query && checked(route.query, Object.fromEntries(new URLSearchParams(parameters.join("?"))), "query");
-  const body = route.body && checked(route.body, await read(request), "body");
+  const shape = await bodyShape(route);
+  const body = shape && checked(shape, await read(request), "body");
   return { route, value: await route.handle(context, { path, query, body }) };
 }
 

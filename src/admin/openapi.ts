@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document of the admin listener, made of the shapes that its routes check with. */
 
 import { z } from "zod";
-import type { AdminRoute } from "./route.ts";
+import { type AdminRoute, bodyShape } from "./route.ts";
 
 type Json = Record<string, unknown>;
 
@@ -28,8 +28,9 @@ function parameters({ path, query }: AdminRoute): readonly Json[] {
   return [...inPath, ...inQuery];
 }
 
-function operation(route: AdminRoute): Json {
-  const { name, about, area, body, answer, developmentOnly } = route;
+async function operation(route: AdminRoute): Promise<Json> {
+  const { name, about, area, answer, developmentOnly } = route;
+  const body = await bodyShape(route);
   const given = parameters(route);
   const content =
     typeof answer === "string"
@@ -52,10 +53,10 @@ function operation(route: AdminRoute): Json {
 }
 
 /** The document as JSON values. */
-export function openApiDocument(routes: readonly AdminRoute[]): Json {
+export async function openApiDocument(routes: readonly AdminRoute[]): Promise<Json> {
   const paths: Record<string, Json> = {};
   for (const route of routes) {
-    (paths[route.path] ??= {})[route.method.toLowerCase()] = operation(route);
+    (paths[route.path] ??= {})[route.method.toLowerCase()] = await operation(route);
   }
   return {
     openapi: "3.1.0",

@@ -52,7 +52,8 @@ export interface AdminRoute {
   /** Refused under the profile `server`. */
   readonly developmentOnly?: true;
   readonly query?: z.ZodObject;
-  readonly body?: z.ZodType;
+  /** The JSON of a request; loaded with the first where it is large, so that a start does not wait for it. */
+  readonly body?: z.ZodType | (() => Promise<z.ZodType>);
   /** The JSON document of a success; a content type where it is none. */
   readonly answer: z.ZodType | string;
   handle(context: AdminContext, input: AdminInput): Promise<unknown>;
@@ -61,7 +62,7 @@ export interface AdminRoute {
 interface RouteParts<Query extends z.ZodObject, Body extends z.ZodType, Answer extends z.ZodType | string>
   extends Omit<AdminRoute, "query" | "body" | "answer" | "handle"> {
   readonly query?: Query;
-  readonly body?: Body;
+  readonly body?: Body | (() => Promise<Body>);
   readonly answer: Answer;
   handle(
     context: AdminContext,
@@ -71,6 +72,11 @@ interface RouteParts<Query extends z.ZodObject, Body extends z.ZodType, Answer e
       readonly body: z.output<Body>;
     },
   ): Promise<Answer extends z.ZodType ? z.input<Answer> : TextAnswer>;
+}
+
+/** The shape of a route's body, once it is there; undefined where it takes none. */
+export async function bodyShape({ body }: Pick<AdminRoute, "body">): Promise<z.ZodType | undefined> {
+  return typeof body === "function" ? await body() : body;
 }
 
 /** Declares a route; what its handler is given and gives back has the types of its shapes. */

@@ -37,6 +37,9 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
     about: "This document.",
     area: "health",
     answer: "application/json",
-    handle: async () => ({ contentType: "application/json", text: JSON.stringify(openApiDocument(ADMIN_ROUTES)) }),
+    handle: async () => ({
+      contentType: "application/json",
+      text: JSON.stringify(await openApiDocument(ADMIN_ROUTES)),
+    }),
   }),
 ];

@@ -1,7 +1,7 @@
 /** The shape of a seed. Each message completes "expected …". */
 
 import { z } from "zod";
-import { ACCOUNT } from "./settings-schema.ts";
+import { ACCOUNT } from "./account-shape.ts";
 
 const NAMES_MAX = 10_000;
 const line = (expected: string) => z.string(expected).regex(/^[^\0\r\n]*$/, expected);

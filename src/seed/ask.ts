@@ -66,8 +66,14 @@ export const hostOf = (bucket: string, region: string): string => `${bucket}.cos
 function bodyOf(body: Buffer | SeedBody): RequestBody {
   const declaredLength = body.length;
   async function* chunks(): AsyncGenerator<Buffer> {
-    if (Buffer.isBuffer(body)) yield body;
-    else yield* body.chunks;
+    let length = 0;
+    for await (const chunk of Buffer.isBuffer(body) ? [body] : body.chunks) {
+      length += chunk.length;
+      if (length > declaredLength) break;
+      yield chunk;
+    }
+    // A file may change while it is read, and a connection end.
+    if (length !== declaredLength) throw refuse("IncompleteBody");
   }
   return {
     declaredLength,
@@ -78,7 +84,7 @@ function bodyOf(body: Buffer | SeedBody): RequestBody {
       if (declaredLength > bytesMax) throw refuse(over);
       if (Buffer.isBuffer(body)) return body;
       const all: Buffer[] = [];
-      for await (const chunk of body.chunks) all.push(Buffer.from(chunk));
+      for await (const chunk of chunks()) all.push(Buffer.from(chunk));
       return Buffer.concat(all);
     },
   };

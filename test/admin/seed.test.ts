@@ -268,6 +268,14 @@ describe("seeds", () => {
     const told = await target.cosbox.seed({ from: { ...from, prefix: "s" } });
     assert.deepEqual(told, { buckets: 2, objects: 1, bytes: 0 });
 
+    // A connection that ends early leaves no half of an object.
+    await source.cosbox.faults.add({ match: { operation: "GetObject", keyPrefix: "big" }, cutAfterBytes: 1_000 });
+    const cut = await started({});
+    const half = cut.cosbox.seed({ from: { ...from, buckets: ["demo-1251111111"], prefix: "big" } });
+    await assert.rejects(half, /^SettingsError: seed: from: .*demo-1250000000\/big/);
+    assert.equal((await cut.send({ host, method: "HEAD", path: "/big" })).status, 404);
+    await source.cosbox.faults.clear();
+
     const wrong = { ...from, secretKey: "not-the-secret" };
     await assert.rejects(target.cosbox.seed({ from: wrong }), (error: Error) => {
       assert.match(error.message, /^seed: from: http.* refuses its list of buckets: SignatureDoesNotMatch$/);

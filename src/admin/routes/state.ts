@@ -3,7 +3,6 @@
 import { z } from "zod";
 import { LockedObjects } from "../../control/reset.ts";
 import { SnapshotFault, type SnapshotTold } from "../../control/snapshots.ts";
-import { SEED_SENT } from "../../config/seed-shape.ts";
 import type { SeedDocument } from "../../config/seed.ts";
 import { SettingsError } from "../../config/settings.ts";
 import { dotted } from "../../config/told.ts";
@@ -55,7 +54,7 @@ export const STATE_ROUTES = [
       "Fills the server with accounts, buckets and objects, beside what is there. Bodies come as text, Base64 or JSON: neither a file of the server's nor another server is read for a request. What is refused ends it; what was done before stays.",
     area: "state",
     developmentOnly: true,
-    body: SEED_SENT,
+    body: async () => (await import("../../config/seed-shape.ts")).SEED_SENT,
     answer: z.object({ buckets: z.int(), objects: z.int(), bytes: z.int() }),
     async handle({ server }, { body }) {
       try {
