@@ -170,7 +170,7 @@ describe("a server that is killed", () => {
 });
 
 describe("a server that is killed while it makes its first keys", () => {
-  const plan = rounds("kill -9 at the first keys", 40, 3);
+  const plan = rounds("kill -9 at the first keys", 20, 5);
 
   it(
     "opens whatever it acknowledged, and makes those it has not made yet",
