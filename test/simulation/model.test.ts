@@ -118,6 +118,10 @@ const BUSY: readonly (readonly Rule[])[] = [
     { ...FOR_ALL, prefix: "a", expire: { days: 4 }, noncurrentDays: 1 },
     { ...FOR_ALL, prefix: "z", markers: true, abortDays: 1 },
   ],
+  [
+    { ...FOR_ALL, move: { when: { days: 1 }, to: "STANDARD_IA" } },
+    { ...FOR_ALL, prefix: "a", move: { when: { days: 2 }, to: "INTELLIGENT_TIERING" } },
+  ],
 ];
 const note = fc.option(fc.constantFrom("one", "two words"), { nil: undefined });
 const upload = fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(5) });
@@ -328,6 +332,7 @@ const OPENINGS: readonly (readonly Step[])[] = [
   [],
   [versioned],
   [suspended],
+  [tiered],
   [tiered],
   [tiered, versioned],
   [locked],
