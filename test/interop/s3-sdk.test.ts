@@ -9,18 +9,23 @@ import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
+  DeleteBucketIntelligentTieringConfigurationCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectAttributesCommand,
+  GetBucketIntelligentTieringConfigurationCommand,
   GetBucketLocationCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  type IntelligentTieringConfiguration,
+  ListBucketIntelligentTieringConfigurationsCommand,
   ListBucketsCommand,
   ListMultipartUploadsCommand,
   ListObjectsCommand,
   ListPartsCommand,
   paginateListObjectsV2,
+  PutBucketIntelligentTieringConfigurationCommand,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
@@ -233,6 +238,33 @@ describe("@aws-sdk/client-s3", () => {
     const get = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: "by url +" }), { expiresIn: 60 });
     assert.equal(hashOf(new Uint8Array(await (await fetch(get)).arrayBuffer())), hashOf(body));
     assert.equal((await fetch(get.replace("by%20url", "by%20uri"))).status, 403);
+  });
+
+  it("sets, tells, lists and removes rules of intelligent tiering", async () => {
+    const enabled = "<Status>Enabled</Status><Transition><Days>30</Days></Transition>";
+    const body = `<IntelligentTieringConfiguration>${enabled}</IntelligentTieringConfiguration>`;
+    await server.send({ method: "PUT", query: { intelligenttiering: undefined }, body });
+    const Id = "cold";
+    const rule: IntelligentTieringConfiguration = {
+      Id,
+      Status: "Enabled",
+      Filter: { And: { Prefix: "a/", Tags: [{ Key: "k", Value: "v" }] } },
+      Tierings: [
+        { AccessTier: "ARCHIVE_ACCESS", Days: 90 },
+        { AccessTier: "DEEP_ARCHIVE_ACCESS", Days: 180 },
+      ],
+    };
+    const setting = { Bucket, Id, IntelligentTieringConfiguration: rule };
+    await s3.send(new PutBucketIntelligentTieringConfigurationCommand(setting));
+    const told = await s3.send(new GetBucketIntelligentTieringConfigurationCommand({ Bucket, Id }));
+    assert.deepEqual(told.IntelligentTieringConfiguration, rule);
+    const ids = async () => {
+      const listed = await s3.send(new ListBucketIntelligentTieringConfigurationsCommand({ Bucket }));
+      return listed.IntelligentTieringConfigurationList?.map((one) => one.Id);
+    };
+    assert.deepEqual(await ids(), ["default", "cold"]);
+    await s3.send(new DeleteBucketIntelligentTieringConfigurationCommand({ Bucket, Id }));
+    assert.deepEqual(await ids(), ["default"]);
   });
 
   it("is refused with keys that are not known, or wrong", async () => {
