@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
@@ -216,6 +217,25 @@ describe("authentication", () => {
     assertRefused(await server.send({ ...regional, path: "/k" }), "SignatureDoesNotMatch", {
       extras: ["StringToSign", "FormatString"],
     });
+  });
+
+  it("takes the older signature of a download, of which the Node SDK still makes links, and nothing else by it", async () => {
+    const { secretId: SecretId, secretKey: SecretKey } = server.cosbox.credentials;
+    const cos = new COS({ SecretId, SecretKey });
+    const link = (key: string) => `sign=${encodeURIComponent(cos.getV4Auth({ Bucket: server.bucket, Key: key }))}`;
+    const ask = (target: string, method = "GET") => server.send({ method, target, sign: false });
+    assert.equal((await ask(`/k?${link("k")}`)).text, "secret");
+    assert.equal((await ask(`/k?${link("k")}`, "HEAD")).status, 200);
+    for (const [target, method] of [
+      [`/k?acl&${link("k")}`, "GET"],
+      [`/?${link("k")}`, "GET"],
+      [`/k?${link("other")}`, "GET"],
+      [`/k?${link("k")}`, "PUT"],
+      [`/k?${link("k")}`, "DELETE"],
+    ] as const) {
+      assertRefused(await ask(target, method), "AccessDenied", { message: /signature is for/ });
+    }
+    assert.equal((await get()).text, "secret");
   });
 
   it("InvalidRequest: credentials in more than one place, even where both hold", async () => {
