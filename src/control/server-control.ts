@@ -18,7 +18,7 @@ import { type ClockControl, clockControl, type DueWork } from "./clock-control.t
 import { removeEverything } from "./reset.ts";
 import { type FaultControl, faultControl } from "./fault-control.ts";
 import { type RateControl, rateControl, type RateControlOptions } from "./rate-control.ts";
-import { type SnapshotControl, snapshotControl } from "./snapshots.ts";
+import { type SnapshotControl, snapshotControl, SnapshotFault } from "./snapshots.ts";
 import { type StateControl, stateControl } from "./state-control.ts";
 
 /** The records of every process of the server. */
@@ -66,7 +66,7 @@ export interface ServerControl {
   seed(seed: CheckedSeed): Promise<Seeded>;
   /**
    * The same for the seed that a new server begins with, unless this one has begun with one. In memory there is a snapshot
-   * `seed` afterwards. Undefined where nothing was to be done.
+   * `seed` afterwards, where there is room for it. Undefined where nothing was to be done.
    */
   begin(seed: () => Promise<CheckedSeed>): Promise<Seeded | undefined>;
   /** Of every process, since its start or the last reset. */
@@ -205,7 +205,12 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       if ((await controls.list(SEEDED_CONTROL)).some(({ name }) => name === SEEDED_CONTROL)) return undefined;
       const seeded = await options.seed(await read());
       await controls.change(SEEDED_CONTROL, () => Buffer.from(String(clock.real())));
-      if (store.takeSnapshot !== undefined) snapshots.take("seed");
+      try {
+        snapshots.take("seed");
+      } catch (error) {
+        // On disk there is none, and none of a seed that is larger than all snapshots may be.
+        if (!(error instanceof SnapshotFault)) throw error;
+      }
       return seeded;
     },
     region: options.region,

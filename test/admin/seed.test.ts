@@ -141,6 +141,13 @@ describe("seeds", () => {
     assert.deepEqual((await server.send({ bucket: "demo-1250000000" })).elements("Key"), ["a"]);
   });
 
+  it("are no snapshot where they are larger than all of those may be", async () => {
+    const seed = { buckets: [{ name: "demo", objects: [{ key: "a", text: "1" }] }] };
+    const { cosbox } = await started({ seed, limits: { snapshotBytesMax: 10 } });
+    assert.deepEqual(await cosbox.snapshots(), []);
+    await assert.rejects(cosbox.restore("seed"), /there is no snapshot "seed"/);
+  });
+
   it("add to what is there: a bucket is taken as it is, an object takes the place of the one before", async () => {
     const server = await started({
       seed: { buckets: [{ name: "demo", objects: [{ key: "a", text: "1" }] }] },
@@ -213,7 +220,9 @@ describe("seeds", () => {
     }
   });
 
-  it("are other servers: buckets with what they are configured with, and their objects", async () => {
+  it("are other servers: buckets with what they are configured with, and their objects", {
+    timeout: 60_000,
+  }, async () => {
     const source = await started({
       appid: "1251111111",
       uin: "100000001111",
@@ -403,7 +412,7 @@ describe("seeds over the admin listener", () => {
 });
 
 describe("cosbox serve --seed", () => {
-  it("begins with it once, with several processes on disk, and says what is wrong", { timeout: 60_000 }, async () => {
+  it("begins with it once, with several processes on disk, and says what is wrong", { timeout: 180_000 }, async () => {
     const folder = folderOf({
       "demo/a.txt": "a",
       "seed.yaml": "buckets: [{ name: demo, acl: public-read-write, folder: demo }]",
