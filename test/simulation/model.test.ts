@@ -16,7 +16,7 @@ import { BUCKETS, KEYS, type Model, type Step } from "./model.ts";
 import { CLASSES, type Facts, type Rule, type When } from "./model-state.ts";
 import { expectExactly, modelled } from "./modelled-server.ts";
 
-const RUNS: Readonly<Record<string, number>> = { memory: 25, "LMDB and local files": 6 };
+const RUNS: Readonly<Record<string, number>> = { memory: 20, "LMDB and local files": 5 };
 const runsOf = (engine: string): number => Number(process.env["COSBOX_MODEL_RUNS"] ?? RUNS[engine] ?? 50);
 const STEPS_MAX = 60;
 const TIMED_STEPS_MAX = 100;
@@ -317,7 +317,8 @@ const timedRequests: Weighed = [
 const timedHappenings: Weighed = [
   [1, fc.record({ kind: kind("restart"), clean: fc.boolean() })],
   [8, fc.record({ kind: kind("advance"), hours: fc.integer({ min: 1, max: 60 }) })],
-  [3, fc.record({ kind: kind("advance"), hours: fc.integer({ min: 60, max: 300 * 24 }) })],
+  [2, fc.record({ kind: kind("advance"), hours: fc.integer({ min: 60, max: 40 * 24 }) })],
+  [1, fc.record({ kind: kind("advance"), hours: fc.integer({ min: 40 * 24, max: 300 * 24 }) })],
   [3, fc.record({ kind: kind("dyingMidnight"), ...death })],
   [7, dying(timedRequests)],
 ];
