@@ -544,7 +544,7 @@ async function begin(control: ServerControl, { seed }: Settings, log: Log): Prom
   if (seed === "") return;
   const { readSeed } = await import("./config/seed-file.ts");
   const seeded = await control.begin(() => readSeed(seed, "."));
-  if (seeded === undefined) log.info("the server has begun with a seed before, and is not seeded again");
+  if (seeded === undefined) log.info("the server has begun before, and is not seeded");
   else log.info("the server begins with its seed", { ...seeded });
 }
 

@@ -383,13 +383,18 @@ function requestsOf(records: Recorder): CosboxRequests {
           unwatch();
         };
         const unwatch = records.watch((record) => {
-          if (!(typeof wanted === "function" ? wanted(record) : fitsPattern(record, wanted))) {
-            others.push(record);
-            if (others.length > OTHERS_MAX) others.shift();
-            return;
+          try {
+            if (!(typeof wanted === "function" ? wanted(record) : fitsPattern(record, wanted))) {
+              others.push(record);
+              if (others.length > OTHERS_MAX) others.shift();
+              return;
+            }
+            resolve(record);
+          } catch (error) {
+            // It is the caller's, and no matter of whoever sent the request.
+            reject(error);
           }
           end();
-          resolve(record);
         });
         const timer = systemClock().after(timeoutMs, () => {
           end();

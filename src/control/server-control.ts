@@ -148,6 +148,8 @@ function processFigures({ store, edge }: Pick<ServerControlOptions, "store" | "e
 
 /** The name of the control that says that a server has begun with its seed. */
 const SEEDED_CONTROL = "seeded";
+/** What stands there while a seed is being applied, or where one was refused half-way: it is applied again. */
+const SEED_BEGUN = "begun";
 
 const LOOK_MS = 300;
 /** Records of another process that are looked at each time. */
@@ -202,9 +204,19 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     refresh,
     seed: options.seed,
     async begin(read) {
-      if ((await controls.list(SEEDED_CONTROL)).some(({ name }) => name === SEEDED_CONTROL)) return undefined;
-      const seeded = await options.seed(await read());
-      await controls.change(SEEDED_CONTROL, () => Buffer.from(String(clock.real())));
+      const found = (await controls.list(SEEDED_CONTROL)).find(({ name }) => name === SEEDED_CONTROL);
+      const begun = found?.document.toString() === SEED_BEGUN;
+      if (found !== undefined && !begun) return undefined;
+      const ended = () => controls.change(SEEDED_CONTROL, () => Buffer.from(String(clock.real())));
+      if (!begun && (await store.buckets.listAll(undefined, 1)).length > 0) {
+        // What is there was not of the seed, which would replace it.
+        await ended();
+        return undefined;
+      }
+      const checked = await read();
+      await controls.change(SEEDED_CONTROL, () => Buffer.from(SEED_BEGUN));
+      const seeded = await options.seed(checked);
+      await ended();
       try {
         snapshots.take("seed");
       } catch (error) {

@@ -6,7 +6,7 @@
 
 import type { ClockChange, VirtualClock } from "../ports/clock.ts";
 import type { RateRequest } from "../rates/rate-limit.ts";
-import type { StoreSnapshot } from "../store/snapshots.ts";
+import { SnapshotGone, type StoreSnapshot } from "../store/snapshots.ts";
 import type { Store } from "../store/store.ts";
 import { CLOCK_CONTROL, type ClockControl, type ClockMode } from "./clock-control.ts";
 import type { FaultControl } from "./fault-control.ts";
@@ -83,6 +83,10 @@ function modeOf(change: ClockChange | undefined): ClockMode {
 
 const isSame = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
 
+function noSuch(name: string): SnapshotFault {
+  return new SnapshotFault("NoSuchSnapshot", `there is no snapshot ${JSON.stringify(name)}`);
+}
+
 export function snapshotControl(options: SnapshotControlOptions): SnapshotControl {
   const { store, clock, limits, clocks, faults, states, rates } = options;
   const kept = new Map<string, Kept>();
@@ -96,7 +100,7 @@ export function snapshotControl(options: SnapshotControlOptions): SnapshotContro
 
   function find(name: string): Kept {
     const found = kept.get(name);
-    if (found === undefined) throw new SnapshotFault("NoSuchSnapshot", `there is no snapshot ${JSON.stringify(name)}`);
+    if (found === undefined) throw noSuch(name);
     return found;
   }
 
@@ -145,7 +149,10 @@ export function snapshotControl(options: SnapshotControlOptions): SnapshotContro
       // The clock goes on from what it has shown, so that links signed since are read as they were meant; and a rate that
       // is set again counts anew.
       const controlsKept = [CLOCK_CONTROL, RATES_CONTROL, READY_CONTROL];
-      const locked = await stored.restore({ nowMs, evenLocked: force, controlsKept });
+      const locked = await stored.restore({ nowMs, evenLocked: force, controlsKept }).catch((error: unknown) => {
+        if (error instanceof SnapshotGone) throw noSuch(name);
+        throw error;
+      });
       if (locked !== undefined) throw new LockedObjects(locked.bucket, locked.key, "restore");
       await faults.refresh();
       await states.refresh();

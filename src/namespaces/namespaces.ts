@@ -198,8 +198,9 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
     const signer = secretId === undefined ? undefined : bySecretId.get(secretId);
     if (signer !== undefined) return signer;
     if (secretId !== undefined && options.isOwn(secretId)) return undefined;
-    if (appid !== undefined) return byAppid.get(appid);
-    return secretId === undefined ? undefined : knowing(secretId, token);
+    const addressed = appid === undefined ? undefined : byAppid.get(appid);
+    // A bucket of a further account of a namespace, or no bucket: the key tells.
+    return addressed !== undefined || secretId === undefined ? addressed : knowing(secretId, token);
   }
 
   /** The one that has given out this key: of a user, or a temporary one. */

@@ -235,7 +235,14 @@ export function seeder(parts: SeederParts): Seeder {
       totals.buckets += 1;
       const configure = (parameter: string, body: string, ...steps: PropertyKey[]): Promise<Told> =>
         asked(told(...steps), { ...target, method: "PUT", parameter, body });
-      const { versioning, tags, cors, documents = {}, policy, folder, objects = [] } = wanted;
+      const {
+        versioning,
+        tags,
+        cors,
+        documents: { policy: policyDocument, ...documents } = {},
+        folder,
+        objects = [],
+      } = wanted;
       if (versioning !== undefined) {
         const body = xmlDocument(el("VersioningConfiguration", leaf("Status", versioning)));
         await configure("versioning", body, "versioning");
@@ -249,6 +256,8 @@ export function seeder(parts: SeederParts): Seeder {
         stored(await putObject(target, object, told("objects", number)));
       });
       // Last, since it may deny what came before.
+      if (policyDocument !== undefined) await configure("policy", policyDocument, "documents", "policy");
+      const { policy } = wanted;
       if (policy !== undefined) {
         await configure("policy", typeof policy === "string" ? policy : JSON.stringify(policy), "policy");
       }

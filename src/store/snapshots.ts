@@ -141,6 +141,13 @@ function writesBeside(live: RowsView, saved: RowsView, controlsKept: readonly st
   ];
 }
 
+/** A snapshot was let go before its restore began. */
+export class SnapshotGone extends Error {
+  constructor() {
+    super("the snapshot was removed");
+  }
+}
+
 class StillLocked extends Error {
   readonly version: LockedVersion;
   constructor(version: LockedVersion) {
@@ -154,9 +161,11 @@ export function takeSnapshot({ rows, blobs, collector, forget, undo }: SnapshotP
   const saved: SavedRows = rows.save();
   const named = blobsOf(saved);
   const kept = blobs.keep(named);
+  let gone = false;
 
   /** Gives the blobs that nothing names any more. */
   function goBack({ nowMs, evenLocked, controlsKept }: RestoreOptions): readonly string[] {
+    if (gone) throw new SnapshotGone();
     let left: readonly string[] = [];
     saved.putBack((live) => {
       const locked = evenLocked ? undefined : lockedOnlyIn(live, saved, nowMs);
@@ -184,6 +193,9 @@ export function takeSnapshot({ rows, blobs, collector, forget, undo }: SnapshotP
       collector.nudge();
       return undefined;
     },
-    letGo: () => kept.letGo(),
+    letGo() {
+      gone = true;
+      kept.letGo();
+    },
   };
 }

@@ -81,6 +81,8 @@ export function usage({ walk, clock, report }: UsageOptions): Usage {
   let last: UsageTold | undefined;
   let counting: Promise<void> | undefined;
   let stopped = false;
+  /** Ends the pause between two pages. Its timer alone keeps no process alive that waits for the count to end. */
+  let endPause: (() => void) | undefined;
 
   /** Goes through all pages; false where it was stopped. */
   async function each<T>(
@@ -94,7 +96,13 @@ export function usage({ walk, clock, report }: UsageOptions): Usage {
       await take(items);
       if (next === undefined) return;
       from = next;
-      await new Promise<void>((resolve) => void clock.after(readMs * PAUSE_FACTOR, resolve));
+      await new Promise<void>((resolve) => {
+        const pause = clock.after(readMs * PAUSE_FACTOR, resolve);
+        endPause = () => {
+          pause.cancel();
+          resolve();
+        };
+      });
     }
   }
 
@@ -152,6 +160,7 @@ export function usage({ walk, clock, report }: UsageOptions): Usage {
     },
     async stop() {
       stopped = true;
+      endPause?.();
       await counting;
     },
   };

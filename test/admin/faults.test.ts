@@ -197,6 +197,10 @@ describe("for tests", () => {
       await server.send({ path: "/none" });
       await server.send({ method: "PUT", path: "/awaited", body: "x" });
       assert.equal((await next).key, "awaited");
+      const wrong = server.cosbox.requests.next(({ key }) => (key as string).startsWith("x"));
+      const failing = assert.rejects(wrong, TypeError);
+      assert.equal((await server.send({ bucket: "" })).status, 200, "a client has no part in it");
+      await failing;
       await assert.rejects(server.cosbox.requests.next(undefined, 10), /no such request .* none came at all$/);
       // By what it is to be, all of which has to be so.
       await server.cosbox.faults.add({ id: "busy", error: "SlowDown", match: { operation: "HeadObject" } });

@@ -273,6 +273,15 @@ describe("namespaces over the admin listener", () => {
     assert.deepEqual(await bucketsOf(cos), []);
   });
 
+  it("take requests of further accounts of their own, for buckets of those as well", async () => {
+    const [uin, appid] = ["100000000555", "1255555555"];
+    await told.client.putAccount(uin, { appid });
+    const { secretId, secretKey } = await told.client.createKey(uin);
+    const cos = new COS({ ...told.options, SecretId: secretId, SecretKey: secretKey });
+    await cos.putBucket({ Bucket: `theirs-${appid}`, Region: told.region });
+    assert.deepEqual(await bucketsOf(cos), [`theirs-${appid}`]);
+  });
+
   it("have an account whose APPID nobody else gets", async () => {
     await assert.rejects(admin.putAccount("100000000777", { appid: told.appid }), { status: 409, code: "InUse" });
   });

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it, onTestFinished } from "vitest";
 import { adminClient } from "../../src/admin/client.ts";
 import { run } from "../../src/cli/run.ts";
@@ -460,12 +461,44 @@ describe("cosbox serve --seed", () => {
     );
     for (const isFirst of [true, false]) {
       const { text, endpoint, child } = await start("seed.yaml", isFirst ? 2 : 1);
-      assert.match(text, isFirst ? /begins with its seed/ : /is not seeded again/);
+      assert.match(text, isFirst ? /begins with its seed/ : /is not seeded/);
       const list = await (await fetch(`${endpoint}/demo-1250000000/`)).text();
       assert.equal(list.includes("<Key>a.txt</Key>"), isFirst);
       if (isFirst) await fetch(`${endpoint}/demo-1250000000/a.txt`, { method: "DELETE" });
       child.kill("SIGTERM");
       await once(child, "close");
     }
+  });
+
+  it("leaves a data folder alone that was in use without one", async () => {
+    const data = join(folderOf({}), "in-use");
+    const used = await startCosbox({ memory: false, data });
+    await new COS(used.options).putBucket({ Bucket: used.bucket("kept"), Region: used.region });
+    await used.stop();
+    const seeded = await startCosbox({ memory: false, data, seed: { buckets: [{ name: "new" }] } });
+    const { Buckets } = await new COS(seeded.options).getService();
+    await seeded.stop();
+    assert.deepEqual(
+      Buckets.map(({ Name }) => Name),
+      ["kept-1250000000"],
+    );
+  });
+
+  it("puts a policy last, also one of the documents", async () => {
+    const resource = "qcs::cos:ap-guangzhou:uid/1250000000:sealed-1250000000/*";
+    const statement = {
+      effect: "deny",
+      principal: { qcs: ["qcs::cam::uin/100000000001:uin/100000000001"] },
+      action: ["name/cos:PutObject"],
+      resource: [resource],
+    };
+    const policy = JSON.stringify({ version: "2.0", statement: [statement] });
+    const objects = [{ key: "a", text: "first" }];
+    const cosbox = await startCosbox({ seed: { buckets: [{ name: "sealed", documents: { policy }, objects }] } });
+    const place = { Bucket: cosbox.bucket("sealed"), Region: cosbox.region, Key: "a" };
+    const cos = new COS(cosbox.options);
+    assert.equal((await cos.getObject(place)).Body.toString(), "first");
+    await assert.rejects(cos.putObject({ ...place, Body: "second" }), { code: "AccessDenied" });
+    await cosbox.stop();
   });
 });

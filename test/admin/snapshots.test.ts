@@ -385,6 +385,25 @@ describe("snapshots", () => {
     assert.equal((await ask(endpoint, "DELETE", "/v1/snapshots/none")).status, 404);
   });
 
+  it("cannot be gone back to while one is being removed", async () => {
+    const own = await testServer();
+    onTestFinished(() => own.stop());
+    await own.send({ method: "PUT", path: "/big", body: BIG });
+    const taken = await own.cosbox.snapshot("going");
+    await own.send({ method: "DELETE", path: "/big" });
+    const back = own.cosbox.restore("going");
+    await Promise.allSettled([back, taken.remove()]);
+    const outcome = await back.then(
+      () => "restored",
+      (error: Error) => error.message,
+    );
+    const { status } = await own.send({ path: "/big" });
+    assert.deepEqual(
+      [outcome, status],
+      outcome === "restored" ? ["restored", 200] : [`there is no snapshot "going"`, 404],
+    );
+  });
+
   it("are refused on disk, with the way to copy a folder, and are there for its namespaces", async () => {
     const folder = mkdtempSync(join(tmpdir(), "cosbox-snapshots-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

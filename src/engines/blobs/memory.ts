@@ -41,8 +41,11 @@ export function memoryBlobs({
   const kept = new Map<BlobId, { readonly held: Held; keepers: number }>();
   /** Of the room, what is taken by this store. */
   let bytes = 0;
+  /** Nothing of the room is its own any more; what was being taken in must neither take nor give. */
+  let closed = false;
 
   function reserve(count: number): void {
+    if (closed) throw new StorageUnavailable("full", "the memory store is closed and holds nothing any more");
     if (room.taken + count > room.bytesMax) {
       const told = `the memory store holds ${room.taken} bytes and may hold ${room.bytesMax}`;
       throw new StorageUnavailable("full", told);
@@ -52,6 +55,7 @@ export function memoryBlobs({
   }
 
   function free(count: number): void {
+    if (closed) return;
     bytes -= count;
     room.taken -= count;
   }
@@ -165,6 +169,7 @@ export function memoryBlobs({
       kept.clear();
       ids = [];
       free(bytes);
+      closed = true;
     },
   };
 }

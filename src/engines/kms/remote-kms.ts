@@ -35,6 +35,8 @@ const KEY_BYTES = 32;
 /** What the port promises of a sealed key. */
 const SEALED_BYTES_MAX = 2_048;
 const KEY_ID_CHARS_MAX = 256;
+/** What can be told in a header. */
+const HEADER_TEXT = /^[\x21-\x7e]+$/;
 const ANSWER_BYTES_MAX = 64 * 1024;
 const CONNECTIONS_MAX = 64;
 const TRIES = 2;
@@ -244,7 +246,7 @@ export function remoteKms(options: RemoteKmsOptions): RemoteKms {
       if (sealed.length === 0 || sealed.length > SEALED_BYTES_MAX) {
         throw new KmsRefusal("unavailable", `${place} gives a sealed key of ${sealed.length} bytes`);
       }
-      const isTold = typeof told === "string" && told !== "" && told.length <= KEY_ID_CHARS_MAX;
+      const isTold = typeof told === "string" && told.length <= KEY_ID_CHARS_MAX && HEADER_TEXT.test(told);
       return { keyId: isTold ? told : keyId, key: keyIn(answered), sealed };
     },
 
