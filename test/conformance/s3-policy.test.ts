@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { TABLE } from "../../src/operations/table.ts";
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { STRANGER } from "../fixtures/accounts.ts";
 import { type S3Client, s3Client, type S3Request } from "../fixtures/s3.ts";
 import { assertS3Refused } from "../fixtures/s3-refusal.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
+
+const md5 = (text: string): string => createHash("md5").update(text).digest("base64");
 
 describe("bucket policies in S3's grammar", () => {
   let server: TestServer;
@@ -141,7 +145,121 @@ describe("bucket policies in S3's grammar", () => {
     const both = policy(statement({ Action: ["s3:GetObject", "s3:GetObjectVersion"] }));
     assert.equal((await put(both)).status, 204);
     const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
-    assert.deepEqual(back.Statement[0].Action, ["s3:GetObject"]);
+    assert.equal(back.Statement.length, 1);
+    assert.deepEqual(back.Statement[0].Action, ["s3:GetObject", "s3:GetObjectVersion"]);
+    await s3.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
+  it("tell actions on current versions from those on named ones", async () => {
+    const versioning = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    assert.equal((await s3.send({ method: "PUT", query: { versioning: undefined }, body: versioning })).status, 200);
+    const written = await s3.send({ method: "PUT", path: "/open/v", body: "v" });
+    const versionId = written.headers["x-amz-version-id"] as string;
+    const copied = (query: string) => ({
+      method: "PUT",
+      path: "/open/copy",
+      headers: { "x-amz-copy-source": `/${s3.bucket}/open/v${query}` },
+    });
+    const listed = (id: string) => {
+      const body = `<Delete><Object><Key>open/gone</Key>${id}</Object></Delete>`;
+      return { method: "POST", query: { delete: undefined }, body, headers: { "content-md5": md5(body) } };
+    };
+    const reads = async () => [
+      await may({ path: "/open/v" }),
+      await may({ path: "/open/v", query: { versionId } }),
+      await may(copied("")),
+      await may(copied(`?versionId=${versionId}`)),
+    ];
+    const deletes = async () => [
+      await may({ method: "DELETE", path: "/open/gone" }),
+      await may({ method: "DELETE", path: "/open/gone", query: { versionId } }),
+      await may(listed("")),
+      await may(listed(`<VersionId>${versionId}</VersionId>`)),
+    ];
+    const write = statement({ Action: "s3:PutObject" });
+    const all = statement({ Action: "s3:*" });
+    const current = [true, false, true, false];
+    const named = [false, true, false, true];
+    const both = [true, true, true, true];
+    const none = [false, false, false, false];
+    for (const [asked, plain, version] of [
+      [reads, "s3:GetObject", "s3:GetObjectVersion"],
+      [deletes, "s3:DeleteObject", "s3:DeleteObjectVersion"],
+    ] as const) {
+      for (const [document, allowed] of [
+        [policy(write, statement({ Action: plain })), current],
+        [policy(write, statement({ Action: version })), named],
+        [policy(write, statement({ Action: [plain, version] })), both],
+        [policy(all, statement({ Effect: "Deny", Action: plain })), named],
+        [policy(all, statement({ Effect: "Deny", Action: version })), current],
+        [policy(all, statement({ Effect: "Deny", Action: [plain, version] })), none],
+      ] as const) {
+        const answer = await put(document);
+        assert.equal(answer.status, 204, answer.text);
+        assert.deepEqual(await asked(), allowed, JSON.stringify(document));
+        const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+        assert.equal((await put(back)).status, 204, "what is answered can be put again");
+        assert.deepEqual(await asked(), allowed, JSON.stringify(back));
+      }
+    }
+
+    const secure = { StringEquals: { "s3:x-amz-acl": "private" } };
+    const mixed = policy(statement({ Action: ["s3:PutObject", "s3:GetObject"], Condition: secure }));
+    assert.equal((await put(mixed)).status, 204);
+    const own = JSON.parse((await server.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(own.Statement[1].Condition, {
+      string_equal: { "cos:x-cos-acl": "private", "cos:versionid": "" },
+    });
+    const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.deepEqual([back.Statement.length, back.Statement[0].Action], [1, ["s3:PutObject", "s3:GetObject"]]);
+    assert.deepEqual(back.Statement[0].Condition, secure);
+
+    // Where an action has no form for some versions alone, the condition is answered as it is.
+    own.Statement = [{ ...own.Statement[1], Action: ["name/cos:GetObject"] }];
+    assert.equal((await put(own)).status, 204);
+    const kept = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(kept.Statement[0].Action, ["name/cos:GetObject"]);
+    assert.equal(kept.Statement[0].Condition.StringEquals["cos:versionid"], "");
+    await s3.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
+  it("mean every operation by s3:*", async () => {
+    const bucket = `arn:aws:s3:::${s3.bucket}`;
+    const every = statement({ Action: "s3:*", Resource: [bucket, `${bucket}/*`] });
+    assert.equal(await may({ query: { referer: undefined } }), false);
+    assert.equal((await put(policy(every))).status, 204);
+    assert.equal(await may({ query: { referer: undefined } }), true);
+    const own = JSON.parse((await server.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(own.Statement[0].Action, ["name/cos:*"]);
+    const ofObjects: readonly string[] = own.Statement[1].Action;
+    for (const { action, name, route } of TABLE) {
+      if (route.on === "object") assert.ok(ofObjects.includes(action), `${name} is in no set of actions of S3's`);
+    }
+    assert.equal(new Set(ofObjects).size, ofObjects.length);
+    const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(
+      back.Statement.map(({ Action, Resource }: { Action: unknown; Resource: unknown }) => [Action, Resource]),
+      [
+        [["s3:*"], [bucket]],
+        [["s3:*"], [`${bucket}/*`]],
+      ],
+    );
+    assert.equal((await put(back)).status, 204);
+    const again = JSON.parse((await server.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(again, own, "what is answered says the same");
+
+    // A pattern that goes on into keys is of both, and what is not folded can be put again.
+    assert.equal((await put(policy(statement({ Action: "s3:*", Resource: `${bucket}*` })))).status, 204);
+    const wide = await s3.send({ query: { policy: undefined } });
+    assert.equal((await put(wide.text)).status, 204, wide.text);
+    assert.equal(await may({ query: { referer: undefined } }), true);
+    assert.equal(await may({ path: "/open/a" }), true);
+
+    // Of objects alone it says nothing of the bucket.
+    assert.equal((await put(policy(statement({ Action: "s3:*", Resource: `${bucket}/*` })))).status, 204);
+    assert.equal(await may({ query: { referer: undefined } }), false);
+    assert.equal(await may({}), false);
+    assert.equal(await may({ path: "/open/a" }), true);
     await s3.send({ method: "DELETE", query: { policy: undefined } });
   });
 
@@ -225,7 +343,8 @@ describe("bucket policies in S3's grammar", () => {
           Condition: { StringNotEquals: { "s3:prefix": "a" }, StringNotEqualsIfExists: { "s3:prefix": "b" } },
         }),
       ),
-      policy(statement({ Action: "s3:GetObjectVersion" })),
+      policy(statement({ Action: "s3:GetObjectVersionTorrent" })),
+      policy(statement({ Condition: { StringEquals: { "s3:prefix": "a", "S3:PREFIX": "b" } } })),
     ];
     for (const one of bad) assertS3Refused(await put(one), 400, "MalformedPolicy");
     assertS3Refused(await s3.send({ query: { policy: undefined } }), 404, "NoSuchBucketPolicy");

@@ -25,8 +25,8 @@
  * - A key may not begin with `/` or `\`, names of buckets have no dots, delimiters are one character, a part has 1 MB at
  *   least: the rules of COS, whoever asks.
  * - A bucket policy may be written in S3's grammar: actions, principals (the UIN of an account, `arn:aws:iam::<UIN>:root`,
- *   `*`), `arn:aws:s3:::` resources and conditions that have an exact counterpart in COS, where an action is on all versions of
- *   an object (`s3:GetObject` alone, or with `s3:GetObjectVersion`); anything else, such as
+ *   `*`), `arn:aws:s3:::` resources and conditions that have an exact counterpart in COS; `s3:GetObject` is on current versions
+ *   and `s3:GetObjectVersion` on those that a request names, which to COS is the condition `cos:versionid`; anything else, such as
  *   `s3:Get*`, `NotPrincipal`, `?` or a Deny for `*`, is MalformedPolicy. It is answered in that grammar too, whoever has set it; one
  *   statement may come back as two, since actions on a bucket and on its objects are apart.
  * - To delete a bucket ends its unfinished uploads, where it holds nothing else; to COS, and with `strictS3`, such a bucket

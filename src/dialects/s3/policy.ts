@@ -58,16 +58,43 @@ const ACTIONS: readonly ActionRow[] = [
   ["PutObjectRetention", "object", "PutObjectRetention"],
 ];
 
-/** S3's actions on versions, and those without which they have no counterpart: an action of COS's is on versions too. */
+/** What `s3:*` means of objects beside these rows. Of a bucket it is everything, which COS can say. */
+const OTHER_OBJECT_ACTIONS: readonly string[] = [
+  "OptionsObject",
+  "SelectObjectContent",
+  "PutSymlink",
+  "GetSymlink",
+  "RenameObject",
+  "PutObjectLegalHold",
+  "GetObjectLegalHold",
+  "GetObjectTorrent",
+  "UpdateObjectEncryption",
+  "PutObjectAnnotation",
+  "GetObjectAnnotation",
+  "DeleteObjectAnnotation",
+];
+
+const OBJECT_ACTIONS: readonly string[] = [
+  ...ACTIONS.flatMap(([, of, ...cos]) => (of === "object" ? cos : [])),
+  ...OTHER_OBJECT_ACTIONS,
+];
+
+/**
+ * S3's actions on the current version alone, and those on versions that a request names. An action of COS's is on both;
+ * which of them is a condition: the id is empty where a request names none.
+ */
 const ON_VERSIONS: ReadonlyMap<string, string> = new Map([
-  ["getobjectversion", "getobject"],
-  ["deleteobjectversion", "deleteobject"],
-  ["getobjectversionacl", "getobjectacl"],
-  ["putobjectversionacl", "putobjectacl"],
-  ["getobjectversiontagging", "getobjecttagging"],
-  ["putobjectversiontagging", "putobjecttagging"],
-  ["deleteobjectversiontagging", "deleteobjecttagging"],
+  ["GetObject", "GetObjectVersion"],
+  ["DeleteObject", "DeleteObjectVersion"],
+  ["GetObjectAcl", "GetObjectVersionAcl"],
+  ["PutObjectAcl", "PutObjectVersionAcl"],
+  ["GetObjectTagging", "GetObjectVersionTagging"],
+  ["PutObjectTagging", "PutObjectVersionTagging"],
+  ["DeleteObjectTagging", "DeleteObjectVersionTagging"],
 ]);
+const VERSION_KEY = "cos:versionid";
+/** The operators that, with an empty id, tell a statement on current versions from one on named versions. */
+const VERSION_OPERATORS = { current: "string_equal", versions: "string_not_equal" } as const;
 
 const OPERATORS: ReadonlyMap<string, string> = new Map([
   ["StringEquals", "string_equal"],
@@ -175,8 +202,9 @@ export function policyFromS3(text: string, names: PolicyNames): string {
 const ELEMENTS: ReadonlySet<string> = new Set(["Sid", "Effect", "Principal", "Action", "Resource", "Condition"]);
 
 /**
- * One statement, as one or two: S3's actions on a bucket never speak of its objects nor the other way round, while a
- * pattern of COS's for all objects takes in the bucket.
+ * One statement, as one to four: S3's actions on a bucket never speak of its objects nor the other way round, while a
+ * pattern of COS's for all objects takes in the bucket; and those on current versions alone and on named ones alone have
+ * a condition each.
  */
 function statementsFrom(statement: Json, place: string, names: PolicyNames): Json[] {
   for (const name of Object.keys(statement)) {
@@ -194,22 +222,29 @@ function statementsFrom(statement: Json, place: string, names: PolicyNames): Jso
   const actions = actionsFrom(textsAt(statement["Action"], `${place}.Action`), `${place}.Action`);
   const resources = resourcesFrom(textsAt(statement["Resource"], `${place}.Resource`), `${place}.Resource`, names);
   const condition = statement["Condition"];
-  const conditions = condition === undefined ? {} : { Condition: conditionFrom(condition, `${place}.Condition`) };
+  const conditions = condition === undefined ? undefined : conditionFrom(condition, `${place}.Condition`);
   const sid = statement["Sid"];
   const made: Json[] = [];
-  for (const kind of ["bucket", "object"] as const) {
-    if (actions[kind].length === 0 || resources[kind].length === 0) continue;
+  for (const kind of ["bucket", "object", "current", "versions"] as const) {
+    const of = resources[kind === "bucket" ? "bucket" : "object"];
+    if (actions[kind].length === 0 || of.length === 0) continue;
+    const own = kind === "bucket" || kind === "object" ? conditions : withVersions(conditions, kind);
     made.push({
       ...(sid === undefined ? {} : { Sid: sid }),
       Principal: principal,
       Effect: effect.toLowerCase(),
       Action: actions[kind],
-      Resource: resources[kind],
-      ...conditions,
+      Resource: of,
+      ...(own === undefined ? {} : { Condition: own }),
     });
   }
   if (made.length === 0) throw malformed(place, "Action does not apply to any resource(s) in statement");
   return made;
+}
+
+function withVersions(conditions: Json | undefined, which: "current" | "versions"): Json {
+  const operator = VERSION_OPERATORS[which];
+  return { ...conditions, [operator]: { ...(conditions?.[operator] as Json | undefined), [VERSION_KEY]: "" } };
 }
 
 function principalFrom(value: unknown, place: string): Json {
@@ -240,31 +275,61 @@ interface Parted {
   readonly object: readonly string[];
 }
 
+interface PartedActions extends Parted {
+  /** Those of objects that are on current versions alone. */
+  readonly current: readonly string[];
+  /** Those of objects that are on named versions alone. */
+  readonly versions: readonly string[];
+}
+
 const cosAction = (name: string): string => `name/cos:${name}`;
 
-function actionsFrom(texts: readonly string[], place: string): Parted {
-  const found = { bucket: new Set<string>(), object: new Set<string>() };
+const sameName = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase();
+
+/** What an action of COS's is of, where S3 has it. */
+function kindOf(name: string): "object" | "bucket" | undefined {
+  if (OBJECT_ACTIONS.some((one) => sameName(one, name))) return "object";
+  return ACTIONS.find(([, , ...cos]) => cos.some((one) => sameName(one, name)))?.[1];
+}
+
+function actionsFrom(texts: readonly string[], place: string): PartedActions {
+  const found = {
+    bucket: new Set<string>(),
+    object: new Set<string>(),
+    current: new Set<string>(),
+    versions: new Set<string>(),
+  };
   for (const text of texts) {
     if (text === "*" || text === "s3:*") {
-      for (const [, of, ...cos] of ACTIONS) for (const name of cos) found[of].add(cosAction(name));
+      // Everything on what names a bucket is its own actions; where a pattern goes on into keys, theirs are meant too.
+      found.bucket.add(cosAction("*"));
+      for (const name of OBJECT_ACTIONS) found.object.add(cosAction(name));
       continue;
     }
     if (/^(name\/)?cos:/.test(text)) {
-      const bare = text.replace(/^(name\/)?cos:/, "").toLowerCase();
-      const row = ACTIONS.find(([, , ...cos]) => cos.some((name) => name.toLowerCase() === bare));
-      if (row === undefined) throw malformed(place, `the action ${text} has no counterpart in S3`);
-      found[row[1]].add(text);
+      const kind = kindOf(text.replace(/^(name\/)?cos:/, ""));
+      if (kind === undefined) throw malformed(place, `the action ${text} has no counterpart in S3`);
+      found[kind].add(text);
       continue;
     }
-    const name = /^s3:(\w+)$/i.exec(text)?.[1]?.toLowerCase();
-    const beside = ON_VERSIONS.get(name ?? "");
-    if (beside !== undefined && texts.some((other) => other.toLowerCase() === `s3:${beside}`)) continue;
-    const row = ACTIONS.find(([s3]) => s3.toLowerCase() === name);
+    const name = /^s3:(\w+)$/i.exec(text)?.[1] ?? "";
+    const row = ACTIONS.find(([s3]) => sameName(s3, name) || sameName(ON_VERSIONS.get(s3) ?? s3, name));
     if (row === undefined) throw malformed(place, `the action ${text} has no exact counterpart in COS`);
-    const [, of, ...cos] = row;
-    for (const one of cos) found[of].add(cosAction(one));
+    const [s3, of, ...cos] = row;
+    const version = ON_VERSIONS.get(s3);
+    const kind = version === undefined ? of : sameName(s3, name) ? "current" : "versions";
+    const beside = kind === "current" ? version : kind === "versions" ? s3 : undefined;
+    const both = beside !== undefined && texts.some((other) => sameName(other, `s3:${beside}`));
+    for (const one of cos) found[both ? of : kind].add(cosAction(one));
   }
-  return { bucket: [...found.bucket], object: [...found.object] };
+  const { bucket, object, current, versions } = found;
+  const besideAll = (names: ReadonlySet<string>): string[] => [...names].filter((name) => !object.has(name));
+  return {
+    bucket: bucket.has(cosAction("*")) ? [cosAction("*")] : [...bucket],
+    object: [...object],
+    current: besideAll(current),
+    versions: besideAll(versions),
+  };
 }
 
 function resourcesFrom(texts: readonly string[], place: string, names: PolicyNames): Parted {
@@ -295,6 +360,7 @@ function conditionFrom(value: unknown, place: string): Json {
     for (const [key, given] of Object.entries(objectAt(keys, `${place}.${operator}`))) {
       const own = [...CONDITION_KEYS].find(([s3]) => s3.toLowerCase() === key.toLowerCase())?.[1];
       if (own === undefined) throw malformed(place, `the key ${key} has no counterpart in COS`);
+      if (found[own] !== undefined) throw malformed(place, `the key ${key} is there twice`);
       // Numbers and truth values may stand there as they are.
       const values = eachText(given, (text) => text);
       refusePatterns(values, operator, `${place}.${operator}.${key}`);
@@ -321,24 +387,71 @@ function refusePatterns(values: unknown, operator: string, place: string): void 
   }
 }
 
+/** A statement as it is answered. */
+type Written = Json & { readonly Action: readonly string[] };
+
 /** The text of a policy in S3's grammar, from one that COS answers; parts without a counterpart keep their names. */
 export function policyToS3(text: string, names: PolicyNames): string {
   const { Statement } = JSON.parse(text) as { readonly Statement: readonly Json[] };
-  return JSON.stringify({
-    Version: "2012-10-17",
-    Statement: Statement.map((statement) => {
-      const effect = statement["Effect"];
-      const condition = statement["Condition"];
-      return {
-        ...(statement["Sid"] === undefined ? {} : { Sid: statement["Sid"] }),
-        Effect: effect === "deny" ? "Deny" : "Allow",
-        Principal: principalTo(statement["Principal"] as Json),
-        Action: actionsTo(statement["Action"] as readonly string[]),
-        Resource: (statement["Resource"] as readonly string[]).map((one) => resourceTo(one, names)),
-        ...(condition === undefined ? {} : { Condition: conditionTo(condition as Json) }),
-      };
-    }),
-  });
+  const made: Written[] = [];
+  let before: string | undefined;
+  for (const statement of Statement) {
+    const { Action, ...rest } = statementTo(statement, names);
+    const beside = JSON.stringify(rest);
+    // What differs in the actions alone may have been one statement, and means the same as one.
+    const last = beside === before ? made.pop() : undefined;
+    made.push({ ...rest, Action: [...new Set([...(last?.Action ?? []), ...Action])] });
+    before = beside;
+  }
+  return JSON.stringify({ Version: "2012-10-17", Statement: made });
+}
+
+function statementTo(statement: Json, names: PolicyNames): Written {
+  const resources = statement["Resource"] as readonly string[];
+  const actions = statement["Action"] as readonly string[];
+  const { which, rest } = versionsOf(actions, statement["Condition"] as Json | undefined);
+  const ofKeys = resources.every((one) => one.split(":").slice(5).join(":").includes("/"));
+  return {
+    ...(statement["Sid"] === undefined ? {} : { Sid: statement["Sid"] }),
+    Effect: statement["Effect"] === "deny" ? "Deny" : "Allow",
+    Principal: principalTo(statement["Principal"] as Json),
+    Action: ofKeys && isEveryOfObjects(actions) ? ["s3:*"] : actionsTo(actions, which),
+    Resource: resources.map((one) => resourceTo(one, names)),
+    ...(rest === undefined ? {} : { Condition: conditionTo(rest) }),
+  };
+}
+
+const bareAction = (text: string): string => text.replace(/^(name\/)?cos:/, "").toLowerCase();
+
+function isEveryOfObjects(texts: readonly string[]): boolean {
+  const given = new Set(texts.map(bareAction));
+  return given.size === OBJECT_ACTIONS.length && OBJECT_ACTIONS.every((name) => given.has(name.toLowerCase()));
+}
+
+type Versions = "both" | "current" | "versions";
+
+/**
+ * Which versions a statement is on, and its other conditions. Where one of its actions has no form for some versions
+ * alone, the condition stays one.
+ */
+function versionsOf(
+  actions: readonly string[],
+  condition: Json | undefined,
+): { readonly which: Versions; readonly rest: Json | undefined } {
+  const left = new Set(actions.map(bareAction));
+  for (const [s3, , ...cos] of ACTIONS) {
+    const keys = cos.map((name) => name.toLowerCase());
+    if (ON_VERSIONS.has(s3) && keys.every((key) => left.has(key))) for (const key of keys) left.delete(key);
+  }
+  if (condition === undefined || left.size > 0) return { which: "both", rest: condition };
+  for (const which of ["current", "versions"] as const) {
+    const { [VERSION_OPERATORS[which]]: keys, ...others } = condition;
+    const { [VERSION_KEY]: id, ...besides } = (keys ?? {}) as Json;
+    if (id !== "" && !(Array.isArray(id) && id.length === 1 && id[0] === "")) continue;
+    const rest = Object.keys(besides).length === 0 ? others : { ...condition, [VERSION_OPERATORS[which]]: besides };
+    return { which, rest: Object.keys(rest).length === 0 ? undefined : rest };
+  }
+  return { which: "both", rest: condition };
 }
 
 function principalTo(principal: Json): unknown {
@@ -353,14 +466,16 @@ function principalTo(principal: Json): unknown {
   };
 }
 
-function actionsTo(texts: readonly string[]): readonly string[] {
-  const left = new Map(texts.map((text) => [text.replace(/^(name\/)?cos:/, "").toLowerCase(), text]));
+function actionsTo(texts: readonly string[], which: Versions): readonly string[] {
+  const left = new Map(texts.map((text) => [bareAction(text), text]));
   if (left.has("*")) return ["s3:*"];
   const made: string[] = [];
   for (const [s3, , ...cos] of ACTIONS) {
     const keys = cos.map((name) => name.toLowerCase());
     if (!keys.every((key) => left.has(key))) continue;
-    made.push(`s3:${s3}`);
+    const version = ON_VERSIONS.get(s3);
+    if (version === undefined || which !== "versions") made.push(`s3:${s3}`);
+    if (version !== undefined && which !== "current") made.push(`s3:${version}`);
     for (const key of keys) left.delete(key);
   }
   return [...made, ...left.values()];
