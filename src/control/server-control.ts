@@ -155,6 +155,11 @@ const LOOK_MS = 300;
 /** Records of another process that are looked at each time. */
 const LOOKED_AT = 500;
 
+/** What the others answered; a process that has only begun answers with nothing. */
+function answered<T>(others: readonly string[] | undefined): T[] {
+  return (others ?? []).filter((text) => text !== "").map((text) => JSON.parse(text) as T);
+}
+
 /** Looks again and again at what other processes have answered. */
 function watchOthers(
   peers: Pick<Peers, "consult">,
@@ -164,8 +169,8 @@ function watchOthers(
   let ended = false;
   let seen: ReadonlySet<string> | undefined;
   async function look(): Promise<void> {
-    const said = (await peers.consult("recent", String(LOOKED_AT))) ?? [];
-    const records = said.flatMap((text) => JSON.parse(text) as DecisionRecord[]).toSorted((a, b) => a.at - b.at);
+    const said = answered<DecisionRecord[]>(await peers.consult("recent", String(LOOKED_AT)));
+    const records = said.flat().toSorted((a, b) => a.at - b.at);
     // What had been answered before the first look is nothing new.
     for (const record of seen === undefined ? [] : records) {
       if (!ended && seen?.has(record.requestId) === false) listener(record);
@@ -237,8 +242,8 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     keys: store.keyRing,
     requests: {
       async recent(most) {
-        const others = (await peers?.consult("recent", String(most))) ?? [];
-        const all = [records.recent().slice(0, most), ...others.map((text) => JSON.parse(text) as DecisionRecord[])];
+        const others = answered<DecisionRecord[]>(await peers?.consult("recent", String(most)));
+        const all = [records.recent().slice(0, most), ...others];
         return all
           .flat()
           .toSorted((a, b) => b.at - a.at)
@@ -247,9 +252,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       async find(id) {
         const found = await records.find(id);
         if (found !== undefined) return found;
-        const others = (await peers?.consult("find", id)) ?? [];
-        const text = others.find((one) => one !== "");
-        return text === undefined ? undefined : (JSON.parse(text) as DecisionRecord);
+        return answered<DecisionRecord>(await peers?.consult("find", id))[0];
       },
       watch(listener) {
         const endOwn = records.watch(listener);
@@ -262,13 +265,12 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
     },
     async counters() {
       const own: Shown = { tally: tally.told(), figures: figures() };
-      const others = (await peers?.consult("counters", "")) ?? [];
-      const all = [own, ...others.map((text) => JSON.parse(text) as Shown)];
+      const others = answered<Shown>(await peers?.consult("counters", ""));
+      const all = [own, ...others];
       return { tally: added(all.map((one) => one.tally)), processes: all.map((one) => one.figures) };
     },
     async usage() {
-      const others = (await peers?.consult("usage", "")) ?? [];
-      const told = others.filter((text) => text !== "").map((text) => JSON.parse(text) as UsageTold);
+      const told = answered<UsageTold>(await peers?.consult("usage", ""));
       const newest = [store.usage.last(), ...told].reduce((a, b) =>
         (b?.countedMs ?? 0) > (a?.countedMs ?? 0) ? b : a,
       );
