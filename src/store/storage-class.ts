@@ -132,10 +132,28 @@ export function accessedMs(object: Tiered, nowMs: number): number {
   return restoredMs <= nowMs ? Math.max(readMs, restoredMs) : readMs;
 }
 
-/** The sections of a record that was read at `ms`, or 0 for one that is to begin as infrequently read. */
+/** The sections of a record that was read at `ms`, milliseconds since 1970. */
 export function withAccess(sections: readonly Section[], ms: number): readonly Section[] {
   const bytes = new ByteWriter(6).u48(ms).finish();
   return [...without(sections, [ACCESSED_TAG]), { tag: ACCESSED_TAG, bytes }];
+}
+
+/** Begins in the infrequent tier, and is idle from `cameMs` on. */
+function infrequentFrom(cameMs: number): Section {
+  return { tag: ACCESSED_TAG, bytes: new ByteWriter(12).u48(0).u48(cameMs).finish() };
+}
+
+/**
+ * From when on the days of archive tiers count: the last access, or when it came of an object that came as infrequent.
+ * Undefined for one whose coming an older version did not keep: it is not known to have been idle for any time.
+ */
+function idleFrom(object: Tiered, nowMs: number): number | undefined {
+  const readMs = accessedMs(object, nowMs);
+  const bytes = sectionOf(object, ACCESSED_TAG);
+  if (readMs !== 0 || bytes === undefined) return readMs;
+  const reader = new ByteReader(bytes);
+  reader.u48();
+  return reader.left === 0 ? undefined : reader.u48();
 }
 
 /** The record in another class. What was said of the old one is no more; its time and its bytes stay. */
@@ -143,20 +161,18 @@ export function inClass<R extends ObjectHead>(record: R, storageClass: StorageCl
   const sections = without(record.sections, [ACCESSED_TAG, RESTORE_TAG]);
   if (storageClass !== "INTELLIGENT_TIERING") return { ...record, storageClass, sections };
   // What comes from the infrequent class begins in the infrequent tier, and stays there until it is read.
-  return { ...record, storageClass, sections: withAccess(sections, record.storageClass === "STANDARD_IA" ? 0 : nowMs) };
+  const isInfrequent = record.storageClass === "STANDARD_IA";
+  return {
+    ...record,
+    storageClass,
+    sections: isInfrequent ? [...sections, infrequentFrom(nowMs)] : withAccess(sections, nowMs),
+  };
 }
 
 export type AccessTier = "FREQUENT" | "INFREQUENT" | "ARCHIVE_ACCESS" | "DEEP_ARCHIVE_ACCESS";
 
-function isAbout(
-  { enabled, prefix, tags }: TieringRule,
-  key: string,
-  { sections }: Pick<ObjectHead, "sections">,
-): boolean {
-  if (!enabled || !key.startsWith(prefix)) return false;
-  if (tags.length === 0) return true;
-  const has = new Map(sections.length === 0 ? NO_TAGS : keptTags(sections));
-  return tags.every(([name, value]) => has.get(name) === value);
+function isAbout({ enabled, prefix, tags }: TieringRule, key: string, has: ReadonlyMap<string, string>): boolean {
+  return enabled && key.startsWith(prefix) && tags.every(([name, value]) => has.get(name) === value);
 }
 
 /** The tier of an object at `nowMs`; undefined for one of another class, or where the bucket has no tiering. */
@@ -168,9 +184,12 @@ export function tierOf(
 ): AccessTier | undefined {
   if (object.storageClass !== "INTELLIGENT_TIERING" || tiering === undefined) return undefined;
   if (object.size < TRANSITION_BYTES_MIN) return "FREQUENT";
-  const idleMs = nowMs - accessedMs(object, nowMs);
-  if (idleMs < tiering.days * DAY_MS) return "FREQUENT";
-  const rules = tiering.rules.filter((rule) => isAbout(rule, key, object));
+  if (nowMs - accessedMs(object, nowMs) < tiering.days * DAY_MS) return "FREQUENT";
+  const idleFromMs = idleFrom(object, nowMs);
+  if (idleFromMs === undefined || tiering.rules.length === 0) return "INFREQUENT";
+  const idleMs = nowMs - idleFromMs;
+  const has = new Map(tiering.rules.some(({ tags }) => tags.length > 0) ? keptTags(object.sections) : NO_TAGS);
+  const rules = tiering.rules.filter((rule) => isAbout(rule, key, has));
   const isLongerThan = (days: number | undefined): boolean => days !== undefined && idleMs >= days * DAY_MS;
   if (rules.some(({ deepArchiveDays }) => isLongerThan(deepArchiveDays))) return "DEEP_ARCHIVE_ACCESS";
   if (rules.some(({ archiveDays }) => isLongerThan(archiveDays))) return "ARCHIVE_ACCESS";

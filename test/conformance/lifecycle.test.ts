@@ -7,6 +7,7 @@ import { configurationKey, objectKey } from "../../src/store/keys.ts";
 import { decodeConfiguration, decodeObject, encodeConfiguration, encodeObject } from "../../src/store/records.ts";
 import { memoryDisk, openOn } from "../contract/store-fixture.ts";
 import {
+  DAY_MS,
   elementOf,
   HOUR_MS,
   refusal,
@@ -434,6 +435,34 @@ describe("lifecycle", () => {
       assert.equal(await tierOf("cool"), "FREQUENT");
       await to(midnight(33));
       assert.deepEqual([await tierOf("cool"), await tierOf("warm")], ["INFREQUENT", "INFREQUENT"]);
+    });
+
+    it("archives what comes from the infrequent class when it was idle for the days of a rule since it came", async () => {
+      const infrequent =
+        "<Tiering><AccessTier>INFREQUENT</AccessTier><Days>30</Days><RequestFrequent>1</RequestFrequent></Tiering>";
+      const archive = "<Tiering><AccessTier>ARCHIVE_ACCESS</AccessTier><Days>90</Days></Tiering>";
+      for (const [id, tier] of [
+        ["default", infrequent],
+        ["cold", archive],
+      ]) {
+        const body = `<IntelligentTieringConfiguration><Id>${id}</Id><Status>Enabled</Status>${tier}</IntelligentTieringConfiguration>`;
+        await server.done({ method: "PUT", target: `/?intelligent-tiering&id=${id}`, body });
+      }
+      await setRules(rule(moveAfter(1, "INTELLIGENT_TIERING")));
+      await put("cool", BIG, { "x-cos-storage-class": "STANDARD_IA" });
+      let cameMs = 0;
+      for (let day = 1; cameMs === 0; day++) {
+        await to(midnight(day));
+        if ((await classOf("cool")) === "INTELLIGENT_TIERING") cameMs = server.clock.now();
+      }
+      const tier = async () => (await head("cool")).headers.get("x-cos-storage-tier");
+      assert.equal(await tier(), "INFREQUENT");
+      server.clock.set(cameMs + 90 * DAY_MS - 1);
+      assert.equal(await tier(), "INFREQUENT");
+      server.clock.advance(1);
+      assert.equal(await tier(), "ARCHIVE_ACCESS");
+      const refused = await server.send({ method: "GET", target: "/cool" });
+      assert.deepEqual(refusalOf(refused), refusal("InvalidObjectState403"));
     });
 
     it("ends uploads that nobody completes", async () => {

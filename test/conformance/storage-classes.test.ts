@@ -415,6 +415,34 @@ describe("storage classes", () => {
         assert.deepEqual(refusalOf(await ask("PUT", undefined, infrequent())), refusal("InvalidArgument"));
       });
 
+      it("leave alone what is copied, whole or as a part, of any version", async () => {
+        await set("default", infrequent());
+        await set("cold", rule("cold", tier("ARCHIVE_ACCESS", 90)));
+        const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        const versions = new Map<string, string>();
+        for (const key of ["whole", "part", "itself", "idle", "refused"]) {
+          if (key === "itself") await server.done({ method: "PUT", target: "/?versioning", body });
+          versions.set(key, (await put(key, "INTELLIGENT_TIERING", BIG)).headers.get("x-cos-version-id") ?? "null");
+        }
+        const begun = await server.done({ method: "POST", target: "/parts?uploads" });
+        const part = {
+          method: "PUT",
+          target: `/parts?partNumber=1&uploadId=${elementOf(begun, "UploadId")}`,
+          headers: { "x-cos-copy-source": `${HOST}/part`, "x-cos-copy-source-range": "bytes=0-9" },
+        };
+        server.clock.advance(60 * DAY_MS);
+        assert.equal((await copy("copy", "whole")).status, 200);
+        assert.equal((await server.send(part)).status, 200);
+        assert.equal((await copy("itself", "itself")).status, 200);
+        const unmet = await copy("copy", "refused", { "x-cos-copy-source-If-Match": '"0"' });
+        assert.deepEqual(refusalOf(unmet), refusal("PreconditionFailed"));
+        const told = () =>
+          Promise.all([...versions].map(([key, id]) => tierOf(`${key}?versionId=${encodeURIComponent(id)}`)));
+        assert.deepEqual(await told(), ["FREQUENT", "FREQUENT", "FREQUENT", "INFREQUENT", "INFREQUENT"]);
+        server.clock.advance(60 * DAY_MS);
+        assert.deepEqual(await told(), ["INFREQUENT", "INFREQUENT", "INFREQUENT", "ARCHIVE_ACCESS", "ARCHIVE_ACCESS"]);
+      });
+
       it("InvalidObjectState: archive what nobody reads, until it is restored to the frequent tier", async () => {
         await set("default", infrequent());
         await set("cold", rule("cold", `<Filter><Prefix>cold/</Prefix></Filter>${tier("ARCHIVE_ACCESS", 90)}`));

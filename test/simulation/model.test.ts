@@ -375,6 +375,18 @@ const SCRIPTS: Readonly<Record<string, readonly Step[]>> = {
     { kind: "get", ...one },
     hours(1),
   ],
+  "a copy is a read of its source": [
+    tiered,
+    { kind: "put", ...one, content: big, facts: of("INTELLIGENT_TIERING") },
+    { kind: "put", bucket: 0, key: 2, content: big, facts: of("INTELLIGENT_TIERING") },
+    hours(20 * 24),
+    { kind: "copy", bucket: 0, key: 1, from: one, replaced: false },
+    { kind: "initiate", bucket: 0, key: 3 },
+    { kind: "partCopy", upload: 0, number: 1, from: { bucket: 0, key: 2 } },
+    hours(20 * 24),
+    { kind: "get", ...one },
+    { kind: "get", bucket: 0, key: 2 },
+  ],
   "an upload is locked by what it was begun with, where that is not over": [
     versioned,
     { kind: "setLock", bucket: 0, days: 1 },

@@ -467,8 +467,12 @@ export class Model {
     const headers = this.#headers(bucket, key, object, version === bucket.keys.get(key)?.[0]);
     const seen = read(object, range);
     if (seen.status >= 300) return seen;
-    if (this.nowMs - object.readMs >= DAY_MS) object.readMs = this.nowMs;
+    this.#noteRead(object);
     return { ...seen, headers };
+  }
+
+  #noteRead(object: ModelObject): void {
+    if (this.nowMs - object.readMs >= DAY_MS) object.readMs = this.nowMs;
   }
 
   /** Changes what is said of a version, or tells what the client is refused with. */
@@ -730,6 +734,7 @@ export class Model {
     const object = this.#made(source.bytes, etag, note, { ...facts, tagged: facts.tagged || source.tagged });
     const stored = this.#store(holder, key, object);
     if ("status" in stored) return stored;
+    this.#noteRead(source);
     const headers = { "x-cos-expiration": this.#expiration(holder, key, object) };
     return { status: 200, etag, headers, ...stored };
   }
@@ -802,6 +807,7 @@ export class Model {
         if (first + length > source.bytes.length) return refused(416, "InvalidRange");
         const bytes = source.bytes.subarray(first, first + length);
         const etag = md5(bytes);
+        this.#noteRead(source);
         upload.parts.set(step.number, { bytes, etag });
         return { status: 200, etag };
       }

@@ -7,7 +7,7 @@ import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
 import { BodyVanished } from "../../store/bodies.ts";
 import type { ObjectRecord } from "../../store/records.ts";
-import { isAccessNews, refuseFrozen } from "../storage-class/model.ts";
+import { noteAccess, refuseFrozen } from "../storage-class/model.ts";
 import {
   customerKeyField,
   DECRYPT_ERRORS,
@@ -31,7 +31,6 @@ import {
   refuseRangeOfPart,
   viewOf,
 } from "./model.ts";
-import { noteAccess } from "./note-access.ts";
 
 /** Look-ups of a row whose bytes were gone by the time they were wanted; each means that a writer came in between. */
 const LOOKUPS_MAX = 10;
@@ -107,10 +106,8 @@ export const getObject = operation(
         throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
       }
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
-      // A note that is missed only moves a tier, which is no reason to withhold the bytes. It comes before they are
-      // opened: from then on they have to be read or closed.
-      if (isAccessNews(object, nowMs))
-        await noteAccess({ bucket, key, store }, versionId, nowMs).catch(() => undefined);
+      // It comes before the bytes are opened: from then on they have to be read or closed.
+      await noteAccess({ bucket, key, object, store, versionId }, nowMs);
       const content = await store.bodies.open(object.body, start, end, dataKey?.bytes);
       return {
         status: range === "whole" ? 200 : 206,

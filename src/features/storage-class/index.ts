@@ -12,7 +12,8 @@
  * there: without its rule an object is read again. A restore from one needs no days, and brings the object to the frequent
  * tier. A rule that is not there is told as an empty document, since the error page has no code for it; other rules than
  * `default` before that one are InvalidRequest. A read is noted once a day, which is enough to tell 30 days from 31; it
- * alters no other fact of the object.
+ * alters no other fact of the object. A copy is a read of its source. What comes from STANDARD_IA begins in the infrequent
+ * tier, and the days of archive tiers count from when it came.
  */
 
 import type { Operation } from "../../operations/operation.ts";

@@ -7,9 +7,11 @@ import type { RestoreState } from "../../operations/documents.ts";
 import { header } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import type { InputField } from "../../operations/operation.ts";
+import { objectKey } from "../../store/keys.ts";
 import type { BucketRecord, ObjectHead, ObjectRecord } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
 import { objectEvidence } from "../../store/state-evidence.ts";
+import type { VersionId } from "../../store/version-id.ts";
 import { leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import {
   accessedMs,
@@ -21,6 +23,7 @@ import {
   type StorageClass,
   type Tiering,
   tierOf,
+  withAccess,
 } from "../../store/storage-class.ts";
 
 /** Classes of buckets in several availability zones. */
@@ -168,6 +171,34 @@ export function tieringFor(
 }
 
 /** Whether a read at `nowMs` has to be noted: once a day is enough to tell in days when the last one was. */
-export function isAccessNews(object: ObjectRecord, nowMs: number): boolean {
+function isAccessNews(object: ObjectRecord, nowMs: number): boolean {
   return object.storageClass === "INTELLIGENT_TIERING" && nowMs - accessedMs(object, nowMs) >= DAY_MS;
+}
+
+/** An object that was read, and where. */
+interface Accessed {
+  readonly store: Pick<Store, "objects" | "transact">;
+  readonly bucket: BucketRecord;
+  readonly key: string;
+  readonly versionId: VersionId | undefined;
+  /** As it was when it was read. */
+  readonly object: ObjectRecord;
+}
+
+/**
+ * Notes that an object of the tiering class was read at `nowMs`, milliseconds since 1970, unless it has gone or has been
+ * read meanwhile. A note that is missed only moves a tier, which is no reason to fail a read, so it does not throw.
+ */
+export async function noteAccess({ bucket, key, object, store, versionId }: Accessed, nowMs: number): Promise<void> {
+  try {
+    if (!isAccessNews(object, nowMs)) return;
+    await store.transact([objectKey(bucket.id, key)], async (tx) => {
+      const found = await store.objects.findVersionIn(tx, bucket, key, versionId);
+      if (found === undefined || found.record.type === "delete-marker" || !isAccessNews(found.record, nowMs)) return;
+      const { record, row } = found;
+      store.objects.update(tx, row, { ...record, sections: withAccess(record.sections, nowMs) });
+    });
+  } catch {
+    // The next read notes it.
+  }
 }
