@@ -50,7 +50,7 @@ import { TABLE } from "./operations/table.ts";
 import type { BlobEngine } from "./ports/blobs.ts";
 import type { MetadataEngine } from "./ports/metadata.ts";
 import type { Meter } from "./ports/meter.ts";
-import type { VirtualClock } from "./ports/clock.ts";
+import type { ClockReading, VirtualClock } from "./ports/clock.ts";
 import type { Random } from "./ports/random.ts";
 import type { Peers } from "./ports/peers.ts";
 import { type Recorder, recorder } from "./diagnose/recorder.ts";
@@ -89,6 +89,8 @@ export interface ServerOptions {
    * works there. Without peers, this process locks the folder itself.
    */
   readonly peers?: Peers & Meter;
+  /** What the clocks showed when the server began, where it has begun before this process. */
+  readonly since?: ClockReading;
 }
 
 /** Runs of one transaction before it is given up, for each process that may be at the same rows. */
@@ -290,7 +292,7 @@ interface CoreOptions extends ServerOptions {
  */
 async function openCore(
   settings: Settings,
-  { log = SILENT, peers, alsoCounted, room }: CoreOptions,
+  { log = SILENT, peers, since, alsoCounted, room }: CoreOptions,
   place: Place,
   closers: Closers,
 ): Promise<Core> {
@@ -310,7 +312,7 @@ async function openCore(
       sealKey,
       kms,
       kmsCallsPerSecond: limits.kmsCallsPerSecond,
-      ...(settings.profile === "server" ? { lockNow: steadyTime(clock, JUMP_MS_MAX) } : {}),
+      ...(settings.profile === "server" ? { lockNow: steadyTime(clock, JUMP_MS_MAX, since) } : {}),
       ...(peers === undefined ? {} : { peers }),
       consulted: async (topic, text) => (await here.control?.consulted(topic, text)) ?? "",
       // Within a process the writers of one row wait for each other; the processes race.
@@ -423,7 +425,7 @@ async function openCore(
   // From here on the clock shows what it showed last.
   const scheduled = schedule(tasks, {
     clock,
-    ...(settings.profile === "server" ? { machine: () => clock.real() } : {}),
+    ...(settings.profile === "server" ? { machine: () => clock.real(), ...(since && { since }) } : {}),
     report: (error) => log.warn("work in the background failed and is tried again", { error }),
   });
   closers.add(() => scheduled.stop());

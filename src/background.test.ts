@@ -93,6 +93,25 @@ describe("background work", () => {
     await scheduled.stop();
   });
 
+  it("sec_S-10.4: is held from the start when the clock has jumped since what it is given as right", async () => {
+    const clock = manualClock(START);
+    const since = { machineMs: clock.now(), monotonicMs: clock.monotonic() };
+    clock.advance(MINUTE_MS);
+    clock.set(clock.now() + 400 * 24 * HOUR_MS);
+    const task = hourly(clock);
+    const told: unknown[] = [];
+    const scheduled = schedule([task], {
+      clock,
+      machine: () => clock.now(),
+      since,
+      report: (error) => told.push(error),
+    });
+    await advance(clock, 3 * HOUR_MS);
+    assert.deepEqual(task.runs, []);
+    assert.match(String(told[0]), /clock has jumped by 9600 hours/);
+    await scheduled.stop();
+  });
+
   it("counts as done for whoever moves the clock when another process has done it", async () => {
     const clock = manualClock(START + HOUR_MS);
     const task = hourly(clock);

@@ -3,7 +3,7 @@
  * due at a moment; whoever moves the virtual clock by hand asks it the same two questions.
  */
 
-import type { Clock, Timer } from "./ports/clock.ts";
+import type { Clock, ClockReading, Timer } from "./ports/clock.ts";
 
 /** Work in the background. Times are milliseconds since 1970, of the virtual clock. */
 export interface BackgroundTask {
@@ -48,6 +48,11 @@ export interface ScheduleOptions {
    * stay for another one. By default jumps are taken for what they say.
    */
   readonly machine?: () => number;
+  /**
+   * What the first look is compared with: of a time when the machine's was taken for right. Smaller steps since then add
+   * up. By default, of now.
+   */
+  readonly since?: ClockReading;
   /** Told about what goes wrong; the work is tried again. */
   readonly report: (error: unknown) => void;
 }
@@ -55,10 +60,10 @@ export interface ScheduleOptions {
 /** Does the tasks at their times, each by itself, until it is stopped. */
 export function schedule(
   tasks: readonly BackgroundTask[],
-  { clock, machine, report }: ScheduleOptions,
+  { clock, machine, since, report }: ScheduleOptions,
 ): { stop(): Promise<void> } {
   let stopped = false;
-  let last = { machineMs: machine?.() ?? 0, monotonicMs: clock.monotonic() };
+  let last = since ?? { machineMs: machine?.() ?? 0, monotonicMs: clock.monotonic() };
 
   /** Whether the machine's clock has jumped since the last look; told once, and true from then on. */
   function hasJumped(): boolean {

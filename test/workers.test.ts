@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { defaultWorkers } from "../src/cli/default-workers.ts";
 import { signCos } from "../src/dialects/cos/sign.ts";
@@ -40,7 +41,12 @@ function freshFolder(): string {
 
 /** The command, in a process group of its own so that nothing of it is left over. */
 function cosbox(data: string, ...flags: readonly string[]) {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("COSBOX_")));
+  return cosboxWith({}, data, ...flags);
+}
+
+function cosboxWith(extra: Readonly<Record<string, string>>, data: string, ...flags: readonly string[]) {
+  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("COSBOX_")));
+  const env = { ...own, ...extra };
   const child = spawn(process.execPath, ["--import", TSX, MAIN, "--data", data, "--listen", "127.0.0.1:0", ...flags], {
     cwd: data,
     env,
@@ -104,17 +110,24 @@ interface Answer {
   readonly body: Buffer;
 }
 
+interface ClientOptions {
+  readonly secretId?: string;
+  readonly secretKey?: string;
+  /** The time it signs at; the machine's by default. */
+  readonly nowMs?: () => number;
+}
+
 /** A client of one connection pool. Rejects when the connection breaks, also in the middle of an answer. */
-function client(port: number) {
+function client(port: number, { secretId, secretKey, nowMs }: ClientOptions = {}) {
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
   return {
     ask: (method: string, key: string, body?: Buffer): Promise<Answer> => {
-      const now = Math.floor(Date.now() / 1000);
+      const now = Math.floor((nowMs?.() ?? Date.now()) / 1000);
       const { authorization } = signCos({
-        secretId: DEVELOPMENT_SECRET_ID,
-        secretKey: DEVELOPMENT_SECRET_KEY,
+        secretId: secretId ?? DEVELOPMENT_SECRET_ID,
+        secretKey: secretKey ?? DEVELOPMENT_SECRET_KEY,
         method,
-        path: `/${key}`,
+        path: `/${key.split("?", 1)[0]}`,
         query: [],
         headers: [["host", HOST]],
         signTime: `${now - 60};${now + 600}`,
@@ -430,5 +443,54 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
     );
     busy.signal("SIGTERM");
     assert.equal(await busy.exited, 0);
+  });
+
+  it("sec_S-10.4: take no jumped clock for right when they begin in place of others", async () => {
+    const alone = freshFolder();
+    const [flag, preload] = [path.join(alone, "jumped"), path.join(alone, "preload.mjs")];
+    const jumpMs = 400 * 24 * 60 * 60 * 1000;
+    // The machine's clock of all its processes, set ahead from when the file is there.
+    writeFileSync(
+      preload,
+      `import { existsSync } from "node:fs";
+      const now = Date.now;
+      Date.now = () => now() + (existsSync(${JSON.stringify(flag)}) ? ${jumpMs} : 0);`,
+    );
+    const keys = { secretId: "AKIDworkersclock0000000000000000", secretKey: "workers-clock-0000000000000000" };
+    const env = {
+      COSBOX_SECRET_ID: keys.secretId,
+      COSBOX_SECRET_KEY: keys.secretKey,
+      NODE_OPTIONS: `--import=${pathToFileURL(preload).href}`,
+    };
+    const started = cosboxWith(env, alone, "--workers", "2", "--profile", "server", "--admin", "off");
+    const at = await started.port();
+    await until("all have begun", () => started.workers().length === 2);
+    const before = client(at, keys);
+    await makeBucket(before.ask);
+    const lock =
+      "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Days>9</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+    assert.equal((await before.ask("PUT", "?object-lock", Buffer.from(lock))).status, 200);
+    assert.equal((await before.ask("PUT", "kept", Buffer.from("kept"))).status, 200);
+    before.end();
+
+    writeFileSync(flag, "");
+    const old = started.workers();
+    for (const pid of old) process.kill(pid, "SIGKILL");
+    await until("others have begun", () => {
+      const now = started.workers();
+      return now.length === 2 && now.every((pid) => !old.includes(pid));
+    });
+    const said = () => started.output.stderr.match(/clock has jumped by 9600 hours/g) ?? [];
+    await until("both say so", () => said().length >= 2);
+    // Fresh connections go to the processes in turn.
+    for (let times = 0; times < 4; times++) {
+      const { ask, end } = client(at, { ...keys, nowMs: () => Date.now() + jumpMs });
+      const { status, body } = await ask("DELETE", "kept");
+      end();
+      assert.equal(status, 409, body.toString());
+      assert.match(body.toString(), /<Code>ObjectLocked</);
+    }
+    started.signal("SIGTERM");
+    assert.equal(await started.exited, 0);
   });
 });

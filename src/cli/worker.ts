@@ -10,6 +10,7 @@ import type { FromWorker, ToWorker } from "../engines/peers/messages.ts";
 import { workerPeers } from "../engines/peers/peers.ts";
 import { startFault } from "../engines/peers/start-fault.ts";
 import { createLog } from "../log.ts";
+import type { ClockReading } from "../ports/clock.ts";
 import { loadAhead } from "./load-ahead.ts";
 
 /** Speaks to the first process; resolves when the message is on its way. */
@@ -28,13 +29,17 @@ process.on("disconnect", () => process.exit(1));
 
 const peers = workerPeers((message) => void say(message), systemClock());
 
-async function serve(settings: Settings, stopped: Promise<{ graceMs: number; idleMs: number }>): Promise<void> {
+async function serve(
+  settings: Settings,
+  since: ClockReading,
+  stopped: Promise<{ graceMs: number; idleMs: number }>,
+): Promise<void> {
   const log = createLog({ level: settings.logLevel, out: process.stderr });
   process.on("uncaughtException", (error) => {
     log.error("a fault ends this server process; another takes its place", { error, pid: process.pid });
     process.exit(70);
   });
-  const server = await startServer(settings, { log, peers });
+  const server = await startServer(settings, { log, peers, since });
   const { host, port, admin } = server;
   await say({ kind: "listening", host, port, ...(admin === undefined ? {} : { admin }) });
   loadAhead();
@@ -50,7 +55,7 @@ const stopped = new Promise<{ graceMs: number; idleMs: number }>((resolve) => {
 process.on("message", (message: ToWorker<Settings>) => {
   if (message.kind === "stop") return stop(message);
   if (message.kind !== "start") return peers.hear(message);
-  serve(message.start, stopped).then(
+  serve(message.start, message.since, stopped).then(
     () => process.exit(0),
     async (error: unknown) => {
       await say({ kind: "failed", fault: startFault(error) });

@@ -12,10 +12,20 @@ export interface Clock {
   real(): number;
   /** What `now` showed, or would have shown, at the machine's `realMs`; for times to come, by what holds at present. */
   at(realMs: number): number;
-  /** Monotonic milliseconds: timeouts, pacing and leases. Never goes back and is not moved by the virtual clock. */
+  /**
+   * Monotonic milliseconds: timeouts, pacing and leases. Never goes back and is not moved by the virtual clock. The
+   * processes of one machine count from the same moment.
+   */
   monotonic(): number;
   /** Runs `task` once after `ms` monotonic milliseconds. It does not keep the process alive. */
   after(ms: number, task: () => void): Timer;
+}
+
+/** What the clocks of a machine showed at one moment, to compare a later one with. Survives JSON. */
+export interface ClockReading {
+  /** Milliseconds since 1970. */
+  readonly machineMs: number;
+  readonly monotonicMs: number;
 }
 
 /** What a virtual clock shows from one moment of the machine's clock on. Times are ms since 1970. */

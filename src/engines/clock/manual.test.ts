@@ -57,6 +57,13 @@ describe("the system clock", () => {
     assert.ok(clock.monotonic() >= first);
   });
 
+  it("counts monotonic time from where every process of the machine does", () => {
+    const before = Number(process.hrtime.bigint()) / 1e6;
+    const there = systemClock().monotonic();
+    const after = Number(process.hrtime.bigint()) / 1e6;
+    assert.ok(before <= there && there <= after, `${before} ${there} ${after}`);
+  });
+
   it("runs a task once, unless it is called off", async () => {
     const clock = systemClock();
     const rang: string[] = [];

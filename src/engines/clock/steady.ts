@@ -1,11 +1,15 @@
-import type { Clock } from "../../ports/clock.ts";
+import type { Clock, ClockReading } from "../../ports/clock.ts";
 
 /**
- * The clock's time, but never further ahead than `aheadMs` of what has gone by since this was called, as the monotonic
- * clock tells, which nobody can set: for what must not end because somebody has set the machine's. Milliseconds since
- * 1970. A new process takes the time it finds for right.
+ * The clock's time, but never further ahead than `aheadMs` of what has gone by since `since`, as the monotonic clock
+ * tells, which nobody can set: for what must not end because somebody has set the machine's. Milliseconds since 1970.
+ * The time at `since` is taken for right; by default that is the one found now.
  */
-export function steadyTime(clock: Pick<Clock, "now" | "monotonic">, aheadMs: number): () => number {
-  const aheadOfMonotonic = clock.now() - clock.monotonic() + aheadMs;
+export function steadyTime(
+  clock: Pick<Clock, "now" | "monotonic">,
+  aheadMs: number,
+  since: ClockReading = { machineMs: clock.now(), monotonicMs: clock.monotonic() },
+): () => number {
+  const aheadOfMonotonic = since.machineMs - since.monotonicMs + aheadMs;
   return () => Math.min(clock.now(), clock.monotonic() + aheadOfMonotonic);
 }

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import type { Clock } from "../../ports/clock.ts";
 
 /** The clocks of the machine. Its timers do not keep the process alive. */
@@ -7,7 +6,8 @@ export function systemClock(): Clock {
     now: () => Date.now(),
     real: () => Date.now(),
     at: (realMs) => realMs,
-    monotonic: () => performance.now(),
+    // `performance.now()` would count from the start of each process.
+    monotonic: () => Number(process.hrtime.bigint()) / 1e6,
     after(ms, task) {
       const timeout = setTimeout(task, ms);
       timeout.unref();

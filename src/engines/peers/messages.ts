@@ -1,4 +1,5 @@
 /** What the processes of one server say to each other, through the first of them. All of it survives JSON. */
+import type { ClockReading } from "../../ports/clock.ts";
 import type { Rate } from "../../ports/meter.ts";
 import type { StartFault } from "./start-fault.ts";
 
@@ -46,6 +47,7 @@ export type FromWorker =
 
 export type ToWorker<Start> =
   | Said
-  | { readonly kind: "start"; readonly start: Start }
+  /** `since` is what the clocks showed when the first process began: what a worker finds may have been set meanwhile. */
+  | { readonly kind: "start"; readonly start: Start; readonly since: ClockReading }
   /** Finish what is under way within `graceMs`, leave idle connections open for `idleMs`, and end. */
   | { readonly kind: "stop"; readonly graceMs: number; readonly idleMs: number };

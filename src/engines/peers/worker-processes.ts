@@ -5,7 +5,7 @@
  */
 import cluster, { type Worker } from "node:cluster";
 import module from "node:module";
-import type { Clock } from "../../ports/clock.ts";
+import type { Clock, ClockReading } from "../../ports/clock.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { revivedFault, type StartFault } from "./start-fault.ts";
 import { switchboard } from "./switchboard.ts";
@@ -111,6 +111,7 @@ class Process {
 /** Starts the processes. Resolves when the first one listens; rejects with the fault of the first that cannot. */
 export async function startWorkerProcesses<Start>(options: WorkerProcessesOptions<Start>): Promise<WorkerProcesses> {
   const { count, script, start, clock, crashesMax, onTrouble } = options;
+  const since: ClockReading = { machineMs: clock.real(), monotonicMs: clock.monotonic() };
   const board = switchboard(clock);
   const processes = new Set<Process>();
   const crashes: number[] = [];
@@ -145,7 +146,7 @@ export async function startWorkerProcesses<Start>(options: WorkerProcessesOption
       one.worker.on("message", (message: FromWorker) => {
         if (message.kind === "ready") {
           one.started = true;
-          tell(one, { kind: "start", start });
+          tell(one, { kind: "start", start, since });
         } else if (message.kind === "listening") {
           const { host, port, admin } = message;
           address ??= { host, port, ...(admin === undefined ? {} : { admin }) };

@@ -15,7 +15,8 @@
  * enables it together with versioning, as in S3. A retention header, or `?retention`, for a bucket without object
  * lock is InvalidRequest. Emptying a server of development refuses while something is locked, unless it is forced. Time is
  * the server's own: its clock can be set in development alone, and with the server profile a machine's clock that is set
- * ahead by more than a day ends no lock before its time until the server is started anew.
+ * ahead by more than a day ends no lock before its time until the server is started anew; a server process that begins in
+ * place of another (`--workers`, SIGUSR2) goes on with the time of the first.
  */
 
 import type { Operation } from "../../operations/operation.ts";
