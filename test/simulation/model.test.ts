@@ -387,6 +387,18 @@ const SCRIPTS: Readonly<Record<string, readonly Step[]>> = {
     { kind: "get", ...one },
     { kind: "get", bucket: 0, key: 2 },
   ],
+  "a read that dies is noted or not": ([1, 2, 3, 4] as const).flatMap((changes): Step[] => [
+    ...(changes === 1 ? [tiered] : []),
+    { kind: "put", ...one, content: big, facts: of("INTELLIGENT_TIERING") },
+    hours(20 * 24),
+    { kind: "dying", changes, changed: false, step: { kind: "copy", bucket: 0, key: 1, from: one, replaced: false } },
+    hours(20 * 24),
+    { kind: "get", ...one },
+    hours(20 * 24),
+    { kind: "dying", changes, changed: false, step: { kind: "get", ...one } },
+    hours(20 * 24),
+    { kind: "get", ...one },
+  ]),
   "an upload is locked by what it was begun with, where that is not over": [
     versioned,
     { kind: "setLock", bucket: 0, days: 1 },

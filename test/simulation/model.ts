@@ -471,6 +471,24 @@ export class Model {
     return { ...seen, headers };
   }
 
+  /** The version that a step reads, if it is one that reads; what it copies from, or what it gets. */
+  sourceOf(step: Step): { readonly bucket: string; readonly key: string; readonly id: string } | undefined {
+    if (!["get", "getVersion", "copy", "partCopy"].includes(step.kind)) return undefined;
+    const name = "from" in step ? step.from : (step as ObjectName);
+    const nth = "nth" in step ? step.nth : undefined;
+    const version = nth === undefined ? this.versions(name)[0] : this.version(name, nth);
+    return version?.object && { bucket: this.bucket(name.bucket), key: this.key(name.key), id: version.id };
+  }
+
+  /** Notes that a version was read, if it is there and can be. */
+  noteReadOf({ bucket, key, id }: { readonly bucket: string; readonly key: string; readonly id: string }): void {
+    const object = this.buckets
+      .get(bucket)
+      ?.keys.get(key)
+      ?.find((version) => version.id === id)?.object;
+    if (object && this.#isReadable(object)) this.#noteRead(object);
+  }
+
   #noteRead(object: ModelObject): void {
     if (this.nowMs - object.readMs >= DAY_MS) object.readMs = this.nowMs;
   }

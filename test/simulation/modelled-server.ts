@@ -166,8 +166,16 @@ export async function modelled(disk: Disk, cleanup: Cleanup, { lockGeneration = 
       return;
     }
     const before = model.snapshot();
+    // Whether its read was noted nobody knows, also where the rest was done; another read at this moment leaves no doubt.
+    const source = model.sourceOf(step);
+    if (source) {
+      const target = `/${encoded(source.key)}?versionId=${encodeURIComponent(source.id)}`;
+      await ask(source.bucket, { method: "GET", target });
+    }
+    const settleRead = () => source && model.noteReadOf(source);
     model.play(step);
     model.play({ kind: "restart", clean: false });
+    settleRead();
     const isDone = await holds().then(
       () => true,
       (error: unknown) => {
@@ -179,6 +187,7 @@ export async function modelled(disk: Disk, cleanup: Cleanup, { lockGeneration = 
     if (isDone) return;
     model.become(before);
     model.play({ kind: "restart", clean: false });
+    settleRead();
     await holds();
   }
 
