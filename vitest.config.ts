@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -14,6 +15,8 @@ export default defineConfig(({ mode }) => ({
     pool: "forks",
     // Tests that kill servers measure their time and mount disks: one after the other.
     fileParallelism: mode !== "crash",
+    // Many tests wait for processes and timers; by itself vitest would leave one of two cores to them.
+    ...(mode !== "crash" && { maxWorkers: Math.max(2, availableParallelism() - 1) }),
     testTimeout: 20_000,
     hookTimeout: 20_000,
     restoreMocks: true,
