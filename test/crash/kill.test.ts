@@ -138,7 +138,7 @@ async function killRounds(name: string, bug?: string) {
 }
 
 describe("a server that is killed", () => {
-  const plan = rounds("kill -9", 300, 7);
+  const plan = rounds("kill -9", 300, 9);
 
   it(
     "has kept every change it acknowledged, and every other one wholly or not at all",
