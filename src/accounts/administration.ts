@@ -3,6 +3,7 @@
  * there: a user's groups and policies exist, and nothing goes that is still named or has something of its own.
  */
 
+import { KindFault } from "../errors/kind-fault.ts";
 import { PolicyFault, readPolicy } from "../access/policy/read-policy.ts";
 import type { Limits } from "../limits.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -28,13 +29,8 @@ import { newSecretId, newSecretKey } from "./session-token.ts";
 /** Why nothing was changed. */
 export type AccountFaultKind = "NotFound" | "InUse" | "Invalid" | "Fixed" | "LimitExceeded";
 
-export class AccountFault extends Error {
+export class AccountFault extends KindFault<AccountFaultKind> {
   override readonly name = "AccountFault";
-  readonly kind: AccountFaultKind;
-  constructor(kind: AccountFaultKind, message: string) {
-    super(message);
-    this.kind = kind;
-  }
 }
 
 /** What belongs to an account, by its kind. */

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
-import { ProcessSilent } from "../control/server-control.ts";
+import { refusalOf } from "./refusals.ts";
 import { type AdminContext, AdminRefusal, type AdminRoute, bodyShape, type TextAnswer } from "./route.ts";
 import { ADMIN_ROUTES } from "./table.ts";
 
@@ -96,7 +96,11 @@ async function called(request: IncomingMessage, whole: AdminContext): Promise<{ 
     route.query && checked(route.query, Object.fromEntries(new URLSearchParams(parameters.join("?"))), "query");
   const shape = await bodyShape(route);
   const body = shape && checked(shape, await read(request), "body");
-  return { route, value: await route.handle(context, { path, query, body }) };
+  try {
+    return { route, value: await route.handle(context, { path, query, body }) };
+  } catch (error) {
+    throw refusalOf(error, route) ?? error;
+  }
 }
 
 function send(response: ServerResponse, { contentType, status = 200, text }: TextAnswer): void {
@@ -121,9 +125,8 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
     response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" });
     response.end(`${JSON.stringify(value)}\n`);
   } catch (error) {
-    const refused = error instanceof ProcessSilent ? new AdminRefusal(503, "ProcessSilent", error.message) : error;
-    if (!(refused instanceof AdminRefusal)) throw error;
-    response.writeHead(refused.status, { "Content-Type": "application/json", "Cache-Control": "no-store" });
-    response.end(`${JSON.stringify({ error: { code: refused.code, message: refused.message } })}\n`);
+    if (!(error instanceof AdminRefusal)) throw error;
+    response.writeHead(error.status, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+    response.end(`${JSON.stringify({ error: { code: error.code, message: error.message } })}\n`);
   }
 }

@@ -54,6 +54,8 @@ export interface AdminRoute {
   readonly query?: z.ZodObject;
   /** The JSON of a request; loaded with the first where it is large, so that a start does not wait for it. */
   readonly body?: z.ZodType | (() => Promise<z.ZodType>);
+  /** How a value is told that is outside of what the server takes: the status and the word. */
+  readonly outOfRange?: readonly [status: number, code: string];
   /** The JSON document of a success; a content type where it is none. */
   readonly answer: z.ZodType | string;
   handle(context: AdminContext, input: AdminInput): Promise<unknown>;

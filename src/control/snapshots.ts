@@ -4,6 +4,7 @@
  * counts against a rate belong to what has happened, and stay.
  */
 
+import { KindFault } from "../errors/kind-fault.ts";
 import type { ClockChange, VirtualClock } from "../ports/clock.ts";
 import type { RateRequest } from "../rates/rate-limit.ts";
 import { SnapshotGone, type StoreSnapshot } from "../store/snapshots.ts";
@@ -26,13 +27,8 @@ export interface SnapshotTold {
 /** Why nothing was done. */
 export type SnapshotFaultKind = "SnapshotsNeedMemory" | "NoSuchSnapshot" | "TooManySnapshots";
 
-export class SnapshotFault extends Error {
+export class SnapshotFault extends KindFault<SnapshotFaultKind> {
   override readonly name = "SnapshotFault";
-  readonly kind: SnapshotFaultKind;
-  constructor(kind: SnapshotFaultKind, message: string) {
-    super(message);
-    this.kind = kind;
-  }
 }
 
 /** Every call throws SnapshotFault for what cannot be done. */

@@ -4,6 +4,7 @@
  * signed it; where that says nothing, to the one in whose APPID its bucket's name ends; and else to the server itself.
  */
 
+import { KindFault } from "../errors/kind-fault.ts";
 import type { Claims } from "../addressing/claims.ts";
 import type { SdkOptions } from "../control/sdk-options.ts";
 import type { ServerControl } from "../control/server-control.ts";
@@ -23,13 +24,8 @@ export type NamespaceFaultKind =
   | "TooManyNamespaces";
 
 /** Raised where no namespace is made. */
-export class NamespaceFault extends Error {
+export class NamespaceFault extends KindFault<NamespaceFaultKind> {
   override readonly name = "NamespaceFault";
-  readonly kind: NamespaceFaultKind;
-  constructor(kind: NamespaceFaultKind, message: string) {
-    super(message);
-    this.kind = kind;
-  }
 }
 
 /** The root account of a namespace. */

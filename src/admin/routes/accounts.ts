@@ -1,7 +1,7 @@
 /** Accounts, and what belongs to them. */
 
 import { z } from "zod";
-import { AccountFault, type AccountFaultKind, type OwnedKind } from "../../accounts/administration.ts";
+import type { OwnedKind } from "../../accounts/administration.ts";
 import type { PrincipalRows } from "../../store/principals.ts";
 import { AdminRefusal, type AdminRoute, adminRoute } from "../route.ts";
 
@@ -56,24 +56,6 @@ const KEY = z.object({
   enabled: z.boolean(),
   ...ORIGIN,
 });
-
-const STATUS: Readonly<Record<AccountFaultKind, number>> = {
-  NotFound: 404,
-  InUse: 409,
-  Invalid: 400,
-  Fixed: 409,
-  LimitExceeded: 409,
-};
-
-/** What cannot stand, as a refusal. */
-async function told<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof AccountFault) throw new AdminRefusal(STATUS[error.kind], error.kind, error.message);
-    throw error;
-  }
-}
 
 function inPath(shape: z.ZodType<string>, path: Readonly<Record<string, string>>, part: string): string {
   const read = shape.safeParse(path[part]);
@@ -130,7 +112,7 @@ function ownedRoutes<Kind extends OwnedKind, Body extends z.ZodType, Answer exte
       area: AREA,
       answer: z.object({ [plural]: z.array(answer) }),
       handle: async ({ server }, { path }) => ({
-        [plural]: (await told(server.accounts.list(kind, uinIn(path)))).map(parts.shown),
+        [plural]: (await server.accounts.list(kind, uinIn(path))).map(parts.shown),
       }),
     }),
     adminRoute({
@@ -141,7 +123,7 @@ function ownedRoutes<Kind extends OwnedKind, Body extends z.ZodType, Answer exte
       area: AREA,
       answer: answer as z.ZodType,
       handle: async ({ server }, { path }) =>
-        parts.shown(await told(server.accounts.find(kind, uinIn(path), inPath(named, path, "name")))),
+        parts.shown(await server.accounts.find(kind, uinIn(path), inPath(named, path, "name"))),
     }),
     adminRoute({
       method: "PUT",
@@ -152,7 +134,7 @@ function ownedRoutes<Kind extends OwnedKind, Body extends z.ZodType, Answer exte
       body,
       answer: z.object({}),
       async handle({ server }, { path, body: given }) {
-        await told(parts.put(server.accounts, uinIn(path), inPath(named, path, "name"), given));
+        await parts.put(server.accounts, uinIn(path), inPath(named, path, "name"), given);
         return {};
       },
     }),
@@ -164,7 +146,7 @@ function ownedRoutes<Kind extends OwnedKind, Body extends z.ZodType, Answer exte
       area: AREA,
       answer: z.object({}),
       async handle({ server }, { path }) {
-        await told(server.accounts.remove(kind, uinIn(path), inPath(named, path, "name")));
+        await server.accounts.remove(kind, uinIn(path), inPath(named, path, "name"));
         return {};
       },
     }),
@@ -191,7 +173,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     about: "Tells a root account.",
     area: AREA,
     answer: ACCOUNT,
-    handle: async ({ server }, { path }) => ({ ...(await told(server.accounts.account(uinIn(path)))) }),
+    handle: async ({ server }, { path }) => ({ ...(await server.accounts.account(uinIn(path))) }),
   }),
   adminRoute({
     method: "PUT",
@@ -202,7 +184,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     body: z.strictObject({ appid: digits, name: shownName }),
     answer: z.object({}),
     async handle({ server }, { path, body }) {
-      await told(server.accounts.putAccount({ uin: uinIn(path), ...body }));
+      await server.accounts.putAccount({ uin: uinIn(path), ...body });
       return {};
     },
   }),
@@ -214,7 +196,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     area: AREA,
     answer: z.object({}),
     async handle({ server }, { path }) {
-      await told(server.accounts.removeAccount(uinIn(path)));
+      await server.accounts.removeAccount(uinIn(path));
       return {};
     },
   }),
@@ -269,7 +251,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     about: "Lists the keys of an account and of its users, without their secrets and without those of the settings.",
     area: AREA,
     answer: z.object({ keys: z.array(KEY) }),
-    handle: async ({ server }, { path }) => ({ keys: (await told(server.accounts.keys(uinIn(path)))).map(shownKey) }),
+    handle: async ({ server }, { path }) => ({ keys: (await server.accounts.keys(uinIn(path))).map(shownKey) }),
   }),
   adminRoute({
     method: "POST",
@@ -287,7 +269,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     answer: KEY.extend({ secretKey: z.string() }),
     async handle({ server }, { path, body }) {
       const uin = uinIn(path);
-      return shownKey(await told(server.accounts.createKey({ uin, user: body.user ?? uin, pair: body.pair })));
+      return shownKey(await server.accounts.createKey({ uin, user: body.user ?? uin, pair: body.pair }));
     },
   }),
   adminRoute({
@@ -297,8 +279,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     about: "Tells a key without its secret.",
     area: AREA,
     answer: KEY,
-    handle: async ({ server }, { path }) =>
-      shownKey(await told(server.accounts.key(inPath(secretId, path, "secretId")))),
+    handle: async ({ server }, { path }) => shownKey(await server.accounts.key(inPath(secretId, path, "secretId"))),
   }),
   adminRoute({
     method: "PUT",
@@ -309,7 +290,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     body: z.strictObject({ enabled: z.boolean() }),
     answer: KEY,
     handle: async ({ server }, { path, body }) =>
-      shownKey(await told(server.accounts.setKey(inPath(secretId, path, "secretId"), body.enabled))),
+      shownKey(await server.accounts.setKey(inPath(secretId, path, "secretId"), body.enabled)),
   }),
   adminRoute({
     method: "DELETE",
@@ -319,7 +300,7 @@ export const ACCOUNT_ROUTES: readonly AdminRoute[] = [
     area: AREA,
     answer: z.object({}),
     async handle({ server }, { path }) {
-      await told(server.accounts.removeKey(inPath(secretId, path, "secretId")));
+      await server.accounts.removeKey(inPath(secretId, path, "secretId"));
       return {};
     },
   }),

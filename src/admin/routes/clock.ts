@@ -1,7 +1,7 @@
 /** The virtual clock. */
 
 import { z } from "zod";
-import { AdminRefusal, adminRoute } from "../route.ts";
+import { adminRoute } from "../route.ts";
 import { durationMs } from "../../control/duration.ts";
 import type { ClockState } from "../../control/clock-control.ts";
 
@@ -43,14 +43,7 @@ const written = ({ mode, nowMs, realMs, offsetMs }: ClockState): z.input<typeof 
   offsetMs,
 });
 
-async function within(change: () => Promise<ClockState>): Promise<z.input<typeof STATE>> {
-  try {
-    return written(await change());
-  } catch (error) {
-    if (error instanceof RangeError) throw new AdminRefusal(400, "InvalidTime", error.message);
-    throw error;
-  }
-}
+const OUT_OF_RANGE = [400, "InvalidTime"] as const;
 
 export const CLOCK_ROUTES = [
   adminRoute({
@@ -71,14 +64,15 @@ export const CLOCK_ROUTES = [
     developmentOnly: true,
     body: MODE,
     answer: STATE,
-    handle: ({ server }, { body }) =>
-      within(() => {
-        const { clock } = server;
-        if (body.mode === "real") return clock.set({ mode: "real" });
-        if (body.mode === "frozen") return clock.set({ mode: "frozen", atMs: body.at ?? clock.state().nowMs });
-        const offsetMs = "at" in body ? body.at - clock.state().realMs : body.offsetMs;
-        return clock.set({ mode: "offset", offsetMs });
-      }),
+    outOfRange: OUT_OF_RANGE,
+    async handle({ server: { clock } }, { body }) {
+      if (body.mode === "real") return written(await clock.set({ mode: "real" }));
+      if (body.mode === "frozen") {
+        return written(await clock.set({ mode: "frozen", atMs: body.at ?? clock.state().nowMs }));
+      }
+      const offsetMs = "at" in body ? body.at - clock.state().realMs : body.offsetMs;
+      return written(await clock.set({ mode: "offset", offsetMs }));
+    },
   }),
   adminRoute({
     method: "POST",
@@ -89,6 +83,7 @@ export const CLOCK_ROUTES = [
     developmentOnly: true,
     body: z.strictObject({ by }),
     answer: STATE,
-    handle: ({ server }, { body }) => within(() => server.clock.advance(body.by)),
+    outOfRange: OUT_OF_RANGE,
+    handle: async ({ server }, { body }) => written(await server.clock.advance(body.by)),
   }),
 ];

@@ -26,14 +26,10 @@ export const FAULT_ROUTES = [
     area: AREA,
     developmentOnly: true,
     body: FAULT,
+    outOfRange: [409, "TooManyFaults"],
     answer: z.object({ id: z.string() }),
     async handle({ server }, { body }) {
-      try {
-        return { id: await server.faults.set(withoutUndefined(body)) };
-      } catch (error) {
-        if (error instanceof RangeError) throw new AdminRefusal(409, "TooManyFaults", error.message);
-        throw error;
-      }
+      return { id: await server.faults.set(withoutUndefined(body)) };
     },
   }),
   adminRoute({

@@ -1,9 +1,8 @@
 /** The keys of the local key management service. */
 
 import { z } from "zod";
-import { KmsRefusal } from "../../ports/kms.ts";
 import type { KeyDescription } from "../../store/key-ring.ts";
-import { AdminRefusal, adminRoute } from "../route.ts";
+import { adminRoute } from "../route.ts";
 
 const AREA = "kms";
 
@@ -20,17 +19,6 @@ const KEY = z.object({
 function told({ createdMs, deletionMs, ...key }: KeyDescription): z.input<typeof KEY> {
   const deletion = deletionMs === undefined ? {} : { deletion: new Date(deletionMs).toISOString() };
   return { ...key, created: new Date(createdMs).toISOString(), ...deletion };
-}
-
-async function refusing(work: Promise<KeyDescription>): Promise<z.input<typeof KEY>> {
-  try {
-    return told(await work);
-  } catch (error) {
-    if (!(error instanceof KmsRefusal)) throw error;
-    if (error.fault === "unknown-key") throw new AdminRefusal(404, "NoSuchKey", error.message);
-    if (error.fault === "refused") throw new AdminRefusal(409, "KeyState", error.message);
-    throw new AdminRefusal(503, "KmsUnavailable", error.message);
-  }
 }
 
 export const KMS_ROUTES = [
@@ -51,7 +39,7 @@ export const KMS_ROUTES = [
     area: AREA,
     body: z.strictObject({ description: z.string().max(1_024).optional() }),
     answer: KEY,
-    handle: ({ server }, { body }) => refusing(server.keys.create(body.description)),
+    handle: async ({ server }, { body }) => told(await server.keys.create(body.description)),
   }),
   adminRoute({
     method: "PUT",
@@ -61,8 +49,8 @@ export const KMS_ROUTES = [
     area: AREA,
     body: z.strictObject({ state: z.enum(["enabled", "disabled"]) }),
     answer: KEY,
-    handle: ({ server }, { path: { id = "" }, body: { state } }) =>
-      refusing(state === "enabled" ? server.keys.enable(id) : server.keys.disable(id)),
+    handle: async ({ server }, { path: { id = "" }, body: { state } }) =>
+      told(await (state === "enabled" ? server.keys.enable(id) : server.keys.disable(id))),
   }),
   adminRoute({
     method: "POST",
@@ -73,7 +61,7 @@ export const KMS_ROUTES = [
     area: AREA,
     body: z.strictObject({}),
     answer: KEY,
-    handle: ({ server }, { path: { id = "" } }) => refusing(server.keys.rotate(id)),
+    handle: async ({ server }, { path: { id = "" } }) => told(await server.keys.rotate(id)),
   }),
   adminRoute({
     method: "PUT",
@@ -84,7 +72,8 @@ export const KMS_ROUTES = [
     area: AREA,
     body: z.strictObject({ days: z.int().min(7).max(30).optional() }),
     answer: KEY,
-    handle: ({ server }, { path: { id = "" }, body: { days } }) => refusing(server.keys.scheduleDeletion(id, days)),
+    handle: async ({ server }, { path: { id = "" }, body: { days } }) =>
+      told(await server.keys.scheduleDeletion(id, days)),
   }),
   adminRoute({
     method: "DELETE",
@@ -93,6 +82,6 @@ export const KMS_ROUTES = [
     about: "Takes a key back whose deletion was scheduled; it is disabled.",
     area: AREA,
     answer: KEY,
-    handle: ({ server }, { path: { id = "" } }) => refusing(server.keys.cancelDeletion(id)),
+    handle: async ({ server }, { path: { id = "" } }) => told(await server.keys.cancelDeletion(id)),
   }),
 ];

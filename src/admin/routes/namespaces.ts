@@ -1,7 +1,7 @@
 /** Namespaces: servers in memory behind the same listener, for tests that run at the same time. */
 
 import { z } from "zod";
-import { type Namespace, type NamespaceControl, NamespaceFault } from "../../namespaces/namespaces.ts";
+import type { Namespace, NamespaceControl } from "../../namespaces/namespaces.ts";
 import { type AdminContext, AdminRefusal, adminRoute } from "../route.ts";
 
 const AREA = "namespaces";
@@ -65,12 +65,7 @@ export const NAMESPACE_ROUTES = [
     }),
     answer: NAMESPACE,
     async handle(context, { body }) {
-      try {
-        return told(await those(context).create(body));
-      } catch (error) {
-        if (!(error instanceof NamespaceFault)) throw error;
-        throw new AdminRefusal(error.kind === "InvalidName" ? 400 : 409, error.kind, error.message);
-      }
+      return told(await those(context).create(body));
     },
   }),
   adminRoute({

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { RATES } from "../../config/rates.ts";
 import type { RateRequest } from "../../rates/rate-limit.ts";
-import { AdminRefusal, adminRoute } from "../route.ts";
+import { adminRoute } from "../route.ts";
 
 const AREA = "rates";
 
@@ -41,14 +41,10 @@ export const RATE_ROUTES = [
       "Puts limits in place of all others, those of the settings among them; they hold in every process when this is answered.",
     area: AREA,
     body: z.strictObject({ rates: RATES }),
+    outOfRange: [400, "NoSuchOperation"],
     answer: IN_FORCE,
     async handle({ server }, { body }) {
-      try {
-        await server.rates.set(body.rates);
-      } catch (error) {
-        if (error instanceof RangeError) throw new AdminRefusal(400, "NoSuchOperation", error.message);
-        throw error;
-      }
+      await server.rates.set(body.rates);
       return written(server.rates.list());
     },
   }),

@@ -1,10 +1,9 @@
 /** What the server holds. */
 
 import { z } from "zod";
-import { LockedObjects } from "../../control/reset.ts";
-import { SnapshotFault, type SnapshotTold } from "../../control/snapshots.ts";
-import type { SeedDocument } from "../../config/seed.ts";
+import type { SnapshotTold } from "../../control/snapshots.ts";
 import { SettingsError } from "../../config/settings.ts";
+import type { SeedDocument } from "../../config/seed.ts";
 import { dotted } from "../../config/told.ts";
 import { AdminRefusal, adminRoute } from "../route.ts";
 
@@ -19,17 +18,6 @@ const SNAPSHOT = z.object({
 
 const told = ({ name, takenMs, bytes }: SnapshotTold) => ({ name, taken: new Date(takenMs).toISOString(), bytes });
 
-/** Runs `work`; what cannot be done is refused. */
-async function orRefuse<T>(work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof LockedObjects) throw new AdminRefusal(409, "ObjectsLocked", error.message);
-    if (!(error instanceof SnapshotFault)) throw error;
-    throw new AdminRefusal(error.kind === "NoSuchSnapshot" ? 404 : 409, error.kind, error.message);
-  }
-}
-
 export const STATE_ROUTES = [
   adminRoute({
     method: "POST",
@@ -42,7 +30,7 @@ export const STATE_ROUTES = [
     body: FORCE,
     answer: z.object({}),
     async handle({ server }, { body: { force = false } }) {
-      await orRefuse(() => server.reset({ force }));
+      await server.reset({ force });
       return {};
     },
   }),
@@ -57,8 +45,8 @@ export const STATE_ROUTES = [
     body: async () => (await import("../../config/seed-shape.ts")).SEED_SENT,
     answer: z.object({ buckets: z.int(), objects: z.int(), bytes: z.int() }),
     async handle({ server }, { body }) {
+      const place = (where: readonly PropertyKey[]) => (where.length === 0 ? "body" : `body.${dotted(where)}`);
       try {
-        const place = (where: readonly PropertyKey[]) => (where.length === 0 ? "body" : `body.${dotted(where)}`);
         return { ...(await server.seed({ document: body as SeedDocument, place })) };
       } catch (error) {
         throw error instanceof SettingsError ? new AdminRefusal(400, "SeedRefused", error.message) : error;
@@ -85,7 +73,7 @@ export const STATE_ROUTES = [
     developmentOnly: true,
     body: z.strictObject({ name: NAME.optional() }),
     answer: SNAPSHOT,
-    handle: async ({ server }, { body: { name } }) => told(await orRefuse(() => server.snapshots.take(name))),
+    handle: async ({ server }, { body: { name } }) => told(server.snapshots.take(name)),
   }),
   adminRoute({
     method: "POST",
@@ -98,7 +86,7 @@ export const STATE_ROUTES = [
     body: FORCE,
     answer: z.object({}),
     async handle({ server }, { path: { name = "" }, body: { force = false } }) {
-      await orRefuse(() => server.snapshots.restore(name, force));
+      await server.snapshots.restore(name, force);
       return {};
     },
   }),
@@ -111,7 +99,7 @@ export const STATE_ROUTES = [
     developmentOnly: true,
     answer: z.object({}),
     async handle({ server }, { path: { name = "" } }) {
-      await orRefuse(() => server.snapshots.remove(name));
+      server.snapshots.remove(name);
       return {};
     },
   }),

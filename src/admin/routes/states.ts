@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { STATE_CHANGE } from "../../states/shape.ts";
 import { ACCOUNT_STATES } from "../../states/state.ts";
-import { AdminRefusal, adminRoute } from "../route.ts";
+import { adminRoute } from "../route.ts";
 
 const AREA = "states";
 
@@ -38,15 +38,11 @@ export const STATES_ROUTES = [
       "Puts an account, a bucket, an object or the whole server into a state; it holds in every process when this is answered.",
     area: AREA,
     body: STATE_CHANGE,
+    outOfRange: [400, "TooManyStates"],
     answer: z.object({}),
     async handle({ server }, { body }) {
       const { state, ...subject } = body;
-      try {
-        await server.states.set(subject, state);
-      } catch (error) {
-        if (error instanceof RangeError) throw new AdminRefusal(400, "TooManyStates", error.message);
-        throw error;
-      }
+      await server.states.set(subject, state);
       return {};
     },
   }),
