@@ -135,6 +135,12 @@ interface Shown {
   readonly figures: ProcessFigures;
 }
 
+/** What one process says of the storage that it has counted. */
+interface Counted {
+  readonly last: UsageTold | undefined;
+  readonly counting: boolean;
+}
+
 function processFigures({ store, edge }: Pick<ServerControlOptions, "store" | "edge">): ProcessFigures {
   const { user, system } = process.cpuUsage();
   return {
@@ -203,6 +209,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
   };
   await refresh();
   let probing: Promise<void> | undefined;
+  const counted = (): Counted => ({ last: store.usage.last(), counting: store.usage.isCounting() });
   const snapshots = snapshotControl({ store, clock, limits: options.limits, clocks, faults, states, rates });
 
   return {
@@ -270,12 +277,13 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       return { tally: added(all.map((one) => one.tally)), processes: all.map((one) => one.figures) };
     },
     async usage() {
-      const told = answered<UsageTold>(await peers?.consult("usage", ""));
-      const newest = [store.usage.last(), ...told].reduce((a, b) =>
-        (b?.countedMs ?? 0) > (a?.countedMs ?? 0) ? b : a,
-      );
+      const others = peers === undefined ? [] : await peers.consult("usage", "");
+      const all = [counted(), ...answered<Counted>(others)];
+      const newest = all.map(({ last }) => last).reduce((a, b) => ((b?.countedMs ?? 0) > (a?.countedMs ?? 0) ? b : a));
       const { storageCountMs, metricBucketsMax } = options.limits;
-      if (clock.real() - (newest?.countedMs ?? 0) > storageCountMs) store.usage.begin(metricBucketsMax);
+      // One that is silent may be counting; whoever looks again finds out.
+      const mayBegin = others !== undefined && !all.some(({ counting }) => counting);
+      if (mayBegin && clock.real() - (newest?.countedMs ?? 0) > storageCountMs) store.usage.begin(metricBucketsMax);
       return newest;
     },
     async reset({ force = false } = {}) {
@@ -317,7 +325,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
         case "counters":
           return JSON.stringify({ tally: tally.told(), figures: figures() } satisfies Shown);
         case "usage":
-          return JSON.stringify(store.usage.last()) ?? "";
+          return JSON.stringify(counted());
         case "recent":
           return JSON.stringify(records.recent().slice(0, Number(text)));
         case "find":

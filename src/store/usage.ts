@@ -32,6 +32,7 @@ export interface UsageTold {
 export interface Usage {
   /** The last count that ended; undefined before there is one. */
   last(): UsageTold | undefined;
+  isCounting(): boolean;
   /** Begins a count, unless one is under way. At most `bucketsMax` buckets are told by name, the largest. */
   begin(bucketsMax: number): void;
   /** Ends a count after the page under way. */
@@ -150,6 +151,7 @@ export function usage({ walk, clock, report }: UsageOptions): Usage {
 
   return {
     last: () => last,
+    isCounting: () => counting !== undefined,
     begin(bucketsMax) {
       if (stopped || counting !== undefined) return;
       counting = count(bucketsMax)
