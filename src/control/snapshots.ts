@@ -87,6 +87,8 @@ export function snapshotControl(options: SnapshotControlOptions): SnapshotContro
   const { store, clock, limits, clocks, faults, states, rates } = options;
   const kept = new Map<string, Kept>();
   let taken = 0;
+  /** The restores so far. One takes several steps, and those of two would leave some of each. */
+  let going: Promise<void> = Promise.resolve();
 
   function freeName(): string {
     do taken += 1;
@@ -128,6 +130,24 @@ export function snapshotControl(options: SnapshotControlOptions): SnapshotContro
     );
   }
 
+  async function goBack(name: string, force: boolean): Promise<void> {
+    const { stored, mode, rates: ratesThen } = find(name);
+    const nowMs = clock.now();
+    // The clock goes on from what it has shown, so that links signed since are read as they were meant; and a rate that
+    // is set again counts anew.
+    const controlsKept = [CLOCK_CONTROL, RATES_CONTROL, READY_CONTROL];
+    const locked = await stored.restore({ nowMs, evenLocked: force, controlsKept }).catch((error: unknown) => {
+      if (error instanceof SnapshotGone) throw noSuch(name);
+      throw error;
+    });
+    if (locked !== undefined) throw new LockedObjects(locked.bucket, locked.key, "restore");
+    await faults.refresh();
+    await states.refresh();
+    const { rates: limitsSet, changed } = rates.list();
+    if (!isSame(changed ? limitsSet : undefined, ratesThen)) await rates.set(ratesThen);
+    if (!isSame(modeOf(clock.history.at(-1)), mode)) await clocks.set(mode);
+  }
+
   return {
     list: () => Array.from(kept.values(), ({ told }) => told),
     take(wanted) {
@@ -139,22 +159,10 @@ export function snapshotControl(options: SnapshotControlOptions): SnapshotContro
       kept.set(name, { told, stored, mode: modeOf(clock.history.at(-1)), rates: changed ? limitsSet : undefined });
       return told;
     },
-    async restore(name, force) {
-      const { stored, mode, rates: ratesThen } = find(name);
-      const nowMs = clock.now();
-      // The clock goes on from what it has shown, so that links signed since are read as they were meant; and a rate that
-      // is set again counts anew.
-      const controlsKept = [CLOCK_CONTROL, RATES_CONTROL, READY_CONTROL];
-      const locked = await stored.restore({ nowMs, evenLocked: force, controlsKept }).catch((error: unknown) => {
-        if (error instanceof SnapshotGone) throw noSuch(name);
-        throw error;
-      });
-      if (locked !== undefined) throw new LockedObjects(locked.bucket, locked.key, "restore");
-      await faults.refresh();
-      await states.refresh();
-      const { rates: limitsSet, changed } = rates.list();
-      if (!isSame(changed ? limitsSet : undefined, ratesThen)) await rates.set(ratesThen);
-      if (!isSame(modeOf(clock.history.at(-1)), mode)) await clocks.set(mode);
+    restore(name, force) {
+      const turn = going.then(() => goBack(name, force));
+      going = turn.catch(() => undefined);
+      return turn;
     },
     remove,
   };

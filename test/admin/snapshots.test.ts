@@ -385,6 +385,24 @@ describe("snapshots", () => {
     assert.equal((await ask(endpoint, "DELETE", "/v1/snapshots/none")).status, 404);
   });
 
+  it("are gone back to one after the other, and the last one wins whole", async () => {
+    const { cosbox } = server;
+    for (const [name, perSecond, time] of [
+      ["one", 1000, "2031-01-01T00:00:00.000Z"],
+      ["two", 2000, "2032-01-01T00:00:00.000Z"],
+    ] as const) {
+      await put("/which", name);
+      await cosbox.rates.set([{ per: "bucket", perSecond }]);
+      await cosbox.clock.freeze(time);
+      await cosbox.snapshot(name);
+    }
+    const gone = assert.rejects(cosbox.restore("none"), /no snapshot "none"/);
+    await Promise.all([cosbox.restore("one"), gone, cosbox.restore("two")]);
+    assert.deepEqual(cosbox.rates.list(), [{ per: "bucket", perSecond: 2000 }]);
+    assert.equal(cosbox.clock.now().toISOString(), "2032-01-01T00:00:00.000Z");
+    assert.equal((await ok({ path: "/which" })).text, "two");
+  });
+
   it("cannot be gone back to while one is being removed", async () => {
     const own = await testServer();
     onTestFinished(() => own.stop());
