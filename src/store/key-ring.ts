@@ -132,6 +132,22 @@ export function masterCheckKey(): Buffer {
   return keyRingKey(MASTER_CHECK);
 }
 
+/** The key of the row of the service's own keys. */
+export function serviceKeysKey(): Buffer {
+  return keyRingKey(SERVICE_KEYS);
+}
+
+/**
+ * The row of the service's keys that opens what was sealed under `saved`, and under `live` where it has come from it:
+ * requests make these keys and are not told which, and one that goes on may store what it has sealed under the newest.
+ */
+export function serviceKeysOf(live: Buffer | undefined, saved: Buffer | undefined): Buffer | undefined {
+  if (live === undefined || saved === undefined) return live ?? saved;
+  const now = decodeKey(live).materials;
+  const goesOn = decodeKey(saved).materials.every((material, number) => now[number]?.equals(material) === true);
+  return goesOn ? live : saved;
+}
+
 /** Checks the form of a row of the key ring, for whoever looks for damage. @throws RecordDamaged, RecordFromNewerVersion. */
 export function checkKeyRow(name: string, value: Buffer): void {
   if (name !== MASTER_CHECK) decodeKey(value);

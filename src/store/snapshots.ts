@@ -9,7 +9,7 @@
 import type { Write } from "../ports/metadata.ts";
 import type { KeepsBlobs, RowsView, SavedRows, SavesRows } from "../ports/saved-state.ts";
 import type { Collector } from "./collector.ts";
-import { masterCheckKey } from "./key-ring.ts";
+import { masterCheckKey, serviceKeysKey, serviceKeysOf } from "./key-ring.ts";
 import {
   BUCKET_FAMILY_BYTES,
   bucketPrefix,
@@ -128,9 +128,13 @@ function taskWrites(live: RowsView, saved: RowsView): Write[] {
   });
 }
 
-/** What does not go back: it is the process's, or says which keys it has, or counts what others remember by number. */
+/**
+ * What does not go back: it is the process's, or says which keys it has, or counts what others remember by number, or is
+ * what a request that is under way has sealed something under.
+ */
 function writesBeside(live: RowsView, saved: RowsView, controlsKept: readonly string[]): readonly Write[] {
   const revision = principalKey("revision");
+  const serviceKeys = serviceKeysKey();
   const lasting = [formatKey(), principalKey("seal"), masterCheckKey(), ...controlsKept.map(controlKey)];
   return [
     ...lasting.map((key) => ({ key, value: live.get(key) })),
@@ -138,6 +142,7 @@ function writesBeside(live: RowsView, saved: RowsView, controlsKept: readonly st
     ...live.list(familyRange("incarnation", ALL)),
     ...taskWrites(live, saved),
     { key: revision, value: revisionAfter(live.get(revision), saved.get(revision)) },
+    { key: serviceKeys, value: serviceKeysOf(live.get(serviceKeys), saved.get(serviceKeys)) },
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -46,6 +47,30 @@ async function told(...argv: string[]): Promise<{ code: number; stdout: string; 
     },
   });
   return { code, stdout: stdout.join(""), stderr: stderr.join("") };
+}
+
+/** Begins to put BIG, and gives what sends its other half and tells the status, once the server takes the first. */
+async function halfPut(server: TestServer, path: string): Promise<() => Promise<number>> {
+  const url = new URL(server.presign({ method: "PUT", path }));
+  const upload = request({
+    port: server.port,
+    method: "PUT",
+    path: url.pathname + url.search,
+    headers: { Host: url.host, "Content-Length": BIG.length, Expect: "100-continue" },
+  });
+  const answered = new Promise<number>((resolve, reject) => {
+    upload.on("response", (response) => {
+      response.resume().on("end", () => resolve(response.statusCode ?? 0));
+    });
+    upload.on("error", reject);
+  });
+  upload.flushHeaders();
+  await Promise.race([once(upload, "continue"), answered]);
+  await new Promise((resolve) => upload.write(BIG.subarray(0, 200_000), resolve));
+  return () => {
+    upload.end(BIG.subarray(200_000));
+    return answered;
+  };
 }
 
 describe("snapshots", () => {
@@ -267,28 +292,33 @@ describe("snapshots", () => {
     const { cosbox, bucket } = server;
     await put("/there", BIG);
     const snapshot = await cosbox.snapshot();
-    const url = new URL(server.presign({ method: "PUT", path: "/late" }));
-    const upload = request({
-      port: server.port,
-      method: "PUT",
-      path: url.pathname + url.search,
-      headers: { Host: url.host, "Content-Length": BIG.length },
-    });
-    const answered = new Promise<number>((resolve, reject) => {
-      upload.on("response", (response) => {
-        response.resume().on("end", () => resolve(response.statusCode ?? 0));
-      });
-      upload.on("error", reject);
-    });
-    await new Promise((resolve) => upload.write(BIG.subarray(0, 200_000), resolve));
+    const finish = await halfPut(server, "/late");
     await put("/more", BIG);
     await cosbox.restore(snapshot);
     assert.equal((await send({ path: "/more" })).status, 404);
-    upload.end(BIG.subarray(200_000));
-    assert.equal(await answered, 200);
+    assert.equal(await finish(), 200);
     assert.ok((await ok({ path: "/late" })).body.equals(BIG));
     await cosbox.restore(snapshot);
     assert.deepEqual((await ok({ bucket })).elements("Key"), ["there"]);
+  });
+
+  it("leave what a request under way is sealed under, also where nothing was sealed before", async () => {
+    const own = await testServer();
+    onTestFinished(() => own.stop());
+    const rule =
+      "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>";
+    const body = `<ServerSideEncryptionConfiguration><Rule>${rule}</Rule></ServerSideEncryptionConfiguration>`;
+    assert.equal((await own.send({ method: "PUT", query: { encryption: undefined }, body })).status, 200);
+    for (const path of ["/first", "/rotated"]) {
+      const snapshot = await own.cosbox.snapshot();
+      if (path === "/rotated") await own.cosbox.keys.rotate();
+      const finish = await halfPut(own, path);
+      await own.cosbox.restore(snapshot);
+      assert.equal(await finish(), 200);
+      const { status, headers, body: got } = await own.send({ path });
+      assert.deepEqual([status, headers["x-cos-server-side-encryption"], got.equals(BIG)], [200, "AES256", true]);
+    }
+    assert.equal((await own.send({ path: "/first" })).status, 200);
   });
 
   it("hold while clients go on: whatever is there afterwards can be read, and is what it says", async () => {
