@@ -45,6 +45,14 @@ type Wanted<Row> = Omit<Row, "seeded" | "createdMs">;
 /** A root account; `fixed` for those that keys of the settings stand for. */
 export type AccountTold = Wanted<AccountRow> & { readonly fixed: boolean };
 
+/** A key pair and whose it is. */
+interface HeldPair {
+  readonly uin: string;
+  readonly user: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+}
+
 export interface Administration {
   /** In order of UIN, those of the settings' keys first. */
   accounts(): Promise<readonly AccountTold[]>;
@@ -71,6 +79,8 @@ export interface Administration {
     /** A pair of one's own; drawn where it is undefined. */
     readonly pair: { readonly secretId: string; readonly secretKey: string } | undefined;
   }): Promise<KeyTold & { readonly secretKey: string }>;
+  /** Makes a key of this pair, enabled unless told, or puts it in place of the key that the account has of it already. */
+  putKey(wanted: HeldPair & { readonly enabled?: boolean | undefined }): Promise<void>;
   setKey(secretId: string, enabled: boolean): Promise<KeyTold>;
   removeKey(secretId: string): Promise<void>;
 
@@ -238,6 +248,35 @@ export function administration(parts: AdministrationParts): Administration {
     return row;
   }
 
+  async function storeKey(
+    { uin, user, secretId, secretKey }: HeldPair,
+    { enabled, mayReplace }: { readonly enabled: boolean; readonly mayReplace: boolean },
+  ): Promise<KeyRow> {
+    if (published.has(secretId) || published.has(secretKey)) {
+      throw new AccountFault("InUse", "everybody knows the published pair");
+    }
+    const seal = await sealing.needed();
+    const sealed = seal.seal("key", secretId, Buffer.from(secretKey)).toString("base64");
+    return await rows.change(async (change) => {
+      await requireAccount(change, uin);
+      if (user !== uin && (await change.find("user", uin, user)) === undefined) {
+        throw missing(`user ${user} of account ${uin}`);
+      }
+      const there = await change.find("key", secretId);
+      if (fixedKeys.has(secretId) || (there !== undefined && !(mayReplace && there.uin === uin))) {
+        throw new AccountFault("InUse", `there is a key ${secretId} already`);
+      }
+      const most = limits.identityKeysMax;
+      const held = (await keysOf(uin)).filter((key) => key.user === user && key.secretId !== secretId);
+      if (held.length >= most) {
+        throw new AccountFault("LimitExceeded", `an account or user has at most ${most} keys`);
+      }
+      const row: KeyRow = { secretId, uin, user, sealed, enabled, seeded: false, createdMs: clock.now() };
+      change.put("key", row);
+      return row;
+    });
+  }
+
   return {
     account,
     find,
@@ -321,28 +360,12 @@ export function administration(parts: AdministrationParts): Administration {
       return withoutSecret(row);
     },
     async createKey({ uin, user, pair }) {
-      if (pair !== undefined && (published.has(pair.secretId) || published.has(pair.secretKey))) {
-        throw new AccountFault("InUse", "everybody knows the published pair");
-      }
-      const seal = await sealing.needed();
       const { secretId, secretKey } = pair ?? { secretId: newSecretId(random), secretKey: newSecretKey(random) };
-      const sealed = seal.seal("key", secretId, Buffer.from(secretKey)).toString("base64");
-      const row: KeyRow = { secretId, uin, user, sealed, enabled: true, seeded: false, createdMs: clock.now() };
-      await rows.change(async (change) => {
-        await requireAccount(change, uin);
-        if (user !== uin && (await change.find("user", uin, user)) === undefined) {
-          throw missing(`user ${user} of account ${uin}`);
-        }
-        if (fixedKeys.has(secretId) || (await change.find("key", secretId)) !== undefined) {
-          throw new AccountFault("InUse", `there is a key ${secretId} already`);
-        }
-        const most = limits.identityKeysMax;
-        if ((await keysOf(uin)).filter((key) => key.user === user).length >= most) {
-          throw new AccountFault("LimitExceeded", `an account or user has at most ${most} keys`);
-        }
-        change.put("key", row);
-      });
+      const row = await storeKey({ uin, user, secretId, secretKey }, { enabled: true, mayReplace: false });
       return { ...withoutSecret(row), secretKey };
+    },
+    async putKey({ enabled = true, ...pair }) {
+      await storeKey(pair, { enabled, mayReplace: true });
     },
     async setKey(secretId, enabled) {
       return await rows.change(async (change) => {

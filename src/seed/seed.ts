@@ -132,13 +132,8 @@ export function seeder(parts: SeederParts): Seeder {
         for (const group of groups) await administration.putGroup({ uin, ...group });
         for (const role of roles) await administration.putRole({ uin, ...role });
         for (const { uin: user, keys: _keys, ...rest } of users) await administration.putUser({ uin, user, ...rest });
-        const held = [...keys.map((key) => ({ user: uin, ...key }))];
-        for (const user of users) held.push(...user.keys.map((key) => ({ user: user.uin, ...key })));
-        const has = new Set((await administration.keys(uin)).map(({ secretId }) => secretId));
-        for (const { user, secretId, secretKey, enabled } of held) {
-          if (has.has(secretId)) await administration.removeKey(secretId);
-          await administration.createKey({ uin, user, pair: { secretId, secretKey } });
-          if (enabled === false) await administration.setKey(secretId, false);
+        for (const holder of [{ uin, keys }, ...users]) {
+          for (const key of holder.keys) await administration.putKey({ uin, user: holder.uin, ...key });
         }
       } catch (error) {
         if (!(error instanceof AccountFault)) throw error;

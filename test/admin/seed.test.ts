@@ -166,6 +166,33 @@ describe("seeds", () => {
     assert.equal((await server.send({ bucket, path: "/a" })).text, "22");
   });
 
+  it("put a key in place of the one before in one step, and leave that one where it cannot be", async () => {
+    const [uin, first, second] = ["100000000777", "100000000778", "100000000779"];
+    const [moved, held] = [
+      { secretId: "AKIDgoesfromfirst", secretKey: "secret-of-the-first" },
+      { secretId: "AKIDofthesecond", secretKey: "secret-of-the-second" },
+    ];
+    const policies = [
+      { name: "all", document: { version: "2.0", statement: { effect: "allow", action: "*", resource: "*" } } },
+    ];
+    const seed = (...users: { uin: string; keys: (typeof moved & { enabled?: boolean })[] }[]) => ({
+      accounts: [{ uin, appid: "1250000777", policies, users: users.map((user) => ({ policies: ["all"], ...user })) }],
+    });
+    const server = await started({
+      limits: { identityKeysMax: 1 },
+      seed: seed({ uin: first, keys: [moved] }, { uin: second, keys: [held] }),
+    });
+    const status = async (secretKey = moved.secretKey) =>
+      (await server.send({ bucket: "", sign: { ...moved, secretKey } })).status;
+    assert.equal(await status(), 200);
+    await assert.rejects(server.cosbox.seed(seed({ uin: second, keys: [moved] })), /at most 1 keys/);
+    assert.equal(await status(), 200);
+    await server.cosbox.seed(seed({ uin: first, keys: [{ ...moved, secretKey: "another-secret" }] }));
+    assert.deepEqual([await status(), await status("another-secret")], [403, 200]);
+    await server.cosbox.seed(seed({ uin: first, keys: [{ ...moved, enabled: false }] }));
+    assert.equal(await status(), 403);
+  });
+
   it("are folders: each sub-folder a bucket, each file an object with the type of its name", async () => {
     const folder = folderOf({
       "fixtures/demo/index.html": "<p>",
