@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { ACCOUNT } from "./account-shape.ts";
+import { parseEndpoint } from "./endpoint.ts";
 
 const NAMES_MAX = 10_000;
 const line = (expected: string) => z.string(expected).regex(/^[^\0\r\n]*$/, expected);
@@ -92,11 +93,12 @@ const bucket = z.strictObject(
   "a bucket with a name",
 );
 
+const ENDPOINT = "where to connect, such as http://127.0.0.1:9000, or cloud";
 const from = z.strictObject(
   {
     endpoint: z
-      .string("where to connect, such as http://127.0.0.1:9000, or cloud")
-      .regex(/^(cloud|https?:\/\/[^/\s]+\/?)$/, "where to connect, such as http://127.0.0.1:9000, or cloud"),
+      .string(ENDPOINT)
+      .refine((written) => written === "cloud" || parseEndpoint(written) !== undefined, ENDPOINT),
     secretId: line("a SecretId"),
     secretKey: line("a SecretKey"),
     buckets: list("names of buckets").max(NAMES_MAX).optional(),

@@ -5,6 +5,7 @@
 
 import { type IncomingMessage, Agent, request as httpRequest } from "node:http";
 import { Agent as SecureAgent, request as httpsRequest } from "node:https";
+import { parseEndpoint } from "../config/endpoint.ts";
 import type { SeedSource } from "../config/seed.ts";
 import { SettingsError } from "../config/settings.ts";
 import { signCos } from "../dialects/cos/index.ts";
@@ -58,7 +59,7 @@ const SIGNED_SECONDS = 3_600;
 const OBJECTS_AT_ONCE = 8;
 const DOCUMENT_BYTES_MAX = 16 * 1024 * 1024;
 /** Configurations that are copied as they stand, in the order in which they can be put. */
-const DOCUMENTS = ["versioning", "encryption", "cors", "tagging", "referer", "lifecycle", "policy"] as const;
+const DOCUMENTS = ["versioning", "encryption", "cors", "tagging", "referer", "lifecycle"] as const;
 /** Those that are answered with an empty document where there is none. */
 const MAY_BE_EMPTY: ReadonlySet<string> = new Set(["versioning", "referer"]);
 /** What of an answer is an object's own. */
@@ -78,7 +79,9 @@ async function textOf(body: IncomingMessage): Promise<string> {
 
 /** What makes requests to the other server. */
 function client({ endpoint, secretId, secretKey, insecure = false }: SeedSource, { at, now }: CopyOptions) {
-  const secure = endpoint === "cloud" || endpoint.startsWith("https:");
+  // The service itself is reached by the names of its hosts.
+  const server = parseEndpoint(endpoint);
+  const secure = server?.isSecure ?? true;
   const agent = secure ? new SecureAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
 
   function get({ bucket = "", region = "", key = "", query = {} }: Wanted): Promise<Received> {
@@ -96,10 +99,9 @@ function client({ endpoint, secretId, secretKey, insecure = false }: SeedSource,
     });
     const path = `/${key.split("/").map(encoded).join("/")}`;
     const search = pairs.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join("&");
-    const [, name = host, port] = /^https?:\/\/(.*?)(?::(\d+))?\/?$/.exec(endpoint) ?? [];
     const options = {
-      host: name.replace(/^\[|\]$/g, ""),
-      ...(port === undefined ? {} : { port }),
+      host: server?.host ?? host,
+      ...(server !== undefined && { port: server.port }),
       path: search === "" ? path : `${path}?${search}`,
       headers: { Host: host, Authorization: authorization },
       setHost: false,
@@ -204,6 +206,12 @@ async function copyObject(
   }
 }
 
+/** A policy names buckets, and accounts by their APPIDs: here those of the bucket it is copied to. */
+function policyFor(policy: string, from: string, to: string): string {
+  const [appid, own] = [from, to].map((name) => /\d+$/.exec(name)?.[0] ?? "");
+  return policy.replaceAll(from, to).replaceAll(`uid/${appid}`, `uid/${own}`);
+}
+
 /** Copies what a source names. @throws SettingsError */
 export async function copyFrom(source: SeedSource, options: CopyOptions): Promise<void> {
   const there = client(source, options);
@@ -223,20 +231,19 @@ export async function copyFrom(source: SeedSource, options: CopyOptions): Promis
       const name = bucket.replace(/-\d+$/, "");
       const acl = cannedOf(await there.xml({ ...from, query: { acl: "" } }));
       const to = await options.bucket({ name, region, acl });
-      const documents: [name: string, body: string][] = [];
+      const document = (parameter: string): Promise<string | undefined> =>
+        there.document({ ...from, query: { [parameter]: "" } }, true);
       for (const parameter of DOCUMENTS) {
-        const found = await there.document({ ...from, query: { [parameter]: "" } }, true);
+        const found = await document(parameter);
         if (found === undefined || (MAY_BE_EMPTY.has(parameter) && !found.includes("<Status>"))) continue;
-        const appids = [bucket, to.name].map((one) => /\d+$/.exec(one)?.[0] ?? "");
-        // A policy names buckets, and accounts by their APPIDs.
-        const body = found.replaceAll(bucket, to.name).replaceAll(`uid/${appids[0]}`, `uid/${appids[1]}`);
-        documents.push([parameter, parameter === "policy" ? body : found]);
+        await to.configure(parameter, found);
       }
-      for (const [parameter, body] of documents) if (parameter !== "policy") await to.configure(parameter, body);
       await eachAtOnce(keysOf(there, bucket, region, source.prefix ?? ""), OBJECTS_AT_ONCE, (key) =>
         copyObject(there, from, key, to, at),
       );
-      for (const [parameter, body] of documents) if (parameter === "policy") await to.configure(parameter, body);
+      // Last, since it may deny what came before.
+      const policy = await document("policy");
+      if (policy !== undefined) await to.configure("policy", policyFor(policy, bucket, to.name));
     }
   } finally {
     there.close();

@@ -10,6 +10,7 @@ import type { CheckedSeed, SeedBucket, SeedDocument, SeedObject } from "../confi
 import { SettingsError } from "../config/settings.ts";
 import { eachAtOnce, openToRead, chunksOf, subfoldersOf } from "../folders/files.ts";
 import { bucketFor, importInto, listOf } from "../folders/import-folder.ts";
+import type { Sidecar } from "../folders/sidecar.ts";
 import type { Limits } from "../limits.ts";
 import type { BucketRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
@@ -211,8 +212,13 @@ export function seeder(parts: SeederParts): Seeder {
       totals.bytes += bytes;
     };
 
-    async function fromFolder(record: BucketRecord, folder: string, at: string): Promise<void> {
-      await importInto(store, record, folder, await listOf(folder), {
+    async function fromFolder(
+      record: BucketRecord,
+      folder: string,
+      list: Sidecar | undefined,
+      at: string,
+    ): Promise<void> {
+      await importInto(store, record, folder, list, {
         limits,
         onStored: stored,
         isLeftOut: (name) => NO_OBJECTS.has(name.slice(name.lastIndexOf("/") + 1)),
@@ -245,7 +251,7 @@ export function seeder(parts: SeederParts): Seeder {
       for (const [name, text] of Object.entries(documents)) await configure(name, text, "documents", name);
       if (cors !== undefined) await configure("cors", corsDocument(cors), "cors");
       if (tags !== undefined) await configure("tagging", tagsDocument(tags), "tags");
-      if (folder !== undefined) await fromFolder(record, folder, told("folder"));
+      if (folder !== undefined) await fromFolder(record, folder, await listOf(folder), told("folder"));
       const once = new Set(objects.map(({ key }) => key)).size === objects.length;
       await eachAtOnce(objects.entries(), once ? OBJECTS_AT_ONCE : 1, async ([number, object]) => {
         stored(await putObject(target, object, told("objects", number)));
@@ -261,10 +267,11 @@ export function seeder(parts: SeederParts): Seeder {
     /** A folder of folders, each a bucket; or an export, which is one. */
     async function putFolder(folder: string): Promise<void> {
       const at = place(["folder"]);
-      const isExport = (await listOf(folder)) !== undefined;
-      for (const name of isExport ? [""] : await subfoldersOf(folder, at)) {
+      const whole = await listOf(folder);
+      for (const name of whole === undefined ? await subfoldersOf(folder, at) : [""]) {
         const path = name === "" ? folder : `${folder}/${name}`;
-        const exported = (await listOf(path))?.bucket;
+        const list = whole ?? (await listOf(path));
+        const exported = list?.bucket;
         const called = name === "" ? (exported?.bucket.replace(/-\d+$/, "") ?? "") : name;
         const bucket = called.endsWith(`-${root.appid}`) ? called : `${called}-${root.appid}`;
         const region = exported !== undefined && parts.isRegion(exported.region) ? exported.region : parts.region;
@@ -275,7 +282,7 @@ export function seeder(parts: SeederParts): Seeder {
           },
         );
         totals.buckets += 1;
-        await fromFolder(record, path, at);
+        await fromFolder(record, path, list, at);
       }
     }
 

@@ -349,6 +349,10 @@ describe("seeds", () => {
         "from: { endpoint: here, secretId: a, secretKey: bbbb }",
         /seed\.yaml:1: from\.endpoint: expected where to connect/,
       ],
+      [
+        "from: { endpoint: 'http://127.0.0.1:99999', secretId: a, secretKey: bbbb }",
+        /seed\.yaml:1: from\.endpoint: expected where to connect/,
+      ],
       // What the server refuses.
       [
         "buckets:\n - name: d\n   cors: [{ origins: ['*'], methods: [FETCH] }]",
