@@ -26,6 +26,17 @@ export function versionIdOf({
     .replaceAll("=", "");
 }
 
+/** Which version of its key this is. */
+export function idOfVersion({
+  sequence,
+  versioned,
+}: {
+  readonly sequence: number;
+  readonly versioned: boolean;
+}): VersionId {
+  return versioned ? sequence : "null";
+}
+
 /** The text of an id that a client has named; undefined for what no version ever had. */
 export function textOfVersionId(id: VersionId): string | undefined {
   if (id === NO_SEQUENCE) return undefined;

@@ -9,7 +9,7 @@ import { type ChecksumAlgorithm, type KeptChecksum, keptChecksum, runningChecksu
 import { bodyDigests, type Digests } from "../../store/digests.ts";
 import type { DataKey } from "../../store/encryption.ts";
 import type { BucketRecord, ObjectRecord } from "../../store/records.ts";
-import { parseVersionId, versionIdOf } from "../../store/version-id.ts";
+import { parseVersionId } from "../../store/version-id.ts";
 import type { Store } from "../../store/store.ts";
 import { objectEvidence } from "../../store/state-evidence.ts";
 import { isFrozen, restoreOf } from "../../store/storage-class.ts";
@@ -79,22 +79,14 @@ export async function withSource<T>(
     const source = await resolveCopySource(context, input);
     try {
       const made = await use(source);
-      await noteCopied(context, source);
+      // A note before would change the row that the copy's transaction is held against.
+      await noteAccess({ ...source, store: context.store }, context.clock.now());
       return made;
     } catch (error) {
       if (!(error instanceof BodyVanished)) throw error;
       if (attempt === ATTEMPTS_MAX) throw refuse("PathConflict", { cause: error });
     }
   }
-}
-
-/**
- * Notes that a source was read. It comes last: a note before would change the row that the copy's transaction is held
- * against. It names the version, since a copy onto itself has put a newer one in front of what was read.
- */
-async function noteCopied({ clock, store }: SourceContext, { bucket, key, object }: ResolvedSource): Promise<void> {
-  const versionId = bucket.versioning === undefined ? undefined : parseVersionId(versionIdOf(object));
-  await noteAccess({ bucket, key, object, store, versionId }, clock.now());
 }
 
 /**

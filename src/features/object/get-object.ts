@@ -107,7 +107,7 @@ export const getObject = operation(
       }
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
       // It comes before the bytes are opened: from then on they have to be read or closed.
-      await noteAccess({ bucket, key, object, store, versionId }, nowMs);
+      await noteAccess({ bucket, key, object, store }, nowMs);
       const content = await store.bodies.open(object.body, start, end, dataKey?.bytes);
       return {
         status: range === "whole" ? 200 : 206,

@@ -11,7 +11,7 @@ import { objectKey } from "../../store/keys.ts";
 import type { BucketRecord, ObjectHead, ObjectRecord } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
 import { objectEvidence } from "../../store/state-evidence.ts";
-import type { VersionId } from "../../store/version-id.ts";
+import { idOfVersion } from "../../store/version-id.ts";
 import { leaf, nodes, optional, type XmlNode } from "../../xml/write.ts";
 import {
   accessedMs,
@@ -180,20 +180,19 @@ interface Accessed {
   readonly store: Pick<Store, "objects" | "transact">;
   readonly bucket: BucketRecord;
   readonly key: string;
-  readonly versionId: VersionId | undefined;
   /** As it was when it was read. */
   readonly object: ObjectRecord;
 }
 
 /**
- * Notes that an object of the tiering class was read at `nowMs`, milliseconds since 1970, unless it has gone or has been
- * read meanwhile. A note that is missed only moves a tier, which is no reason to fail a read, so it does not throw.
+ * Notes that an object of the tiering class was read at `nowMs`, milliseconds since 1970, unless that version has gone or
+ * has been read meanwhile. A note that is missed only moves a tier, which is no reason to fail a read, so it does not throw.
  */
-export async function noteAccess({ bucket, key, object, store, versionId }: Accessed, nowMs: number): Promise<void> {
+export async function noteAccess({ bucket, key, object, store }: Accessed, nowMs: number): Promise<void> {
   try {
     if (!isAccessNews(object, nowMs)) return;
     await store.transact([objectKey(bucket.id, key)], async (tx) => {
-      const found = await store.objects.findVersionIn(tx, bucket, key, versionId);
+      const found = await store.objects.findVersionIn(tx, bucket, key, idOfVersion(object));
       if (found === undefined || found.record.type === "delete-marker" || !isAccessNews(found.record, nowMs)) return;
       const { record, row } = found;
       store.objects.update(tx, row, { ...record, sections: withAccess(record.sections, nowMs) });
