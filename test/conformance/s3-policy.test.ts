@@ -263,6 +263,18 @@ describe("bucket policies in S3's grammar", () => {
     await s3.send({ method: "DELETE", query: { policy: undefined } });
   });
 
+  it("speak of intelligent tiering by S3's actions, which are on rules and on their list", async () => {
+    const action = "s3:GetIntelligentTieringConfiguration";
+    const onBucket = statement({ Action: action, Resource: `arn:aws:s3:::${s3.bucket}` });
+    assert.equal((await put(policy(onBucket))).status, 204);
+    assert.equal(await may({ query: { "intelligent-tiering": undefined } }), true);
+    assert.equal(await may({ query: { "intelligent-tiering": undefined, id: "cold" } }), true);
+    assert.equal(await may({ method: "DELETE", query: { "intelligent-tiering": undefined, id: "cold" } }), false);
+    const back = JSON.parse((await s3.send({ query: { policy: undefined } })).text);
+    assert.deepEqual(back.Statement[0].Action, [action]);
+    await s3.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
   it("are public where they allow something to anyone, wherever from", async () => {
     const status = () => s3.send({ query: { policyStatus: undefined } });
     assertS3Refused(await status(), 404, "NoSuchBucketPolicy");

@@ -50,6 +50,8 @@ const ACTIONS: readonly ActionRow[] = [
   ["PutBucketTagging", "bucket", "PutBucketTagging", "DeleteBucketTagging"],
   ["GetLifecycleConfiguration", "bucket", "GetBucketLifecycle"],
   ["PutLifecycleConfiguration", "bucket", "PutBucketLifecycle", "DeleteBucketLifecycle"],
+  ["GetIntelligentTieringConfiguration", "bucket", "GetBucketIntelligentTiering", "ListBucketIntelligentTiering"],
+  ["PutIntelligentTieringConfiguration", "bucket", "PutBucketIntelligentTiering", "DeleteBucketIntelligentTiering"],
   ["GetEncryptionConfiguration", "bucket", "GetBucketEncryption"],
   ["PutEncryptionConfiguration", "bucket", "PutBucketEncryption", "DeleteBucketEncryption"],
   ["GetBucketObjectLockConfiguration", "bucket", "GetBucketObjectLockConfiguration"],
