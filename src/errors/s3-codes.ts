@@ -53,6 +53,7 @@ export const S3_NARROWER = {
   InvalidPartNumber: 416,
   MalformedTrailerError: 400,
   MetadataTooLarge: 400,
+  NoSuchConfiguration: 404,
   ObjectLockConfigurationNotFoundError: 404,
   XAmzContentSHA256Mismatch: 400,
 } as const satisfies Readonly<Record<string, number>>;

@@ -159,6 +159,25 @@ describe("what S3 answers otherwise than COS", () => {
     }
   });
 
+  it("NoSuchConfiguration: a rule of intelligent tiering that is not there, told by COS as an empty document", async () => {
+    const rule = (id: string) => ({ query: { "intelligent-tiering": undefined, id } });
+    const set = (id: string, tier: string, days: number) => ({
+      ...rule(id),
+      method: "PUT",
+      body: `<IntelligentTieringConfiguration><Id>${id}</Id><Status>Enabled</Status><Tiering><AccessTier>${tier}</AccessTier><Days>${days}</Days></Tiering></IntelligentTieringConfiguration>`,
+    });
+    assertS3Refused(await s3.send(rule("default")), 404, "NoSuchConfiguration");
+    assert.equal((await server.send(set("default", "INFREQUENT", 30))).status, 200);
+    assert.equal((await s3.send(rule("default"))).element("Id"), "default");
+    assertS3Refused(await s3.send(rule("cold")), 404, "NoSuchConfiguration");
+    assert.equal((await server.send(set("cold", "ARCHIVE_ACCESS", 90))).status, 200);
+    assert.equal((await s3.send(rule("cold"))).element("Id"), "cold");
+    assert.equal((await s3.send({ ...rule("cold"), method: "DELETE" })).status, 204);
+    assertS3Refused(await s3.send(rule("cold")), 404, "NoSuchConfiguration");
+    assert.match((await server.send(rule("cold"))).text, /<IntelligentTieringConfiguration\/>$/);
+    assert.equal((await s3.send({ query: { "intelligent-tiering": undefined } })).element("Id"), "default");
+  });
+
   it("tells a page the bare name of its bucket where the client knows that one", async () => {
     const ANY = ["key", "success_action_redirect"].map((name) => ["starts-with", `$${name}`, ""]);
     const file: Part = ["file", { name: "a", bytes: "hello" }];

@@ -265,6 +265,8 @@ describe("@aws-sdk/client-s3", () => {
     assert.deepEqual(await ids(), ["default", "cold"]);
     await s3.send(new DeleteBucketIntelligentTieringConfigurationCommand({ Bucket, Id }));
     assert.deepEqual(await ids(), ["default"]);
+    const gone = s3.send(new GetBucketIntelligentTieringConfigurationCommand({ Bucket, Id }));
+    assert.equal(await refusal(gone), "404 NoSuchConfiguration");
   });
 
   it("is refused with keys that are not known, or wrong", async () => {

@@ -14,7 +14,8 @@
  *   as in S3 for buckets whose owner pays and for objects locked in COMPLIANCE.
  * - Where the two services answer otherwise, each dialect answers as its own: to S3 clients the same completion of an upload
  *   succeeds again while its object stands under the key, a version that is gone is deleted with 204, and an origin of a CORS
- *   rule is any text with one `*`; to COS, and with `strictS3`, these are NoSuchUpload, NoSuchVersion and InvalidArgument.
+ *   rule is any text with one `*`; to COS, and with `strictS3`, these are NoSuchUpload, NoSuchVersion and InvalidArgument. A
+ *   rule of intelligent tiering that is not there is NoSuchConfiguration, and to COS an empty document.
  * - Bodies: hashed, unsigned, and in `aws-chunked` encoding with or without signatures and trailing fields. Bytes of a
  *   signed chunk are taken once its signature holds; a signed chunk has 16 MiB at most. With the setting `strictS3`
  *   `aws-chunked` answers NotImplemented and `x-amz-checksum-*` counts for nothing, as on the live service.

@@ -197,6 +197,7 @@ const ASKED: readonly {
   readonly asks: string;
 }[] = [
   { kind: "bucket", method: "DELETE", asks: "x-amz-end-uploads" },
+  { kind: "bucket", method: "GET", beside: "intelligent-tiering", asks: "x-amz-absent-configurations" },
   { kind: "bucket", method: "PUT", beside: "cors", asks: "x-amz-any-origins" },
   { kind: "bucket", method: "POST", beside: "delete", asks: "x-amz-absent-versions" },
   { kind: "object", method: "DELETE", beside: "versionId", asks: "x-amz-absent-versions" },

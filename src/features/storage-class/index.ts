@@ -10,8 +10,8 @@
  * Of intelligent tiering both forms are built; `?intelligenttiering` and the rule `default` of `?intelligent-tiering` are
  * one. Archive tiers begin after days in the bounds of S3 (90 and 180 to 730), and are worked out from the rules that are
  * there: without its rule an object is read again. A restore from one needs no days, and brings the object to the frequent
- * tier. A rule that is not there is told as an empty document, since the error page has no code for it; other rules than
- * `default` before that one are InvalidRequest. A read is noted once a day, which is enough to tell 30 days from 31; it
+ * tier. A rule that is not there is told as an empty document, since the error page has no code for it, and to S3 clients is
+ * NoSuchConfiguration; other rules than `default` before that one are InvalidRequest. A read is noted once a day, which is enough to tell 30 days from 31; it
  * alters no other fact of the object. A copy is a read of its source. What comes from STANDARD_IA begins in the infrequent
  * tier, and the days of archive tiers count from when it came.
  */

@@ -56,8 +56,8 @@ export const tieringOutput = out.xml(
 const ARCHIVE_DAYS = { ARCHIVE_ACCESS: { min: 90, max: 730 }, DEEP_ARCHIVE_ACCESS: { min: 180, max: 730 } } as const;
 type ArchiveTier = keyof typeof ARCHIVE_DAYS;
 
-/** What a request puts under an id: the days of the infrequent tier, or a rule about archive tiers. */
-export type TieringChange =
+/** What stands under an id: the days of the infrequent tier, or a rule about archive tiers. */
+export type TieringEntry =
   | { readonly kind: "default"; readonly id: string; readonly days: number }
   | { readonly kind: "rule"; readonly id: string; readonly rule: TieringRule };
 
@@ -98,7 +98,7 @@ function decodeFilter(root: XmlElement, { keyBytesMax, objectTagsMax }: Limits):
   return { prefix, tags: checkedTags(tags, objectTagsMax) };
 }
 
-function decodeChange(root: XmlElement, limits: Limits): TieringChange {
+function decodeChange(root: XmlElement, limits: Limits): TieringEntry {
   only(root, ["Id", "Status", "Filter", "Tiering"]);
   const id = requiredText(root, "Id");
   const status = oneOf(root, "Status", ["Enabled", "Disabled"]);
@@ -133,7 +133,7 @@ export const tieringChangeBody = required(
   "MissingRequestBodyError",
 );
 
-function defaultNode({ days }: Tiering): XmlNode {
+function defaultNode({ days }: Pick<Tiering, "days">): XmlNode {
   const tier = el("Tiering", leaf("AccessTier", "INFREQUENT"), leaf("Days", days), leaf("RequestFrequent", 1));
   return el(ROOT, leaf("Id", DEFAULT_RULE), leaf("Status", "Enabled"), tier);
 }
@@ -159,18 +159,18 @@ function ruleNode({ id, enabled, prefix, tags, archiveDays, deepArchiveDays }: T
   );
 }
 
-/** One rule of a bucket by its id; undefined for one that is not there. */
-export interface ToldRule {
-  readonly tiering: Tiering | undefined;
-  readonly id: string;
+/** What a bucket has under an id. */
+export function tieringEntry(tiering: Tiering | undefined, id: string): TieringEntry | undefined {
+  if (tiering === undefined) return undefined;
+  if (id === DEFAULT_RULE) return { kind: "default", id, days: tiering.days };
+  const rule = tiering.rules.find((one) => one.id === id);
+  return rule && { kind: "rule", id, rule };
 }
 
-/** The document of one rule; it is empty where there is none. */
-export const tieringRuleOutput = out.xml(ROOT, ({ tiering, id }: ToldRule): XmlNode => {
-  if (tiering === undefined) return el(ROOT);
-  if (id === DEFAULT_RULE) return defaultNode(tiering);
-  const rule = tiering.rules.find((one) => one.id === id);
-  return rule === undefined ? el(ROOT) : ruleNode(rule);
+/** The document of what stands under an id; it is empty where nothing does. */
+export const tieringRuleOutput = out.xml(ROOT, (entry: TieringEntry | undefined): XmlNode => {
+  if (entry === undefined) return el(ROOT);
+  return entry.kind === "default" ? defaultNode(entry) : ruleNode(entry.rule);
 });
 
 const LIST_ROOT = "ListBucketIntelligentTieringConfigurationsOutput";
