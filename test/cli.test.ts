@@ -9,7 +9,7 @@ import { afterAll, describe, it } from "vitest";
 
 const MAIN = path.resolve(import.meta.dirname, "../src/cli/main.ts");
 const TSX = import.meta.resolve("tsx");
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 const folders: string[] = [];
 const running = new Set<ChildProcess>();
