@@ -74,7 +74,7 @@ module.exports = {
     {
       name: "only-assembly-chooses-engines",
       severity: "error",
-      from: { path: "^src/", pathNot: `^src/(engines/|cli/|(assemble|library|vitest)[.]ts$)|${TESTS}` },
+      from: { path: "^src/", pathNot: `^src/(engines/|cli/|assembly/|(library|vitest)[.]ts$)|${TESTS}` },
       to: { path: "^src/engines/" },
     },
     {
@@ -105,7 +105,7 @@ module.exports = {
       comment: "A feature works the same whichever dialect or command asked for it.",
       severity: "error",
       from: { path: "^src/features/", pathNot: TESTS },
-      to: { path: "^src/(dialects|config|cli)/|^src/(assemble|library)[.]ts$" },
+      to: { path: "^src/(dialects|config|cli)/|^src/assembly/|^src/library[.]ts$" },
     },
     {
       name: "features-are-entered-by-their-index",
@@ -131,13 +131,13 @@ module.exports = {
       comment:
         "Where a request points is read alike in every dialect and for namespaces; features see only what came of it.",
       severity: "error",
-      from: { path: "^src/", pathNot: `^src/(addressing|dialects|namespaces)/|^src/assemble[.]ts$|${TESTS}` },
+      from: { path: "^src/", pathNot: `^src/(addressing|assembly|dialects|namespaces)/|${TESTS}` },
       to: { path: "^src/addressing/" },
     },
     {
       name: "dialects-are-entered-by-their-index",
       severity: "error",
-      from: { path: "^src/", pathNot: `^src/dialects/|^src/assemble[.]ts$|${TESTS}` },
+      from: { path: "^src/", pathNot: `^src/(assembly|dialects)/|${TESTS}` },
       to: { path: "^src/dialects/", pathNot: "^src/dialects/[^/]+/index[.]ts$" },
     },
     {

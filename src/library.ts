@@ -1,6 +1,6 @@
 /** cosbox inside a program, such as a test: `const cosbox = await startCosbox()`. */
 
-import { startServer } from "./assemble.ts";
+import { startServer } from "./assembly/server.ts";
 import { coverageFolder } from "./config/coverage-folder.ts";
 import type { ListenAddress } from "./config/listen-address.ts";
 import { loadSettings } from "./config/load-settings.ts";

@@ -55,14 +55,14 @@ interface Serving {
 }
 
 async function startAlone(settings: Settings, log: Log): Promise<Serving> {
-  const { startServer } = await import("../assemble.ts");
+  const { startServer } = await import("../assembly/server.ts");
   return await startServer(settings, { log });
 }
 
 /** This process holds the lock and watches; what it started serves. */
 async function startWorkers(settings: Settings, log: Log): Promise<Serving> {
   if (settings.seed !== "") {
-    const { beginWithSeed } = await import("../assemble.ts");
+    const { beginWithSeed } = await import("../assembly/server.ts");
     await beginWithSeed(settings, log);
   }
   const { lockFolder } = await import("../engines/folder-lock.ts");

@@ -3,7 +3,7 @@
  * that one alone, and ends when that one is gone.
  */
 
-import { startServer } from "../assemble.ts";
+import { startServer } from "../assembly/server.ts";
 import type { Settings } from "../config/settings.ts";
 import { systemClock } from "../engines/clock/system.ts";
 import type { FromWorker, ToWorker } from "../engines/peers/messages.ts";

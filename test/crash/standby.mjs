@@ -4,7 +4,7 @@ import { once } from "node:events";
 // Addresses, not names: the checks of imports run in clones that have no dist yet.
 const built = new URL("../../dist/src/", import.meta.url);
 const [{ run }] = await Promise.all(
-  ["cli/run.js", "cli/serve.js", "assemble.js", "config/settings-schema.js", "engines/metadata/lmdb.js"].map(
+  ["cli/run.js", "cli/serve.js", "assembly/server.js", "config/settings-schema.js", "engines/metadata/lmdb.js"].map(
     (file) => import(new URL(file, built).href),
   ),
 );
