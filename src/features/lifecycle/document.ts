@@ -2,6 +2,7 @@
 
 import { refuse } from "../../errors/cos-error.ts";
 import type { Limits } from "../../limits.ts";
+import { conditionsIn, filterNode } from "../../operations/filter-document.ts";
 import { required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import { DAY_MS, midnightFrom, STORAGE_CLASSES, type StorageClass } from "../../store/storage-class.ts";
@@ -9,7 +10,7 @@ import { boolean, child, children, faultAt, integer, only, oneOf, requiredText, 
 import type { XmlElement } from "../../xml/parse.ts";
 import { el, leaf, nodes, type XmlNode } from "../../xml/write.ts";
 import { storageClassNamed } from "../storage-class/model.ts";
-import { checkedTags } from "../tagging/model.ts";
+import { tagNodes, tagsBelow } from "../tagging/model.ts";
 import type { Lifecycle, LifecycleRule, RuleFilter, RuleTime, RuleTransition } from "./rules.ts";
 
 /** Rules as a client gives them: one without an id gets one. */
@@ -125,15 +126,11 @@ const size = (parent: XmlElement, name: string): number | undefined =>
   integer(parent, name, { min: 0, max: Number.MAX_SAFE_INTEGER });
 
 function conditions(parent: XmlElement, { objectTagsMax }: Limits): RuleFilter {
-  const tags = children(parent, "Tag").map((tag): readonly [string, string] => {
-    only(tag, ["Key", "Value"]);
-    return [text(tag, "Key") ?? "", text(tag, "Value") ?? ""];
-  });
   const excluded = children(parent, "PrefixNotEquals").map(({ text: prefix }) => prefix);
   if (excluded.includes("")) throw invalid("PrefixNotEquals would leave every object alone.");
   return {
     prefix: text(parent, "Prefix") ?? "",
-    tags: checkedTags(tags, objectTagsMax),
+    tags: tagsBelow(parent, objectTagsMax),
     notPrefixes: excluded,
     sizeAbove: size(parent, "ObjectSizeGreaterThan"),
     sizeBelow: size(parent, "ObjectSizeLessThan"),
@@ -149,12 +146,7 @@ function filterOf(rule: XmlElement, limits: Limits): RuleFilter {
     return { ...conditions({ ...rule, children: [legacy] }, limits), bare: true };
   }
   if (legacy !== undefined) throw faultAt(legacy, "expected one of <Filter> and <Prefix> in <Rule>");
-  only(filter, ["And", ...CONDITIONS]);
-  if (filter.children.length > 1) throw faultAt(filter, "expected one condition, or <And>, in <Filter>");
-  const and = child(filter, "And");
-  if (and === undefined) return conditions(filter, limits);
-  only(and, CONDITIONS);
-  return conditions(and, limits);
+  return conditions(conditionsIn(filter, CONDITIONS), limits);
 }
 
 /** Transitions to colder classes come later, and none twice. (rule of S3) */
@@ -277,17 +269,15 @@ function timeNode(when: RuleTime): XmlNode {
   return "days" in when ? leaf("Days", when.days) : leaf("Date", when.written);
 }
 
-function filterNode({ bare, prefix, tags, notPrefixes, sizeAbove, sizeBelow }: RuleFilter): XmlNode {
+function ruleFilterNode({ bare, prefix, tags, notPrefixes, sizeAbove, sizeBelow }: RuleFilter): XmlNode {
   if (bare === true) return leaf("Prefix", prefix);
-  const parts = [
+  return filterNode([
     ...(prefix === "" ? [] : [leaf("Prefix", prefix)]),
-    ...tags.map(([name, value]) => el("Tag", leaf("Key", name), leaf("Value", value))),
+    ...tagNodes(tags),
     ...notPrefixes.map((one) => leaf("PrefixNotEquals", one)),
     ...(sizeAbove === undefined ? [] : [leaf("ObjectSizeGreaterThan", sizeAbove)]),
     ...(sizeBelow === undefined ? [] : [leaf("ObjectSizeLessThan", sizeBelow)]),
-  ];
-  if (parts.length === 0) return el("Filter");
-  return el("Filter", parts.length === 1 ? nodes(parts) : el("And", nodes(parts)));
+  ]);
 }
 
 function ruleNode(rule: LifecycleRule): XmlNode {
@@ -295,7 +285,7 @@ function ruleNode(rule: LifecycleRule): XmlNode {
   return el(
     "Rule",
     leaf("ID", rule.id),
-    filterNode(rule.filter),
+    ruleFilterNode(rule.filter),
     leaf("Status", rule.enabled ? "Enabled" : "Disabled"),
     nodes(rule.transitions.map((one) => el("Transition", timeNode(one.when), leaf("StorageClass", one.to)))),
     nodes(when === undefined ? [] : [el("Expiration", timeNode(when))]),

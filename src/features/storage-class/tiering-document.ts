@@ -1,6 +1,7 @@
 /** The documents of a bucket's intelligent tiering, of both forms: what they may hold, and how they are told. Pure. */
 
 import { refuse } from "../../errors/cos-error.ts";
+import { conditionsIn, filterNode } from "../../operations/filter-document.ts";
 import { required, xmlBody } from "../../operations/input-fields.ts";
 import { out } from "../../operations/output-fields.ts";
 import type { Limits } from "../../limits.ts";
@@ -8,7 +9,7 @@ import type { Tiering, TieringRule } from "../../store/storage-class.ts";
 import { child, children, faultAt, integer, oneOf, only, requiredChild, requiredText, text } from "../../xml/decode.ts";
 import type { XmlElement } from "../../xml/parse.ts";
 import { el, leaf, nodes, type XmlNode } from "../../xml/write.ts";
-import { checkedTags } from "../tagging/model.ts";
+import { tagNodes, tagsBelow } from "../tagging/model.ts";
 
 const ANY = { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER };
 /** (intelligent tiering page) */
@@ -82,20 +83,12 @@ function decodeArchiveDays(tierings: readonly XmlElement[]): ReadonlyMap<Archive
 function decodeFilter(root: XmlElement, { keyBytesMax, objectTagsMax }: Limits): Pick<TieringRule, "prefix" | "tags"> {
   const filter = child(root, "Filter");
   if (filter === undefined) return { prefix: "", tags: [] };
-  only(filter, ["And", "Prefix", "Tag"]);
-  if (filter.children.length > 1) throw faultAt(filter, "expected one condition, or <And>, in <Filter>");
-  const and = child(filter, "And");
-  if (and !== undefined) only(and, ["Prefix", "Tag"]);
-  const from = and ?? filter;
-  const prefix = text(from, "Prefix") ?? "";
+  const conditions = conditionsIn(filter, ["Prefix", "Tag"]);
+  const prefix = text(conditions, "Prefix") ?? "";
   if (Buffer.byteLength(prefix) > keyBytesMax) {
     throw refuse("InvalidArgument", { message: `The element Prefix must have at most ${keyBytesMax} bytes.` });
   }
-  const tags = children(from, "Tag").map((tag): readonly [string, string] => {
-    only(tag, ["Key", "Value"]);
-    return [text(tag, "Key") ?? "", text(tag, "Value") ?? ""];
-  });
-  return { prefix, tags: checkedTags(tags, objectTagsMax) };
+  return { prefix, tags: tagsBelow(conditions, objectTagsMax) };
 }
 
 function decodeChange(root: XmlElement, limits: Limits): TieringEntry {
@@ -139,20 +132,13 @@ function defaultNode({ days }: Pick<Tiering, "days">): XmlNode {
 }
 
 function ruleNode({ id, enabled, prefix, tags, archiveDays, deepArchiveDays }: TieringRule): XmlNode {
-  const conditions = [
-    ...(prefix === "" ? [] : [leaf("Prefix", prefix)]),
-    ...tags.map(([name, value]) => el("Tag", leaf("Key", name), leaf("Value", value))),
-  ];
-  const filter =
-    conditions.length === 0
-      ? nodes([])
-      : el("Filter", conditions.length === 1 ? nodes(conditions) : el("And", nodes(conditions)));
+  const conditions = [...(prefix === "" ? [] : [leaf("Prefix", prefix)]), ...tagNodes(tags)];
   const tier = (name: ArchiveTier, days: number | undefined): XmlNode =>
     days === undefined ? nodes([]) : el("Tiering", leaf("AccessTier", name), leaf("Days", days));
   return el(
     ROOT,
     leaf("Id", id),
-    filter,
+    conditions.length === 0 ? nodes([]) : filterNode(conditions),
     leaf("Status", enabled ? "Enabled" : "Disabled"),
     tier("ARCHIVE_ACCESS", archiveDays),
     tier("DEEP_ARCHIVE_ACCESS", deepArchiveDays),

@@ -82,7 +82,7 @@ export const bucketTagsField = taggingHeader((limits) => limits.bucketTagsMax);
 export const taggingDirectiveField = header.oneOf("x-cos-tagging-directive", ["Copy", "Replaced", "Replace"]);
 
 /** The tags that the elements `Tag` below `parent` are; raises what a set of tags is refused with. */
-function tagsBelow(parent: XmlElement, most: number): Tags {
+export function tagsBelow(parent: XmlElement, most: number): Tags {
   const pairs = children(parent, "Tag").map((tag) => [text(tag, "Key") ?? "", text(tag, "Value") ?? ""] as const);
   return checkedTags(pairs, most);
 }
@@ -110,8 +110,13 @@ export const bucketTagsBody = taggingBody((limits) => limits.bucketTagsMax);
 /** The refusals of both bodies, beside those of any document. */
 export const TAG_ERRORS = ["BadRquest", "InvalidTag"] as const;
 
+/** The elements that `tagsBelow` reads. */
+export function tagNodes(tags: Tags): readonly XmlNode[] {
+  return tags.map(([key, value]) => el("Tag", leaf("Key", key), leaf("Value", value)));
+}
+
 /** The document that tells tags. */
-export const taggingOutput = out.xml("Tagging", (tags: Tags): XmlNode => {
-  const listed = tags.map(([key, value]) => el("Tag", leaf("Key", key), leaf("Value", value)));
-  return el("Tagging", el("TagSet", nodes(listed)));
-});
+export const taggingOutput = out.xml(
+  "Tagging",
+  (tags: Tags): XmlNode => el("Tagging", el("TagSet", nodes(tagNodes(tags)))),
+);
