@@ -26,7 +26,7 @@ import { checkSources, findingPrinter } from "./fsck.ts";
 import { metadataFolder, openData } from "./open-data.ts";
 import { progress } from "./progress.ts";
 import { bytesText, countOf, durationText } from "./quantities.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 import { packageVersion } from "./version.ts";
 
 const BACKUP_FORMAT = 1;

@@ -2,7 +2,7 @@
 
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { SETTING_NAMES, type SettingName } from "../config/settings.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 
 type Flags = Readonly<Record<string, unknown>>;
 
@@ -13,7 +13,7 @@ interface CommandCall {
   readonly flags: Flags;
   readonly shell: Shell;
   /** The settings, by the shell's environment unless another is told. @throws SettingsError */
-  load(env?: Shell["env"]): Promise<LoadedSettings>;
+  readonly load: (env?: Shell["env"]) => Promise<LoadedSettings>;
 }
 
 export interface CommandRow {
@@ -28,7 +28,7 @@ export interface CommandRow {
   /** Works on a data folder: what keeps it from its files is told in a line. */
   readonly onFiles?: true;
   /** Gives the exit code. */
-  run(call: CommandCall): Promise<number>;
+  readonly run: (call: CommandCall) => Promise<number>;
 }
 
 /** What a command has to know of a running server that it asks. */

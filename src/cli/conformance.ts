@@ -6,7 +6,7 @@ import type { LoadedSettings } from "../config/load-settings.ts";
 import { SettingsError } from "../config/settings.ts";
 import { type CaseResult, runSuite } from "../conformance/suite.ts";
 import { systemClock } from "../engines/clock/system.ts";
-import { EXIT_FAILED, type Shell } from "./run.ts";
+import { EXIT_FAILED, type Shell } from "./shell.ts";
 
 function line({ id, name, seen, faults }: CaseResult): string {
   const mark = faults.length === 0 ? "ok  " : "DIFF";

@@ -14,7 +14,7 @@ import { SettingsError, type Settings } from "../config/settings.ts";
 import { coverageText } from "../diagnose/coverage.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import type { FaultRequest } from "../faults/fault.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 
 type Flags = Readonly<Record<string, unknown>>;
 

@@ -7,7 +7,7 @@ import { asCurl, asNodeCall } from "../diagnose/export.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import { snippetsOf } from "./banner.ts";
 import { calling } from "./control.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 
 /** What a record says of its client's settings, a line each. */
 function findings(record: DecisionRecord, region: string): string[] {

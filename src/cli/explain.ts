@@ -13,7 +13,7 @@ import { recordFiles } from "../engines/record-log/files.ts";
 import { refusalFolder } from "../engines/record-log/folder.ts";
 import { endpointOf, serverClient } from "./control.ts";
 import { requireData } from "./open-data.ts";
-import { EXIT_FAILED, type Shell } from "./run.ts";
+import { EXIT_FAILED, type Shell } from "./shell.ts";
 
 async function inFolder(data: string, { limits }: Settings, id: string): Promise<DecisionRecord | undefined> {
   const { refusalRecordsMax, refusalRecordsMs } = limits;

@@ -39,7 +39,7 @@ import { makeEmptyFolder, openNew, writeAll } from "./files.ts";
 import { openData } from "./open-data.ts";
 import { progress } from "./progress.ts";
 import { bytesText, countOf, durationText, printable } from "./quantities.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 import { bucketLine, endLine, objectLine } from "../folders/sidecar.ts";
 
 const PAGE_ROWS = 200;

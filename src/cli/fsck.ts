@@ -12,7 +12,7 @@ import { openStore } from "../store/store.ts";
 import { metadataFolder, openBlobs, openData, type OpenData, requireData } from "./open-data.ts";
 import { progress, type Progress } from "./progress.ts";
 import { bytesText, countOf, countText, durationText, printable } from "./quantities.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 
 export interface FsckFlags {
   /** Frees what nothing needs. */

@@ -18,7 +18,7 @@ import { openStore, type Store } from "../store/store.ts";
 import { metadataFolder } from "./open-data.ts";
 import { progress } from "./progress.ts";
 import { bytesText, countOf, durationText, printable } from "./quantities.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 import { prepareDataFolder } from "./start-fault.ts";
 
 /** Exit code 0 when every file has become an object; 1 otherwise, with a line for each that has not. */

@@ -1,7 +1,7 @@
 /** Shows how far long work has come: a bar that is drawn over on a terminal, a line now and then elsewhere. */
 
 import { bytesText, countText, durationText } from "./quantities.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 
 export interface Progress {
   /** Tells how much is done. */

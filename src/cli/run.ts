@@ -4,19 +4,8 @@ import { Command, CommanderError, Option } from "commander";
 import { formatListen } from "../config/listen-address.ts";
 import { SETTINGS, type SettingName, SettingsError } from "../config/settings.ts";
 import { type CommandRow, COMMANDS } from "./commands.ts";
+import { EXIT_FAILED, type Shell } from "./shell.ts";
 
-/** What a command may touch of the process. */
-export interface Shell {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
-  cwd(): string;
-  on(signal: "SIGINT" | "SIGTERM" | "SIGUSR2", listener: () => void): unknown;
-  exit(code: number): never;
-}
-
-/** The exit code where something has to be mended. */
-export const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
 function defaultText(name: SettingName): string {

@@ -5,7 +5,7 @@ import { scrubSize, scrubStore } from "../store/scrub.ts";
 import { openData } from "./open-data.ts";
 import { progress } from "./progress.ts";
 import { bytesText, countOf, durationText, printable, rateOf } from "./quantities.ts";
-import type { Shell } from "./run.ts";
+import type { Shell } from "./shell.ts";
 
 export interface ScrubFlags {
   /** Most bytes per second, as text. */

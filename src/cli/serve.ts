@@ -9,7 +9,7 @@ import { developmentCaPath } from "../engines/tls/ca-path.ts";
 import { createLog, type Log } from "../log.ts";
 import { banner } from "./banner.ts";
 import { loadAhead } from "./load-ahead.ts";
-import { EXIT_FAILED, type Shell } from "./run.ts";
+import { EXIT_FAILED, type Shell } from "./shell.ts";
 import { explainStartFault, prepareDataFolder } from "./start-fault.ts";
 import { packageVersion } from "./version.ts";
 
