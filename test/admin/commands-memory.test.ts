@@ -6,32 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import COS from "cos-nodejs-sdk-v5";
 import { describe, it, onTestFinished } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { told } from "../fixtures/command.ts";
 import { testServer } from "../fixtures/server.ts";
 
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-const explained = (...argv: string[]): Promise<Ended> =>
-  command("explain", "--data", join(tmpdir(), "cosbox-nowhere"), ...argv);
-
-async function command(...argv: string[]): Promise<Ended> {
-  const told = { stdout: "", stderr: "" };
-  const code = await run(argv, {
-    env: {},
-    stdout: { write: (text) => (told.stdout += text) },
-    stderr: { write: (text) => (told.stderr += text) },
-    cwd: () => tmpdir(),
-    on: () => undefined,
-    exit: (status) => {
-      throw new Error(`it ended with ${status}`);
-    },
-  });
-  return { code, ...told };
-}
+const explained = (...args: readonly string[]) => told("explain", "--data", join(tmpdir(), "cosbox-nowhere"), ...args);
 
 describe("cosbox explain", () => {
   it("asks the running server for what is in no data folder: of one in memory, of a success, of a namespace", async () => {
@@ -79,12 +57,12 @@ describe("cosbox namespaces", () => {
     const server = await testServer({ memory: true, admin: "127.0.0.1:0" });
     onTestFinished(() => server.stop());
     const asked = (...argv: string[]) =>
-      command("namespaces", ...argv, "--admin", String(server.cosbox.admin).slice("http://".length));
+      told("namespaces", ...argv, "--admin", String(server.cosbox.admin).slice("http://".length));
     const made = await asked("add", "orders");
-    const told = JSON.parse(made.stdout) as Record<"secretId" | "secretKey" | "appid" | "endpoint" | "admin", string>;
-    assert.deepEqual([told.endpoint, told.admin], [server.endpoint, `${server.cosbox.admin}/namespaces/orders`]);
-    const sign = { secretId: told.secretId, secretKey: told.secretKey };
-    assert.equal((await server.send({ method: "PUT", bucket: `demo-${told.appid}`, sign })).status, 200);
+    const shown = JSON.parse(made.stdout) as Record<"secretId" | "secretKey" | "appid" | "endpoint" | "admin", string>;
+    assert.deepEqual([shown.endpoint, shown.admin], [server.endpoint, `${server.cosbox.admin}/namespaces/orders`]);
+    const sign = { secretId: shown.secretId, secretKey: shown.secretKey };
+    assert.equal((await server.send({ method: "PUT", bucket: `demo-${shown.appid}`, sign })).status, 200);
     assert.equal((await asked()).stdout, made.stdout);
     assert.match((await asked("add", "orders")).stderr, /^cosbox: there is a namespace orders already/);
     assert.notEqual((await asked("replace", "orders")).stdout, made.stdout);

@@ -10,9 +10,9 @@ import { once } from "node:events";
 import COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { adminClient } from "../../src/admin/client.ts";
-import { run } from "../../src/cli/run.ts";
 import { DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../../src/config/settings.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
+import { told } from "../fixtures/command.ts";
 import { allow } from "../fixtures/people.ts";
 import type { KeyPair } from "../fixtures/server.ts";
 import { callSts, pairIn, type TemporaryPair } from "../fixtures/sts.ts";
@@ -22,21 +22,6 @@ const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 type Keys = KeyPair | TemporaryPair;
 const DEVELOPMENT_KEYS: Keys = { secretId: DEVELOPMENT_SECRET_ID, secretKey: DEVELOPMENT_SECRET_KEY };
 const BUCKET_HOST = "demo-1250000000.cos.ap-guangzhou.myqcloud.com";
-
-async function told(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const [stdout, stderr]: [string[], string[]] = [[], []];
-  const code = await run(argv, {
-    env: {},
-    stdout: { write: (text) => stdout.push(text) },
-    stderr: { write: (text) => stderr.push(text) },
-    cwd: () => tmpdir(),
-    on: () => undefined,
-    exit: (status) => {
-      throw new Error(`it ended with ${status}`);
-    },
-  });
-  return { code, stdout: stdout.join(""), stderr: stderr.join("") };
-}
 
 describe("commands for a server of two processes", () => {
   const folder = mkdtempSync(join(tmpdir(), "cosbox-control-"));

@@ -1,9 +1,8 @@
 /** The suite that holds any endpoint against the error page, and its command. */
 
 import assert from "node:assert/strict";
-import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { toldIn } from "../fixtures/command.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 
 describe("cosbox conformance", () => {
@@ -13,23 +12,10 @@ describe("cosbox conformance", () => {
   });
   afterAll(() => server.stop());
 
-  async function told(env: Record<string, string>, ...argv: string[]) {
-    const [stdout, stderr]: [string[], string[]] = [[], []];
-    const code = await run(["conformance", ...argv], {
-      env,
-      stdout: { write: (text) => stdout.push(text) },
-      stderr: { write: (text) => stderr.push(text) },
-      cwd: () => tmpdir(),
-      on: () => undefined,
-      exit: (status) => {
-        throw new Error(`it ended with ${status}`);
-      },
-    });
-    return { code, stdout: stdout.join(""), stderr: stderr.join("") };
-  }
+  const judged = (env: Record<string, string>, ...args: readonly string[]) => toldIn({ env }, "conformance", ...args);
 
   it("finds everything as the error page says, over real requests, and leaves nothing behind", async () => {
-    const { code, stdout } = await told({}, "--endpoint", server.endpoint);
+    const { code, stdout } = await judged({}, "--endpoint", server.endpoint);
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^ok {4}NoSuchKey +404 NoSuchKey$/m);
     const [, right, wrong] = /(\d+) as the error page says, (\d+) not\n$/.exec(stdout) ?? [];
@@ -39,7 +25,7 @@ describe("cosbox conformance", () => {
 
   it("names what differs, and fails", async () => {
     await server.cosbox.faults.add({ id: "wrong", error: "InternalError", match: { operation: "GetBucketCORS" } });
-    const { code, stdout } = await told({}, "--endpoint", server.endpoint, "--json");
+    const { code, stdout } = await judged({}, "--endpoint", server.endpoint, "--json");
     await server.cosbox.faults.clear();
     assert.equal(code, 1);
     const results = JSON.parse(stdout) as { id: string; faults: string[] }[];
@@ -51,7 +37,7 @@ describe("cosbox conformance", () => {
 
   it("says in a line why it cannot begin", async () => {
     const wrong = { COSBOX_SECRET_KEY: "another-secret-key-0000" };
-    const refused = await told(
+    const refused = await judged(
       wrong,
       "--endpoint",
       server.endpoint,
@@ -63,6 +49,6 @@ describe("cosbox conformance", () => {
       refused.stderr,
       /^cosbox: the bucket cbc-[0-9a-f]{6}-1250000000 cannot be made: 403 InvalidAccessKeyId\n$/,
     );
-    assert.match((await told({}, "--endpoint", "nowhere")).stderr, /--endpoint: expected a URL/);
+    assert.match((await judged({}, "--endpoint", "nowhere")).stderr, /--endpoint: expected a URL/);
   });
 });

@@ -1,10 +1,9 @@
 /** Each way in which a request says whose it is, asked of namespaces that share a listener. */
 
 import assert from "node:assert/strict";
-import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { run } from "../../src/cli/run.ts";
 import { type Cosbox, type CosboxNamespace, startCosbox } from "../../src/library.ts";
+import { toldIn } from "../fixtures/command.ts";
 import { allow } from "../fixtures/people.ts";
 import { form, s3SignedFields, signedFields } from "../fixtures/forms.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
@@ -179,21 +178,12 @@ describe("the conformance suite in a namespace", () => {
     try {
       const space = await cosbox.namespace();
       const { secretId, secretKey } = space.credentials;
-      let told = "";
       const flags = ["--endpoint", space.endpoint, "--secret-id", secretId, "--appid", space.appid];
-      const code = await run(["conformance", ...flags], {
-        env: { COSBOX_SECRET_KEY: secretKey },
-        stdout: { write: (text) => (told += text) },
-        stderr: { write: (text) => (told += text) },
-        cwd: () => tmpdir(),
-        on: () => undefined,
-        exit: (status) => {
-          throw new Error(`it ended with ${status}`);
-        },
-      });
-      assert.equal(code, 0, told);
-      const [, right, wrong] = /(\d+) as the error page says, (\d+) not\n$/.exec(told) ?? [];
-      assert.ok(Number(right) >= 50 && wrong === "0", told);
+      const env = { COSBOX_SECRET_KEY: secretKey };
+      const { code, stdout, stderr } = await toldIn({ env }, "conformance", ...flags);
+      assert.equal(code, 0, stdout + stderr);
+      const [, right, wrong] = /(\d+) as the error page says, (\d+) not\n$/.exec(stdout) ?? [];
+      assert.ok(Number(right) >= 50 && wrong === "0", stdout);
       assert.ok(space.requests.recent().length > 50);
       assert.deepEqual(cosbox.requests.recent(), []);
     } finally {

@@ -9,9 +9,9 @@ import { dirname, join } from "node:path";
 import COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it, onTestFinished } from "vitest";
 import { adminClient } from "../../src/admin/client.ts";
-import { run } from "../../src/cli/run.ts";
 import { type Cosbox, type CosboxOptions, startCosbox } from "../../src/library.ts";
 import { ask } from "../fixtures/admin.ts";
+import { told } from "../fixtures/command.ts";
 import { type Sent, serverOf, type TestServer, testServer } from "../fixtures/server.ts";
 import { complete, sendPart, begin } from "../fixtures/uploads.ts";
 
@@ -232,9 +232,7 @@ describe("seeds", () => {
     const before = await first.send({ path: "/odd?name" });
     await first.stop();
     const out = join(folder, "export");
-    const shell = { env: {}, stdout: { write: () => true }, stderr: { write: () => true }, cwd: () => folder };
-    const rest = { on: () => undefined, exit: () => assert.fail() as never };
-    assert.equal(await run(["export", first.bucket, out, "--data", data], { ...shell, ...rest }), 0);
+    assert.equal((await told("export", first.bucket, out, "--data", data)).code, 0);
 
     // With another APPID, and so under another name; as a whole, and as the folder of a bucket.
     for (const seed of [out, { buckets: [{ name: "demo", folder: out }] }]) {
@@ -476,20 +474,9 @@ describe("cosbox serve --seed", () => {
       await Promise.race([listening, ended]);
       return { text, endpoint: /listens on (\S+)/.exec(text)?.[1] ?? "", child };
     };
-    const told: string[] = [];
-    const code = await run(["serve", "--memory", "--seed", join(folder, "bad.yaml"), "--listen", "127.0.0.1:0"], {
-      env: {},
-      stdout: { write: () => true },
-      stderr: { write: (text) => told.push(text) },
-      cwd: () => folder,
-      on: () => undefined,
-      exit: () => assert.fail("it ended") as never,
-    });
-    assert.equal(code, 1);
-    assert.match(
-      told.join(""),
-      /^cosbox: .*bad\.yaml:2: buckets\[0\]\.nam: unknown name "nam"; did you mean name\?\n$/,
-    );
+    const bad = await told("serve", "--memory", "--seed", join(folder, "bad.yaml"), "--listen", "127.0.0.1:0");
+    assert.equal(bad.code, 1);
+    assert.match(bad.stderr, /^cosbox: .*bad\.yaml:2: buckets\[0\]\.nam: unknown name "nam"; did you mean name\?\n$/);
     for (const isFirst of [true, false]) {
       const { text, endpoint, child } = await start("seed.yaml", isFirst ? 2 : 1);
       assert.match(text, isFirst ? /begins with its seed/ : /is not seeded/);

@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, it, onTestFinished } from "vitest";
 import { adminClient } from "../../src/admin/client.ts";
-import { run } from "../../src/cli/run.ts";
 import { ask } from "../fixtures/admin.ts";
+import { told } from "../fixtures/command.ts";
 import { type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 import { begin } from "../fixtures/uploads.ts";
 import { setVersioning } from "../fixtures/versioning.ts";
@@ -33,21 +33,6 @@ const POLICY = (effect: string): string =>
   });
 const CORS = (origin: string): string =>
   `<CORSConfiguration><CORSRule><AllowedOrigin>${origin}</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>`;
-
-async function told(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const [stdout, stderr]: [string[], string[]] = [[], []];
-  const code = await run(argv, {
-    env: {},
-    stdout: { write: (text) => stdout.push(text) },
-    stderr: { write: (text) => stderr.push(text) },
-    cwd: () => tmpdir(),
-    on: () => undefined,
-    exit: (status) => {
-      throw new Error(`it ended with ${status}`);
-    },
-  });
-  return { code, stdout: stdout.join(""), stderr: stderr.join("") };
-}
 
 /** Begins to put BIG, and gives what sends its other half and tells the status, once the server takes the first. */
 async function halfPut(server: TestServer, path: string): Promise<() => Promise<number>> {
