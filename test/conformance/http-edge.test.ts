@@ -762,23 +762,27 @@ describe("the HTTP edge, answers", () => {
 });
 
 describe("the HTTP edge, stopping", () => {
-  it("finishes the request under way, says close, and takes no more connections", async () => {
-    let finish = (): void => undefined;
-    const started = new Promise<void>((began) => {
-      finish = began;
-    });
+  /** An edge with `/first` under way, which it answers at `proceed`, and with so many other connections open. */
+  async function busyEdge(idleCount = 0) {
+    const asked: string[] = [];
     let proceed = (): void => undefined;
-    const other = await testEdge(async () => {
-      finish();
-      await new Promise<void>((resolve) => {
-        proceed = resolve;
-      });
+    const held = new Promise<void>((resolve) => {
+      proceed = resolve;
+    });
+    const other = await testEdge(async ({ target }) => {
+      asked.push(target.path);
+      await held;
       return { status: 200, headers: [], body: "done" };
     });
     const client = other.client();
-    const idle = other.client();
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    await started;
+    const idle = Array.from({ length: idleCount }, () => other.client());
+    client.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (asked.length === 0) await sleep(5);
+    return { asked, client, idle, other, proceed };
+  }
+
+  it("finishes the request under way, says close, and takes no more connections", async () => {
+    const { client, idle, other, proceed } = await busyEdge(1);
     const stopped = other.edge.stop(5000);
     const late = connect(other.port, "127.0.0.1");
     const [refused] = (await once(late, "error")) as [NodeJS.ErrnoException];
@@ -787,25 +791,14 @@ describe("the HTTP edge, stopping", () => {
     const answer = only(readAnswers(await client.closed()));
     assert.deepEqual([answer.status, answer.body, answer.field("Connection")], [200, "done", "close"]);
     // With the last request under way, connections without one are closed.
-    assert.equal(await idle.closed(2000), "");
+    assert.equal(await idle[0]?.closed(2000), "");
     await stopped;
     await other.stop();
   });
 
   it("ServiceUnavailable: what comes over other open connections meanwhile, which it closes", async () => {
-    const asked: string[] = [];
-    let proceed = (): void => undefined;
-    const other = await testEdge(async ({ target }) => {
-      asked.push(target.path);
-      await new Promise<void>((resolve) => {
-        proceed = resolve;
-      });
-      return { status: 200, headers: [], body: "done" };
-    });
-    const client = other.client();
-    const [kept, uploading] = [other.client(), other.client()];
-    client.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
-    while (asked.length === 0) await sleep(5);
+    const { asked, client, idle, other, proceed } = await busyEdge(2);
+    const [kept, uploading] = idle as [RawClient, RawClient];
     const stopped = other.edge.stop(5000);
     kept.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
     uploading.send(`PUT /third HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${"x".repeat(200_000)}`);
@@ -822,18 +815,7 @@ describe("the HTTP edge, stopping", () => {
   });
 
   it("does nothing of a request that follows on the same connection, whose answer would be lost", async () => {
-    const asked: string[] = [];
-    let proceed = (): void => undefined;
-    const other = await testEdge(async ({ target }) => {
-      asked.push(target.path);
-      await new Promise<void>((resolve) => {
-        proceed = resolve;
-      });
-      return { status: 200, headers: [], body: "done" };
-    });
-    const client = other.client();
-    client.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
-    while (asked.length === 0) await sleep(5);
+    const { asked, client, other, proceed } = await busyEdge();
     const stopped = other.edge.stop(5000);
     client.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
     await sleep(50);
