@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "vitest";
 import type { Store } from "../../src/store/store.ts";
+import { Died, mortal } from "./mortal.ts";
 import {
   append,
   complete,
@@ -28,34 +29,11 @@ const BUCKET = "demo-1250000000";
 const OTHER = "other-1250000000";
 const INLINE_MAX = 64;
 
-class Died extends Error {}
-
 /** Engines of a process that dies at its `fatal`-th change: before the change is made, or after, but unanswered. */
-function mortal({ metadata, blobs }: Engines, fatal: number, changed: boolean): Engines & { calls: () => number } {
-  let calls = 0;
-  async function change<T>(apply: () => Promise<T>): Promise<T> {
-    calls += 1;
-    if (calls > fatal || (calls === fatal && !changed)) throw new Died();
-    const result = await apply();
-    if (calls >= fatal) throw new Died();
-    return result;
-  }
-  return {
-    calls: () => calls,
-    metadata: {
-      read: (ranges) => (calls >= fatal ? Promise.reject(new Died()) : metadata.read(ranges)),
-      commit: (seen, writes) => change(() => metadata.commit(seen, writes)),
-      close: () => metadata.close(),
-    },
-    blobs: {
-      incarnation: blobs.incarnation,
-      put: (body, sizeHint) => change(() => blobs.put(body, sizeHint)),
-      read: (id, start, end) => blobs.read(id, start, end),
-      remove: (ids) => change(() => blobs.remove(ids)),
-      list: (after, limit) => blobs.list(after, limit),
-      close: () => blobs.close(),
-    },
-  };
+async function dying(disk: Disk, fatal: number, changed: boolean): Promise<Engines> {
+  const engines = mortal(await disk.open());
+  engines.dieAt(fatal, changed);
+  return engines;
 }
 
 /** What a client knows: the bytes acknowledged for each key, and what the request under way would make of its key. */
@@ -160,7 +138,7 @@ async function checkAfter(disk: Disk, journal: Journal, label: string): Promise<
 }
 
 async function die(disk: Disk, fatal: number, changed: boolean): Promise<boolean> {
-  const engines = mortal(await disk.open(), fatal, changed);
+  const engines = await dying(disk, fatal, changed);
   const journal: Journal = { acknowledged: new Map(), underWay: undefined };
   let store: Store | undefined;
   let died = false;
@@ -195,12 +173,12 @@ describe("a process that dies", () => {
   it("while another cleans up after it: the next one finishes the cleaning", async () => {
     for (let fatal = 1; fatal < 30; fatal++) {
       const disk = memoryDisk();
-      const engines = mortal(await disk.open(), 62, true);
+      const engines = await dying(disk, 62, true);
       const journal: Journal = { acknowledged: new Map(), underWay: undefined };
       const first = await openOn(engines, { inlineMax: INLINE_MAX, report: () => {} });
       await assert.rejects(work(first, journal), Died);
       await first.collector.stop();
-      const again = mortal(await disk.open(), fatal, fatal % 2 === 0);
+      const again = await dying(disk, fatal, fatal % 2 === 0);
       try {
         const second = await openOn(again, { inlineMax: INLINE_MAX, report: () => {} });
         await second.collector.idle().catch(() => {});

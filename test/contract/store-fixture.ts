@@ -12,6 +12,7 @@ import { systemRandom } from "../../src/engines/random/system.ts";
 import { refuse } from "../../src/errors/cos-error.ts";
 import type { BlobEngine } from "../../src/ports/blobs.ts";
 import type { MetadataEngine } from "../../src/ports/metadata.ts";
+import type { Peers } from "../../src/ports/peers.ts";
 import type { BodySource, PendingBody } from "../../src/store/bodies.ts";
 import { keeping } from "../../src/store/bodies.ts";
 import type { Body, BucketRecord, ObjectRecord, Versioning } from "../../src/store/records.ts";
@@ -108,6 +109,18 @@ async function localDisk(cleanup: Cleanup = onTestFinished): Promise<Disk> {
     },
   };
 }
+
+/** Peers all of whom live, and who have nothing under way. */
+export const ALIVE: Peers = {
+  register: async () => {},
+  isAlive: async () => true,
+  isUnderWay: async () => false,
+  hold: async () => [],
+  consult: async () => [],
+  letGo() {},
+  stopWriting() {},
+  wake() {},
+};
 
 export type StoreExtras = Partial<Omit<StoreOptions, "metadata" | "blobs">>;
 

@@ -4,29 +4,16 @@ import { manualClock } from "../../src/engines/clock/manual.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
 import { lifecycleTask } from "../../src/features/lifecycle/index.ts";
 import type { MetadataEngine } from "../../src/ports/metadata.ts";
-import type { Peers } from "../../src/ports/peers.ts";
 import { checkStore } from "../../src/store/check.ts";
 import { objectKey } from "../../src/store/keys.ts";
 import { openStore } from "../../src/store/store.ts";
 import { LeaseLost } from "../../src/store/tasks.ts";
 import { inProcess } from "../fixtures/in-process.ts";
 import { DAY_MS } from "../fixtures/timed-server.ts";
-import { DISKS, type Engines, memoryDisk, openOn } from "./store-fixture.ts";
+import { ALIVE, DISKS, type Engines, memoryDisk, openOn } from "./store-fixture.ts";
 
 const EMPTY = Buffer.alloc(0);
 const AT = objectKey("00".repeat(8), "written by a task");
-
-/** Peers of which all are alive. */
-const ALIVE: Peers = {
-  register: async () => {},
-  isAlive: async () => true,
-  isUnderWay: async () => false,
-  hold: async () => [],
-  letGo() {},
-  stopWriting() {},
-  wake() {},
-  consult: async () => [],
-};
 
 describe.each(DISKS)("tasks on %s", (_name, makeDisk) => {
   it("keep their progress, whoever goes on with them", async () => {

@@ -10,8 +10,7 @@ import { signCos } from "../../src/dialects/cos/sign.ts";
 import { manualClock } from "../../src/engines/clock/manual.ts";
 import { lifecycleTask } from "../../src/features/lifecycle/index.ts";
 import type { MetadataEngine } from "../../src/ports/metadata.ts";
-import type { Peers } from "../../src/ports/peers.ts";
-import { memoryDisk, openOn } from "../contract/store-fixture.ts";
+import { ALIVE, memoryDisk, openOn } from "../contract/store-fixture.ts";
 import { type Asked, inProcess } from "../fixtures/in-process.ts";
 import { DAY_MS } from "../fixtures/timed-server.ts";
 import { md5, partList } from "../fixtures/uploads.ts";
@@ -32,18 +31,6 @@ const RULES = `<LifecycleConfiguration>${[
     "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>",
   ),
 ].join("")}</LifecycleConfiguration>`;
-
-/** Every other process lives. */
-const ALIVE: Peers = {
-  register: async () => {},
-  isAlive: async () => true,
-  isUnderWay: async () => false,
-  hold: async () => [],
-  consult: async () => [],
-  letGo() {},
-  stopWriting() {},
-  wake() {},
-};
 
 interface Known {
   readonly uploadId: string;

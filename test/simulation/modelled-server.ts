@@ -23,7 +23,7 @@ import { type Cleanup, type Disk, type Engines, openOn } from "../contract/store
 import { type Asked, type InProcess, inProcess, type Told } from "../fixtures/in-process.ts";
 import { partList, UNKNOWN_UPLOAD } from "../fixtures/uploads.ts";
 import { crc64ecma } from "../interop/content.ts";
-import { Died, mortal, type Mortal } from "./mortal.ts";
+import { Died, mortal, type Mortal } from "../contract/mortal.ts";
 import {
   bytesOf,
   BUCKETS,

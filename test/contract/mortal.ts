@@ -1,6 +1,6 @@
 /** Engines of a process that dies at a change of what is stored. */
 
-import type { Engines } from "../contract/store-fixture.ts";
+import type { Engines } from "./store-fixture.ts";
 
 /** What a process gets that has died. */
 export class Died extends Error {}
