@@ -11,9 +11,6 @@ const MAIN = path.resolve(import.meta.dirname, "../../src/cli/main.ts");
 const TSX = import.meta.resolve("tsx");
 const APPID = "1250000000";
 
-/** Raised when this version of the server does not take the settings. */
-export class SettingRefused extends Error {}
-
 export class ServerProcess {
   readonly #args: readonly string[];
   #child: ChildProcess | undefined;
@@ -62,7 +59,7 @@ export class ServerProcess {
         if (found !== undefined) resolve(Number(found));
       });
       child.once("close", (code) => {
-        reject(/workers/.test(said) ? new SettingRefused(said.trim()) : new Error(`it ended with ${code}: ${said}`));
+        reject(new Error(`it ended with ${code}: ${said}`));
       });
     });
     const credentials = { secretId: DEVELOPMENT_SECRET_ID, secretKey: DEVELOPMENT_SECRET_KEY, appid: APPID, uin: "1" };
