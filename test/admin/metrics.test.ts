@@ -1,11 +1,12 @@
 /** What the metrics tell of storage, queues and commits. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, onTestFinished, vi } from "vitest";
 import type { CosboxOptions } from "../../src/library.ts";
+import { command } from "../fixtures/command.ts";
 import { heldUpload } from "../fixtures/held-upload.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
 
@@ -73,6 +74,21 @@ describe("metrics of storage", () => {
         "b4-1250000000 105",
       ]);
     });
+  });
+
+  it("are counted in the background, which holds no server up that stops", { timeout: 60_000 }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "cosbox-metrics-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    // Far more than are read at a time: the server stops in a pause of the count.
+    const objects = Array.from({ length: 3_000 }, (_, at) => ({ key: String(at), text: "x" }));
+    await writeFile(join(folder, "seed.json"), JSON.stringify({ buckets: [{ name: "demo", objects }] }));
+    const listeners = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    const server = command(["serve", "--memory", "--seed", "seed.json", ...listeners], folder);
+    const admin = /Admin +(http:\S+)/.exec(await server.printed("Stop with"))?.[1];
+    assert.doesNotMatch(await (await fetch(new URL("/metrics", admin))).text(), /^cosbox_bucket_objects\{/m);
+    server.child.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    assert.equal(code, 0, stderr);
   });
 
   it("tell more objects than are read at a time", async () => {

@@ -1,8 +1,6 @@
 /** Seeds: what a server begins with, or is filled with, from YAML, folders, values and other servers. */
 
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,11 +9,10 @@ import { afterAll, beforeAll, describe, it, onTestFinished } from "vitest";
 import { adminClient } from "../../src/admin/client.ts";
 import { type Cosbox, type CosboxOptions, startCosbox } from "../../src/library.ts";
 import { ask } from "../fixtures/admin.ts";
-import { told } from "../fixtures/command.ts";
+import { command, told } from "../fixtures/command.ts";
 import { type Sent, serverOf, type TestServer, testServer } from "../fixtures/server.ts";
 import { complete, sendPart, begin } from "../fixtures/uploads.ts";
 
-const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 const ZEROS = Buffer.alloc(100_000);
 
 function folderOf(files: Readonly<Record<string, string | Buffer>>): string {
@@ -448,43 +445,20 @@ describe("cosbox serve --seed", () => {
       "seed.yaml": "buckets: [{ name: demo, acl: public-read-write, folder: demo }]",
       "bad.yaml": "buckets:\n  - nam: x",
     });
-    const args = ["--import", import.meta.resolve("tsx"), MAIN, "--data", join(folder, "data")];
-    const flags = [...args, "--listen", "127.0.0.1:0", "--admin", "off"];
-    const children: ChildProcess[] = [];
-    onTestFinished(() => {
-      for (const child of children) child.kill("SIGKILL");
-    });
-    const start = async (
-      seed: string,
-      workers = 1,
-    ): Promise<{ text: string; endpoint: string; child: ChildProcess }> => {
-      const child = spawn(process.execPath, [...flags, "--workers", String(workers), "--seed", join(folder, seed)], {
-        cwd: folder,
-      });
-      children.push(child);
-      let text = "";
-      const ended = once(child, "close");
-      child.stderr.on("data", (piece: Buffer) => (text += String(piece)));
-      const listening = new Promise<void>((resolve) => {
-        child.stdout.on("data", (piece: Buffer) => {
-          text += String(piece);
-          if (/Stop with/.test(text)) resolve();
-        });
-      });
-      await Promise.race([listening, ended]);
-      return { text, endpoint: /listens on (\S+)/.exec(text)?.[1] ?? "", child };
-    };
+    const flags = ["--data", join(folder, "data"), "--listen", "127.0.0.1:0", "--admin", "off", "--seed", "seed.yaml"];
     const bad = await told("serve", "--memory", "--seed", join(folder, "bad.yaml"), "--listen", "127.0.0.1:0");
     assert.equal(bad.code, 1);
     assert.match(bad.stderr, /^cosbox: .*bad\.yaml:2: buckets\[0\]\.nam: unknown name "nam"; did you mean name\?\n$/);
     for (const isFirst of [true, false]) {
-      const { text, endpoint, child } = await start("seed.yaml", isFirst ? 2 : 1);
-      assert.match(text, isFirst ? /begins with its seed/ : /is not seeded/);
+      const server = command([...flags, "--workers", isFirst ? "2" : "1"], folder);
+      const endpoint = /listens on (\S+)/.exec(await server.printed("Stop with"))?.[1];
       const list = await (await fetch(`${endpoint}/demo-1250000000/`)).text();
       assert.equal(list.includes("<Key>a.txt</Key>"), isFirst);
       if (isFirst) await fetch(`${endpoint}/demo-1250000000/a.txt`, { method: "DELETE" });
-      child.kill("SIGTERM");
-      await once(child, "close");
+      server.child.kill("SIGTERM");
+      const { code, stderr } = await server.ended;
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, isFirst ? /begins with its seed/ : /is not seeded/);
     }
   });
 
