@@ -261,11 +261,14 @@ describe("several server processes on one data folder", { timeout: 60_000 }, () 
     assert.ok(admin !== undefined, server.output.stdout);
     const watcher = (async () => {
       while (!isOver) {
-        try {
-          const { status } = await fetch(`${admin}/readyz`, { headers: { connection: "close" } });
-          if (status !== 200) problems.push(`readyz ${status}`);
-        } catch (error) {
-          problems.push(`readyz ${String((error as Error).cause)}`);
+        // The last two ask all processes, also one that has only begun.
+        for (const path of ["/readyz", "/metrics", "/v1/requests"]) {
+          try {
+            const { status } = await fetch(`${admin}${path}`, { headers: { connection: "close" } });
+            if (status !== 200) problems.push(`${path} ${status}`);
+          } catch (error) {
+            problems.push(`${path} ${String((error as Error).cause)}`);
+          }
         }
         await pause(10);
       }

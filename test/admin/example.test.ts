@@ -1,16 +1,16 @@
 /** The examples for Vitest, run as they stand, with the reporter that tells which errors were met. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, onTestFinished } from "vitest";
+import { type Ran, ranNode } from "../fixtures/node-program.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
 /** Runs Vitest on examples with the package by its sources, since a clone has not been built yet. */
-async function run(test: Record<string, unknown>): Promise<{ readonly code: unknown; readonly text: string }> {
+function run(test: Record<string, unknown>): Promise<Ran> {
   const folder = mkdtempSync(join(tmpdir(), "cosbox-example-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const alias = {
@@ -24,14 +24,7 @@ async function run(test: Record<string, unknown>): Promise<{ readonly code: unkn
     file,
     `export default ${JSON.stringify({ resolve: { alias }, test: { root: ROOT, reporters, ...test } })};`,
   );
-  const env = { ...process.env, NO_COLOR: "1", COSBOX_COVERAGE: "" };
-  const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
-  const child = spawn(process.execPath, [vitest, "run", "--config", file, "--root", ROOT], { cwd: ROOT, env });
-  let text = "";
-  child.stdout.on("data", (piece: Buffer) => (text += piece.toString()));
-  child.stderr.on("data", (piece: Buffer) => (text += piece.toString()));
-  const code = await new Promise((resolve) => child.on("close", resolve));
-  return { code, text };
+  return ranNode([join(ROOT, "node_modules/vitest/vitest.mjs"), "run", "--config", file, "--root", ROOT], ROOT);
 }
 
 describe("examples/retry.test.js", () => {

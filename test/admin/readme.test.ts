@@ -1,12 +1,12 @@
 /** The fixtures for Vitest and Jest in the README, run as they are printed. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, it, onTestFinished } from "vitest";
+import { ranNode } from "../fixtures/node-program.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const TSX = import.meta.resolve("tsx");
@@ -35,18 +35,7 @@ function folderWith(...names: readonly string[]): string {
   return folder;
 }
 
-async function ran(
-  folder: string,
-  args: readonly string[],
-): Promise<{ readonly code: unknown; readonly text: string }> {
-  const env = { ...process.env, NO_COLOR: "1", COSBOX_COVERAGE: "", NODE_OPTIONS: `--import=${TSX}` };
-  const child = spawn(process.execPath, args, { cwd: folder, env });
-  let text = "";
-  child.stdout.on("data", (piece: Buffer) => (text += piece.toString()));
-  child.stderr.on("data", (piece: Buffer) => (text += piece.toString()));
-  const code = await new Promise((resolve) => child.on("close", resolve));
-  return { code, text };
-}
+const ran = (folder: string, args: readonly string[]) => ranNode(args, folder, { NODE_OPTIONS: `--import=${TSX}` });
 
 describe("the README's fixtures", () => {
   it("of Vitest give each test the seed again", { timeout: 120_000 }, async () => {
