@@ -62,7 +62,10 @@ module.exports = {
       name: "access-decides-from-records",
       severity: "error",
       from: { path: "^src/access/", pathNot: TESTS },
-      to: { path: "^src/", pathNot: "^src/(access/|ports/|errors/|store/(records|bytes|configurations|tags)[.]ts$)" },
+      to: {
+        path: "^src/",
+        pathNot: "^src/(access/|ports/|errors/|store/(records|bytes|configurations|tags|version-id)[.]ts$)",
+      },
     },
     {
       name: "accounts-know-no-request",

@@ -42,8 +42,8 @@ export interface AccessQuestion {
   readonly bucket: BucketRecord | undefined;
   /** The addressed object's key; undefined for the bucket itself. */
   readonly key: string | undefined;
-  /** The version that is meant, where another place than the request's query names it; "" for the current one. */
-  readonly versionId?: string;
+  /** The version that is meant, as it was named; "" for the current one, undefined where that does not matter. */
+  readonly versionId?: string | undefined;
   /** The beginning of the keys a listing asks for. */
   readonly prefix?: string | undefined;
   /** The object's row, where it was read; the handler acts on the same. */
@@ -55,7 +55,7 @@ export interface AccessDocuments {
   readonly bucketPolicy: Policy | undefined;
   /** The grants that count for the question: the bucket's, or the object's where it has some of its own. */
   readonly grants: readonly Grant[];
-  /** Tags of the bucket, and of the object where it was read: what `qcs:resource_tag` speaks of. */
+  /** Tags of the bucket and of the object: what `qcs:resource_tag` speaks of. */
   readonly tags: readonly (readonly [key: string, value: string])[];
 }
 
@@ -108,12 +108,20 @@ function asPolicyRequest(
   values: RequestValues,
 ): PolicyRequest {
   const ofResource = tags.length === 0 ? undefined : tags.map(([name, value]) => `${name}&${value}`);
-  const all: RequestValues = (name) => (RESOURCE_TAGS.has(name) ? ofResource : values(name));
+  const all: RequestValues = (name) => (RESOURCE_TAGS.includes(name) ? ofResource : values(name));
   return { action, resource: { bucket, key, prefix }, values: all };
 }
 
 /** Keys of conditions that speak of the tags of what is asked for. (condition keys of the policy page) */
-const RESOURCE_TAGS: ReadonlySet<string> = new Set(["qcs:resource_tag", "qcs:tag"]);
+export const RESOURCE_TAGS: readonly string[] = ["qcs:resource_tag", "qcs:tag"];
+
+/** Whether a policy that counts for a caller's requests asks for one of these keys in its conditions. */
+export function asksFor(keys: readonly string[], caller: Caller, bucketPolicy: Policy | undefined): boolean {
+  const asks = (policy: Policy | undefined): boolean =>
+    policy !== undefined && keys.some((key) => policy.asks.has(key));
+  if (asks(bucketPolicy)) return true;
+  return caller.kind === "account" && (asks(caller.session?.policy) || caller.policies.some(asks));
+}
 
 /** The decision for one question. `values` are those of the request, read when a condition asks for them. */
 export function authorise(question: AccessQuestion, documents: AccessDocuments, values: RequestValues): Decision {

@@ -1,10 +1,11 @@
 /** The documents that a decision goes by, as the store keeps them. */
 
 import type { ConfigurationKind, Configurations } from "../store/configurations.ts";
-import type { BucketRecord, ObjectRecord } from "../store/records.ts";
+import type { BucketRecord, ObjectRecord, VersionRecord } from "../store/records.ts";
+import { parseVersionId, type VersionId } from "../store/version-id.ts";
 import { BUCKET_TAGS, keptTags, NO_TAGS, type Tags } from "../store/tags.ts";
 import { type AclGrants, allGrants, CANNED_GRANTS, decodeGrants, encodeGrants, type Grant, ownAcl } from "./acl.ts";
-import type { AccessDocuments, AccessQuestion } from "./authorise.ts";
+import { type AccessDocuments, type AccessQuestion, asksFor, RESOURCE_TAGS } from "./authorise.ts";
 import type { Caller } from "./caller.ts";
 import type { Policy } from "./policy/policy.ts";
 import { readPolicy } from "./policy/read-policy.ts";
@@ -54,10 +55,16 @@ export interface DocumentStore {
   readonly objects: {
     /** The current objects under several keys, in the order asked; undefined where there is none. */
     findMany(bucketId: string, keys: readonly string[]): Promise<readonly (ObjectRecord | undefined)[]>;
+    /** A version of an object, the current one where none is named; undefined where there is none. */
+    findVersion(
+      bucket: BucketRecord,
+      key: string,
+      id: VersionId | undefined,
+    ): Promise<{ readonly record: VersionRecord } | undefined>;
   };
 }
 
-type DocumentQuestion = Pick<AccessQuestion, "bucket" | "key" | "object" | "permission">;
+type DocumentQuestion = Pick<AccessQuestion, "bucket" | "caller" | "key" | "object" | "permission" | "versionId">;
 
 const NONE: AccessDocuments = { bucketPolicy: undefined, grants: [], tags: NO_TAGS };
 
@@ -68,7 +75,9 @@ export function documentsFor(
 ): AccessDocuments | Promise<AccessDocuments> {
   const { bucket, object } = question;
   if (bucket === undefined) return NONE;
-  if (bucket.configurations.revisions.size > 0) return readDocuments(question, bucket, store);
+  if (bucket.configurations.revisions.size > 0 || asksForTags(question, undefined)) {
+    return readDocuments(question, bucket, store);
+  }
   return { bucketPolicy: undefined, grants: plainGrants(question, bucket), tags: tagsOf(NO_TAGS, object) };
 }
 
@@ -92,7 +101,23 @@ async function readDocuments(
   const policy = await configurations.find(bucket, BUCKET_POLICY);
   const tags = (await configurations.find(bucket, BUCKET_TAGS)) ?? NO_TAGS;
   const grants = await grantsFor(question, bucket, store);
-  return { bucketPolicy: policy?.current, grants, tags: tagsOf(tags, question.object) };
+  const object = asksForTags(question, policy?.current) ? await addressed(question, bucket, store) : question.object;
+  return { bucketPolicy: policy?.current, grants, tags: tagsOf(tags, object) };
+}
+
+/** Whether the decision needs the tags of an object that nobody has read yet. */
+function asksForTags({ caller, key, object }: DocumentQuestion, bucketPolicy: Policy | undefined): boolean {
+  return key !== undefined && object === undefined && asksFor(RESOURCE_TAGS, caller, bucketPolicy);
+}
+
+/** The object that is there now, or the version that is named. */
+async function addressed(
+  { key = "", versionId = "" }: DocumentQuestion,
+  bucket: BucketRecord,
+  { objects }: DocumentStore,
+): Promise<ObjectRecord | undefined> {
+  const found = await objects.findVersion(bucket, key, versionId === "" ? undefined : parseVersionId(versionId));
+  return found?.record.type === "delete-marker" ? undefined : found?.record;
 }
 
 /**

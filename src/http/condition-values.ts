@@ -3,7 +3,9 @@
  * header can stand in for what the server itself knows, such as the address of the peer. (policy page: condition keys)
  */
 
+import { isUtf8 } from "node:buffer";
 import type { RequestValue, RequestValues } from "../access/policy/condition.ts";
+import type { Tags } from "../store/tags.ts";
 import { formatIsoSeconds } from "./dates.ts";
 import type { WireRequest } from "./request.ts";
 
@@ -22,6 +24,14 @@ const fromHeader =
     return value === undefined ? undefined : [value];
   };
 
+/** A header of which operations take the value in any case: as written, and as they understand it. */
+const fromHeaderInAnyCase =
+  (name: string, understood: (value: string) => string): Reader =>
+  ({ headers }) => {
+    const value = headers.get(name);
+    return value === undefined ? undefined : [[value, understood(value)]];
+  };
+
 const fromQuery =
   (name: string): Reader =>
   ({ target }) => {
@@ -29,21 +39,27 @@ const fromQuery =
     return value === undefined ? undefined : [spelt(value)];
   };
 
-/** `key&value` for each tag of `x-cos-tagging`, decoded. */
+/** `key&value` for each tag of `x-cos-tagging`, decoded as the operations decode it: bytes beyond ASCII mean UTF-8. */
 const requestTags: Reader = ({ headers }) => {
   const tagging = headers.get("x-cos-tagging");
   if (tagging === undefined) return undefined;
-  return [...new URLSearchParams(tagging)].map(([key, value]) => `${key}&${value}`);
+  const bytes = Buffer.from(tagging, "latin1");
+  return [...new URLSearchParams(isUtf8(bytes) ? bytes.toString("utf8") : tagging)].map(spelledTag);
 };
+
+const spelledTag = ([key, value]: readonly [string, string]): string => `${key}&${value}`;
+
+/** What a request brings of tags. */
+export const REQUEST_TAG = "qcs:request_tag";
 
 const READERS: ReadonlyMap<string, Reader> = new Map([
   ["qcs:ip", ({ remoteAddress }) => [remoteAddress]],
   ["qcs:current_time", ({ receivedAt }) => [formatIsoSeconds(receivedAt)]],
-  ["qcs:request_tag", requestTags],
+  [REQUEST_TAG, requestTags],
   ["cos:secure-transport", ({ secure }) => [String(secure)]],
   ["cos:tls-version", ({ tlsVersion }) => (tlsVersion === undefined ? undefined : [tlsVersion])],
-  ["cos:x-cos-storage-class", fromHeader("x-cos-storage-class")],
-  ["cos:x-cos-acl", fromHeader("x-cos-acl")],
+  ["cos:x-cos-storage-class", fromHeaderInAnyCase("x-cos-storage-class", (value) => value.toUpperCase())],
+  ["cos:x-cos-acl", fromHeaderInAnyCase("x-cos-acl", (value) => value.toLowerCase())],
   ["cos:content-type", fromHeader("content-type")],
   // The file of a form tells no length; its whole form does, which is never less.
   [
@@ -61,7 +77,13 @@ const READERS: ReadonlyMap<string, Reader> = new Map([
   ["cos:response-content-type", fromQuery("response-content-type")],
 ]);
 
-/** The values of a request, each read when it is asked for. */
-export function requestValues(request: WireRequest): RequestValues {
-  return (key) => READERS.get(key)?.(request);
+/**
+ * The values of a request, each read when it is asked for. `tags` are those of its document, where it has one of tags:
+ * then no header stands in for them.
+ */
+export function requestValues(request: WireRequest, tags?: Tags): RequestValues {
+  return (key) => {
+    if (key === REQUEST_TAG && tags !== undefined) return tags.length === 0 ? undefined : tags.map(spelledTag);
+    return READERS.get(key)?.(request);
+  };
 }

@@ -5,6 +5,7 @@
 
 import {
   type AccessQuestion,
+  asksFor,
   authorise,
   type Decision,
   describeDecision,
@@ -45,9 +46,10 @@ import type { RateGate } from "../rates/rate-limit.ts";
 import { versionIdField } from "../operations/version-field.ts";
 import type { BucketRecord, DeleteMarkerRecord, ObjectRecord, VersionRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
+import { NO_TAGS, type Tags } from "../store/tags.ts";
 import { TransactionContended } from "../store/transact.ts";
 import type { Answer } from "./answer.ts";
-import { requestValues } from "./condition-values.ts";
+import { REQUEST_TAG, requestValues } from "./condition-values.ts";
 import { formatIsoSeconds } from "./dates.ts";
 import { answerWithin } from "./early-answer.ts";
 import { readForm, watchedFile } from "./form.ts";
@@ -403,10 +405,24 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     progress.next();
     const { action, permission } = operation;
     const prefix = operation.lists === true ? request.target.query.get("prefix") : undefined;
-    const question = { caller, action, permission, bucket, key, prefix, object };
+    const versionId = request.target.query.get("versionid");
+    const question = { caller, action, permission, bucket, key, versionId, prefix, object };
     const found = documentsFor(question, store);
     const attached = found instanceof Promise ? await found : found;
-    const values = requestValues(request);
+    const read = (): Promise<Readonly<Record<string, unknown>>> =>
+      (readers.get(operation) as InputReader).read({
+        request,
+        limits,
+        ...(dialect.ownDocument && {
+          ownDocument: (name: string, bytes: Buffer) => (dialect.ownDocument as OwnDocument)(name, bytes, caller),
+        }),
+      });
+    // Tags in a document count for the decision; what is wrong with it is told to whoever may set some.
+    const { tagsIn } = operation;
+    const asksTags = tagsIn !== undefined && asksFor([REQUEST_TAG], caller, attached.bucketPolicy);
+    const [ahead] = asksTags ? await Promise.allSettled([read()]) : [];
+    const brought = ahead?.status === "fulfilled" ? (ahead.value[tagsIn as string] as Tags) : NO_TAGS;
+    const values = requestValues(request, ahead && brought);
     const decision = authorise(question, attached, values);
     progress.access = { question, decision, trace: () => explainAccess(question, attached, values) };
     const keysDecide = operation.perKey === true && dependsOnKey(caller, attached);
@@ -415,13 +431,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     progress.next();
     const bytesPerSecond = trafficLimitOf(request, limits);
     if (bytesPerSecond !== undefined) request = withBody(request, pacedBody(request.body, bytesPerSecond, clock));
-    const input = await (readers.get(operation) as InputReader).read({
-      request,
-      limits,
-      ...(dialect.ownDocument && {
-        ownDocument: (name: string, bytes: Buffer) => (dialect.ownDocument as OwnDocument)(name, bytes, caller),
-      }),
-    });
+    if (ahead?.status === "rejected") throw ahead.reason;
+    const input = ahead === undefined ? await read() : ahead.value;
     const context = new Context(parts, dialect, request, address, caller, operation, bucket, version);
     progress.next();
     const leave = operation.uploads === true ? await enterUpload(parts, address) : undefined;

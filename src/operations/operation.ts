@@ -116,6 +116,8 @@ export interface Declaration {
   readonly shows?: true;
   /** True where a success puts another object under the addressed key: such uploads of one key are counted. */
   readonly uploads?: true;
+  /** Name of the input field with the tags that the request's document sets: policies may ask for them. */
+  readonly tagsIn?: string;
   /** True for a listing: policies may name the prefix it asks for as a resource. */
   readonly lists?: true;
   /**

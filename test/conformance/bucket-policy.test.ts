@@ -156,7 +156,11 @@ describe("a bucket's policy", () => {
       }
       assert.equal(await asStranger({}), 403, "the list of all is not among them");
       assert.equal(await asStranger({ query: { prefix: "b/" } }), 403);
-      assert.equal(await asStranger({ query: { prefix: "a/" } }), 200, "a list of what it names is");
+      for (const list of [{}, { versions: undefined }, { uploads: undefined }]) {
+        const told = `a list of what it names is: ${Object.keys(list).join()}`;
+        assert.equal(await asStranger({ query: { prefix: "a/", ...list } }), 200, told);
+        assert.equal(await asStranger({ query: { prefix: "b/", ...list } }), 403, told);
+      }
       assert.equal(await asNobody({ path: "/a/1" }), 403, "nobody else is named");
     });
 
@@ -191,6 +195,108 @@ describe("a bucket's policy", () => {
       await set({ action: "name/cos:PutObject", condition: { numeric_less_than: { "cos:content-length": 5 } } });
       assert.equal(await asStranger({ method: "PUT", path: "/a/9", body: "1234" }), 200);
       assert.equal(await asStranger({ method: "PUT", path: "/a/9", body: "12345" }), 403);
+    });
+
+    it("holds conditions against what the operation will understand, however a client spells it", async () => {
+      const raw = Buffer.from("stage=生产").toString("latin1");
+      const stored = { method: "PUT", path: "/a/9", body: "x" };
+      for (const [key, value, name, ...spellings] of [
+        ["cos:x-cos-acl", "public-read", "x-cos-acl", "public-read", "Public-Read"],
+        ["cos:x-cos-storage-class", "STANDARD_IA", "x-cos-storage-class", "STANDARD_IA", "Standard_IA"],
+        ["qcs:request_tag", "stage&生产", "x-cos-tagging", `stage=${encodeURIComponent("生产")}`, raw],
+      ] as const) {
+        await set({}, { effect: "deny", condition: { string_equal: { [key]: value } } });
+        for (const spelt of spellings) {
+          assert.equal(await asStranger({ ...stored, headers: { [name]: spelt } }), 403, `${name}: ${spelt}`);
+        }
+        assert.equal(await asStranger(stored), 200, `without ${name}`);
+      }
+    });
+
+    it("finds the tags that a document sets, and no header in their place", async () => {
+      const tags = (value: string) =>
+        `<Tagging><TagSet><Tag><Key>team</Key><Value>${value}</Value></Tag></TagSet></Tagging>`;
+      await set({
+        action: ["name/cos:PutBucketTagging", "name/cos:PutObjectTagging"],
+        condition: { string_equal: { "qcs:request_tag": "team&red" } },
+      });
+      for (const path of ["/", "/a/1"]) {
+        const put = { method: "PUT", path, query: { tagging: undefined }, sign: STRANGER };
+        assert.ok((await status({ ...put, body: tags("red") })) < 300, path);
+        const headers = { "x-cos-tagging": "team=red" };
+        assert.equal(await status({ ...put, body: tags("blue"), headers }), 403, path);
+        // Who may set none is not told what is wrong with the document.
+        assertRefused(await server.send({ ...put, body: "<Tagging>", headers }), "AccessDenied");
+        assert.equal((await server.send({ path, query: { tagging: undefined } })).element("Value"), "red");
+      }
+      await set({}, { effect: "deny", condition: { string_equal: { "qcs:request_tag": "team&blue" } } });
+      const broken = { method: "PUT", query: { tagging: undefined }, body: "<Tagging>", sign: STRANGER };
+      assertRefused(await server.send(broken), "MalformedXML");
+      await server.send({ method: "DELETE", query: { tagging: undefined } });
+    });
+
+    it("finds the tags of an object also where a request does not read it", async () => {
+      const store = { method: "PUT", path: "/a/kept", body: "x", headers: { "x-cos-tagging": "keep=yes" } };
+      assert.equal(await status(store), 200);
+      await set({}, { effect: "deny", condition: { string_equal: { "qcs:resource_tag": "keep&yes" } } });
+      const body = "<Delete><Object><Key>a/kept</Key></Object><Object><Key>a/2</Key></Object></Delete>";
+      const headers = { "content-md5": contentMd5(body) };
+      const many = await server.send({ method: "POST", query: { delete: undefined }, body, headers, sign: STRANGER });
+      assert.deepEqual(many.elements("Code"), ["AccessDenied"]);
+      for (const sent of [{}, { method: "DELETE" }, { method: "PUT", body: "y" }]) {
+        assert.equal(await asStranger({ ...sent, path: "/a/kept" }), 403, JSON.stringify(sent));
+      }
+      assert.equal(await asStranger({ method: "DELETE", path: "/a/2" }), 204);
+      assert.equal(await status({ method: "HEAD", path: "/a/kept" }), 200);
+      assert.equal(await status({ method: "PUT", path: "/a/2", body: "stored" }), 200);
+    });
+
+    it("sec_S-2.4, GHSA-3ppv-fx5m-m749: tells a version that is named from the current one, whatever is done with it", async () => {
+      const bucket = "versions-1250000000";
+      const own = { bucket };
+      await server.send({ ...own, method: "PUT" });
+      const enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+      await server.send({ ...own, method: "PUT", query: { versioning: undefined }, body: enabled });
+      const ids: string[] = [];
+      for (const body of ["one", "two"]) {
+        ids.push(String((await server.send({ ...own, method: "PUT", path: "/v", body })).headers["x-cos-version-id"]));
+      }
+      const [first = ""] = ids;
+      await remove();
+      const statement = {
+        effect: "allow",
+        principal: { qcs: [STRANGER_ID] },
+        action: "*",
+        resource: "*",
+        condition: { string_equal_if_exist: { "cos:versionid": "" } },
+      };
+      const policy = JSON.stringify({ version: "2.0", statement });
+      assert.equal((await put(policy, own)).status, 204);
+      const source = `${bucket}.cos.ap-guangzhou.myqcloud.com/v`;
+      const versionId = { versionId: first };
+      const acl = { acl: undefined };
+      const tagging = { tagging: undefined };
+      for (const [what, sent, asks = versionId] of [
+        ["GET", {}],
+        ["HEAD", { method: "HEAD" }],
+        ["a range", { headers: { range: "bytes=0-1" } }],
+        ["the version null", {}, { versionId: "null" }],
+        ["its ACL", { query: acl }],
+        ["its tags", { query: tagging }],
+        ["DELETE", { method: "DELETE" }],
+      ] as readonly [string, Sent, Record<string, string>?][]) {
+        const named = { ...own, path: "/v", ...sent, query: { ...sent.query, ...asks } };
+        assert.equal(await asStranger(named), 403, what);
+        if (what !== "DELETE") assert.ok((await asStranger({ ...named, query: sent.query ?? {} })) < 300, what);
+      }
+      const copy = { ...own, method: "PUT", path: "/copy" };
+      assert.equal(await asStranger({ ...copy, headers: { "x-cos-copy-source": source } }), 200);
+      const named = { "x-cos-copy-source": `${source}?versionId=${encodeURIComponent(first)}` };
+      assert.equal(await asStranger({ ...copy, headers: named }), 403);
+      const body = `<Delete><Object><Key>v</Key><VersionId>${first}</VersionId></Object></Delete>`;
+      const headers = { "content-md5": contentMd5(body) };
+      assert.equal(await asStranger({ ...own, method: "POST", query: { delete: undefined }, body, headers }), 403);
+      assert.equal(await status({ ...own, path: "/v", query: versionId }), 200);
     });
 
     it("sec_S-2.10, sec_S-2.11: no header stands in for what the server knows", async () => {

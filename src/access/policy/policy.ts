@@ -8,6 +8,8 @@ export interface Policy {
   /** The document in one normal form, which reads as the same policy. */
   readonly text: string;
   readonly statements: readonly Statement[];
+  /** The keys that its conditions ask for, such as `qcs:ip`. */
+  readonly asks: ReadonlySet<string>;
 }
 
 /** One rule: it counts for a request that every one of its parts matches. */

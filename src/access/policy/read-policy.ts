@@ -219,8 +219,10 @@ export function readPolicy(text: string, rules: PolicyRules): Policy {
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
   if (list.length === 0) throw fault("Statement", "expected at least one");
   const read = list.map((one, at) => readStatement(one, `Statement[${at}]`, found.get("principal"), rules));
+  const statements = read.map(({ statement }) => statement);
   return {
     text: JSON.stringify({ Statement: read.map(({ written }) => written), version: "2.0" }),
-    statements: read.map(({ statement }) => statement),
+    statements,
+    asks: new Set(statements.flatMap(({ conditions }) => conditions.map(({ key }) => key))),
   };
 }

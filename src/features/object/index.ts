@@ -8,7 +8,7 @@
  * If-Range holds as in RFC 9110; `x-amz-decoded-content-length`, where a client tells it, must be the body's size.
  * Headers of features that are not built answer NotImplemented by name; other `x-cos-` headers that no page knows are
  * ignored, as the service does, but `x-cos-meta-` with no name after it is InvalidArgument. An object belongs to the
- * account that uploaded it, whichever way it was uploaded, and to the bucket's owner where that was nobody known.
+ * owner of its bucket, whoever uploaded it and whichever way.
  * `If-None-Match: *` and `If-Match` of a PUT, a copy or a completion hold when the object is stored, in every dialect.
  * `x-cos-traffic-limit` holds for every operation, while the service names GET, PUT and POST Object and Upload Part; of a
  * header and a parameter the lower one holds. Nothing of a copy travels to or from its client, so nothing of it is slowed.

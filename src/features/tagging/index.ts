@@ -7,7 +7,8 @@
  * changes neither an object's time nor its version. A copy takes the tags of its source unless
  * `x-cos-tagging-directive: Replaced` is sent, and without it `x-cos-tagging` of a copy is ignored. GET and HEAD tell
  * the number of tags in `x-cos-tagging-count`. Conditions of policies find the tags of the bucket, and of the object
- * that the request addresses, under `qcs:resource_tag`.
+ * or version that the request addresses, under `qcs:resource_tag`, and the tags that it sets, in a header or a document,
+ * under `qcs:request_tag`.
  */
 
 import type { Operation } from "../../operations/operation.ts";

@@ -12,6 +12,7 @@ export const putBucketTagging = operation(
     action: "name/cos:PutBucketTagging",
     authentication: ["header", "query"],
     permission: "owner",
+    tagsIn: "tags",
     input: { tags: bucketTagsBody },
     output: {},
     // The service answers 204 here, and 200 for an object. (tagging pages)

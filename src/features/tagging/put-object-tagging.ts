@@ -15,6 +15,7 @@ export const putObjectTagging = operation(
     action: "name/cos:PutObjectTagging",
     authentication: ["header", "query"],
     permission: "owner",
+    tagsIn: "tags",
     loads: "version",
     input: { versionId: versionIdField, tags: objectTagsBody },
     output: { versionId: versionIdOutput },

@@ -75,6 +75,7 @@ export const getBucketObjectVersions = operation(
     action: "name/cos:GetBucketObjectVersions",
     authentication: ["header", "query", "anonymous"],
     permission: "read",
+    lists: true,
     input: {
       prefix: query.text("prefix"),
       delimiter: delimiterField,
