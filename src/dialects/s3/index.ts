@@ -21,6 +21,8 @@
  *   `aws-chunked` answers NotImplemented and `x-amz-checksum-*` counts for nothing, as on the live service.
  * - With version 4 the host and every `x-amz-` and `x-cos-` header have to be signed. Version 2 signs no parameters but a
  *   few; requests with others, except those that choose a page of a list, are AccessDenied. SigV4A is NotImplemented.
+ * - `x-amz-` parameters of a URL signed with version 4 stand for headers that its user does not send, but for those of the
+ *   signature and `x-amz-checksum-*`: presigners put the class, the ACL, metadata, tags and the lock of an object there.
  * - Checksums are kept when the client sends one or asks for one; S3 makes a CRC64NVME of its own accord, cosbox does
  *   not. Those of single parts are kept for objects of up to 1,000 parts.
  * - A key may not begin with `/` or `\`, names of buckets have no dots, delimiters are one character, a part has 1 MB at
@@ -48,6 +50,7 @@ import type { WireRequest } from "../../http/request.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { s3Document, type Writing } from "./documents.ts";
 import { errorAnswer, errorDocument, idHeaders, type Subject } from "./error.ts";
+import { isHoisted, withHoisted } from "./hoisted.ts";
 import { bareName, wholeName } from "./names.ts";
 import { policyFromS3, type PolicyNames, policyToS3 } from "./policy.ts";
 import { authenticateS3Form, isS3Form, mayBeUncovered, s3FormHeaders } from "./form.ts";
@@ -139,7 +142,7 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
       const authority = request.target.authority.text;
       const scheme = request.secure ? "https" : "http";
       const inPath = found.kind !== "service" && found.style === "path" ? `/${found.bucket}` : "";
-      const expectedOwner = request.headers.get("x-amz-expected-bucket-owner");
+      const expectedOwner = withHoisted(request).get("x-amz-expected-bucket-owner");
       const shared = {
         region,
         authority,
@@ -163,7 +166,9 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
           caller: callerWith(credential, via),
           body: payloadOf(request, seed, strict),
           isSigned: (part: "header" | "parameter", name: string) =>
-            isSigned(part, sentName(name)) || isSigned(part, name),
+            isSigned(part, sentName(name)) ||
+            isSigned(part, name) ||
+            (part === "header" && isHoisted(request, sentName(name))),
         };
       };
       const evidence = authenticateS3(request, keys, clock.now(), {

@@ -102,6 +102,11 @@ const V4_PARAMETERS = [
   "x-amz-signedheaders",
   "x-amz-signature",
 ] as const;
+const SIGNATURE_PARAMETERS: ReadonlySet<string> = new Set([
+  ...V4_PARAMETERS,
+  "x-amz-content-sha256",
+  "x-amz-security-token",
+]);
 /** Marks of version 4 in a query; a date or an expiry alone makes no signature. */
 const V4_MARKS = ["x-amz-algorithm", "x-amz-credential", "x-amz-signature"] as const;
 const V2_PARAMETERS = ["awsaccesskeyid", "signature", "expires"] as const;
@@ -117,6 +122,16 @@ export function isAwsAuthorization(text: string): boolean {
 /** True for a query that carries credentials of either version. `Signature` alone is too common a word. */
 export function hasAwsParameters(query: Query): boolean {
   return query.entries.length > 0 && (hasAny(query, V4_MARKS) || query.has("awsaccesskeyid"));
+}
+
+/** True for a query with a signature of version 4, which covers every other parameter. */
+export function hasSignatureV4(query: Query): boolean {
+  return query.has(OWN_PARAMETER);
+}
+
+/** Whether a parameter, by its lower-case name, belongs to a signature of version 4. */
+export function isSignatureParameter(name: string): boolean {
+  return SIGNATURE_PARAMETERS.has(name);
 }
 
 /** True for a query that carries credentials of COS's own. */

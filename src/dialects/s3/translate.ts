@@ -5,6 +5,7 @@ import type { Answer } from "../../http/answer.ts";
 import { headerFields } from "../../http/headers.ts";
 import { type HeaderFields, ReadRequest, type WireRequest } from "../../http/request.ts";
 import { Query } from "../../http/target.ts";
+import { withHoisted } from "./hoisted.ts";
 import { ownClass, s3Class } from "./storage-classes.ts";
 
 const AMZ = "x-amz-";
@@ -219,7 +220,7 @@ function askedBy({ method, target }: WireRequest, kind: TranslationOptions["kind
 /** The request in the names that declarations use. */
 export function translated(request: WireRequest, { kind, strict }: TranslationOptions): WireRequest {
   let headers = translatedHeaders(
-    request.headers,
+    withHoisted(request),
     (name) => strict && (name.startsWith("x-amz-checksum-") || name === "x-amz-sdk-checksum-algorithm"),
   );
   const { target } = request;
