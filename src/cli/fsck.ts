@@ -108,12 +108,8 @@ export async function fsck({ settings }: LoadedSettings, flags: FsckFlags, shell
   return report.damage === 0 ? 0 : 1;
 }
 
-const STRAY_KINDS: readonly FindingKind[] = [
-  "reference-unneeded",
-  "bytes-unneeded",
-  "manifest-unneeded",
-  "account-row-unneeded",
-];
+/** Leftovers that the collector frees. What else only takes room is of rows that it would never find. */
+const COLLECTED: ReadonlySet<FindingKind> = new Set(["garbage", "unfinished", "blob-unreferenced"]);
 
 /** Removes rows that no collector would find, and then does what the next start would do. */
 async function repair(settings: LoadedSettings["settings"], { found }: CheckReport, shell: Shell): Promise<void> {
@@ -125,7 +121,7 @@ async function repair(settings: LoadedSettings["settings"], { found }: CheckRepo
     const blobs = await openBlobs(folder);
     try {
       let removed = 0;
-      if (STRAY_KINDS.some((kind) => found.has(kind))) {
+      if ([...found.keys()].some((kind) => !COLLECTED.has(kind))) {
         removed = await removeStrays({ rows: metadata, blobs, inUse: false });
       }
       const isHeld = (): Promise<boolean> => isDataHeld(folder);

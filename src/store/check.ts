@@ -37,6 +37,7 @@ import {
   splitAttachmentKey,
   splitUploadKey,
   splitVersionKey,
+  versionKey,
   versionsPrefix,
 } from "./keys.ts";
 import { checkKeyRow } from "./key-ring.ts";
@@ -59,6 +60,7 @@ import {
   decodeVersion,
   type HistoryRecord,
   type Manifest,
+  OBJECT_ACL_TAG,
   type Piece,
   RecordFromNewerVersion,
   type VersionRecord,
@@ -576,6 +578,8 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
   async function checkBuckets(): Promise<void> {
     const listed = new Set<string>();
     const configured = new Map<string, number>();
+    /** Ids of buckets whose canned ACL grants something, which stands in their record alone. */
+    const shared = new Set<string>();
     await eachRow("accountBucket", ({ key }) => void listed.add(key.toString("latin1")));
     await eachRow("account", () => {});
     await eachRow("bucket", ({ key, value }) => {
@@ -590,6 +594,7 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
       const other = bucketNames.get(bucket.id);
       if (other !== undefined) find("shared", `bucket ${name}`, `its id is that of bucket ${other}`);
       bucketNames.set(bucket.id, name);
+      if (bucket.acl !== "private") shared.add(bucket.id);
       for (const [kind, revision] of bucket.configurations.revisions) {
         configured.set(configurationKey(bucket.id, kind).toString("latin1"), revision);
       }
@@ -609,14 +614,30 @@ export async function checkStore(sources: CheckSources, options: CheckOptions = 
       const split = decoded(() => splitAttachmentKey(key), label);
       if (split === undefined) return;
       const { attached, bucketId } = split;
-      const isThere =
+      const has =
         attached.of === "object"
-          ? bucketNames.has(bucketId)
-          : kinds.has(configurationKey(bucketId, attached.of).toString("latin1"));
-      if (isThere) return;
+          ? await hasAcl(bucketId, attached.key, attached.sequence)
+          : kinds.has(configurationKey(bucketId, attached.of).toString("latin1")) ||
+            (attached.of === "acl" && shared.has(bucketId));
+      if (has) return;
       find("attachment-unneeded", label());
       await onStray?.(pointRange(key));
     });
+  }
+
+  /** Whether the version of this sequence, or the `null` one for 0, has an ACL of its own, or may have. */
+  async function hasAcl(bucketId: string, key: string, sequence: number): Promise<boolean> {
+    const current = await readSound(objectKey(bucketId, key), decodeObject);
+    if (current === "unreadable") return true;
+    let version: VersionRecord | "none" | "unreadable" = current;
+    if (current === "none" || (current.versioned ? current.sequence : 0) !== sequence) {
+      const history = sequence > 0 ? "none" : await readSound(historyKey(bucketId, key), decodeHistory);
+      if (history === "unreadable") return true;
+      const at = history === "none" ? sequence : (history.nullSequence ?? 0);
+      version = await readSound(versionKey(bucketId, key, at), decodeVersion);
+    }
+    if (version === "unreadable") return true;
+    return version !== "none" && version.sections.some(({ tag }) => tag === OBJECT_ACL_TAG);
   }
 
   /** `named`: the revision of each configuration that a bucket names, by the text of its row's key. */

@@ -4,8 +4,12 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
 import { localBlobs } from "../../src/engines/blobs/local.ts";
+import { lmdbMetadata } from "../../src/engines/metadata/lmdb.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
 import { BlobDamaged, type BlobEngine } from "../../src/ports/blobs.ts";
+import { pointRange } from "../../src/ports/metadata.ts";
+import { attachmentKey, bucketKey } from "../../src/store/keys.ts";
+import { decodeBucket } from "../../src/store/records.ts";
 import { freshFolder, pattern } from "../contract/store-fixture.ts";
 import { run } from "../fixtures/command.ts";
 import { appendTo, copyTo, mixedLoad, putObject, putParts, serverOn } from "../fixtures/data-folder.ts";
@@ -146,6 +150,48 @@ describe("cosbox fsck", { timeout: TIMEOUT_MS }, () => {
     const repaired = await run(["fsck", "--repair", "--data", "data"], folder);
     assert.equal(repaired.code, 0, repaired.stderr);
     assert.match(repaired.stdout, /^freed: /m);
+    const after = await run(["fsck", "--data", "data"], folder);
+    assert.match(after.stdout, /damage: none\nleftovers: none\n/);
+  });
+
+  it("takes no ACL that is there for one that is only counted, and frees the place of one that is not there", async () => {
+    const { folder, data } = await filled();
+    const server = await serverOn(data, false);
+    const headers = { "x-cos-acl": "public-read" };
+    const send = async (options: Parameters<typeof server.send>[0]) =>
+      assert.ok((await server.send(options)).status < 300, JSON.stringify(options));
+    const versions = async (status: string) =>
+      await send({
+        ...{ method: "PUT", query: { versioning: undefined } },
+        body: `<VersioningConfiguration><Status>${status}</Status></VersioningConfiguration>`,
+      });
+    await send({ method: "PUT", bucket: "shared-1250000000", path: "/", headers });
+    await putObject(server, "plain", pattern(10), headers);
+    await putObject(server, "replaced", pattern(10), headers);
+    await putObject(server, "replaced", pattern(11));
+    await versions("Enabled");
+    for (const key of ["plain", "many", "many", "marked"]) await putObject(server, key, pattern(20), headers);
+    await send({ method: "DELETE", path: "/marked" });
+    await versions("Suspended");
+    for (const key of ["plain", "many", "nulled"]) await putObject(server, key, pattern(30), headers);
+    await send({ method: "DELETE", path: "/nulled" });
+    await send({ method: "PUT", path: "/", query: { acl: undefined }, headers });
+    await server.stop();
+    const whole = await run(["fsck", "--data", "data", "--verbose"], folder);
+    assert.deepEqual([whole.code, /^leftovers: .*counted/m.test(whole.stdout)], [0, false], whole.stdout);
+
+    const metadata = await lmdbMetadata({ folder: path.join(data, "metadata"), random: systemRandom() });
+    const [[bucket] = []] = await metadata.read([pointRange(bucketKey("shared-1250000000"))]);
+    const { id, ownerUin } = decodeBucket(bucket?.value ?? Buffer.alloc(0));
+    for (const sequence of [0, 7]) {
+      const key = attachmentKey(ownerUin, id, { of: "object", key: "plain", sequence });
+      await metadata.commit([], [{ key, value: Buffer.alloc(0) }]);
+    }
+    await metadata.close();
+    const planted = await run(["fsck", "--data", "data"], folder);
+    assert.match(planted.stdout, /^leftovers: .*\b2 ACLs and policies that are counted and do not exist/m);
+    const repaired = await run(["fsck", "--repair", "--data", "data"], folder);
+    assert.match(repaired.stdout, /^freed: 2 rows that nothing needs/m);
     const after = await run(["fsck", "--data", "data"], folder);
     assert.match(after.stdout, /damage: none\nleftovers: none\n/);
   });
