@@ -32,6 +32,7 @@ import { readRows } from "../store/read-rows.ts";
 import { decodeBucket, decodeConfiguration, decodeObject, type ObjectRecord } from "../store/records.ts";
 import { bodyReader } from "../store/scrub.ts";
 import { SealBroken } from "../store/sealing.ts";
+import { listedConfigurations, listedSettings } from "../folders/bucket-settings.ts";
 import { EXPORT_FOLDER, exportNames, SIDECAR } from "../folders/export-names.ts";
 import { eachAtOnce } from "../folders/files.ts";
 import { reasonOf } from "../folders/import-folder.ts";
@@ -197,13 +198,30 @@ export async function exportBucket(
       }
     }
 
-    try {
+    /** One of the bucket's configurations; undefined where there is none. */
+    async function documentOf(name: string): Promise<Buffer | undefined> {
+      const [row] = await readRows(current, pointRange(configurationKey(bucket.id, name)), () => {
+        totals.failed += 1;
+        bar.line(`damage: ${name} of bucket ${bucketName}: its row does not match its checksum; it is left out`);
+      });
+      return row && decodeConfiguration(row.value).document;
+    }
+
+    /** The first line of the list. */
+    async function bucketNow(): Promise<string> {
       const { region, acl } = bucket;
-      const [aclRows = []] = await current.read([pointRange(configurationKey(bucket.id, BUCKET_GRANTS.name))]);
-      const grants = aclRows.flatMap(({ value }) =>
-        encodeGrants(BUCKET_GRANTS.decode(decodeConfiguration(value).document)),
-      );
-      await writeAll(list, Buffer.from(bucketLine({ bucket: bucketName, region, acl, grants })));
+      const given = await documentOf(BUCKET_GRANTS.name);
+      const documents: (readonly [string, Buffer])[] = [];
+      for (const name of listedConfigurations(bucket)) {
+        const document = await documentOf(name);
+        if (document) documents.push([name, document]);
+      }
+      const grants = given === undefined ? [] : encodeGrants(BUCKET_GRANTS.decode(given));
+      return bucketLine({ bucket: bucketName, region, acl, grants, ...listedSettings(bucket, documents) });
+    }
+
+    try {
+      await writeAll(list, Buffer.from(await bucketNow()));
       let range = prefixRange(bucketPrefix("object", bucket.id), PAGE_ROWS);
       for (;;) {
         const page = await readRows(current, range, (key) => {

@@ -17,6 +17,7 @@ import { objectKey } from "../store/keys.ts";
 import type { NewObject } from "../store/objects.ts";
 import type { BucketRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
+import { placeSettings } from "./bucket-settings.ts";
 import { EXPORT_FOLDER, SIDECAR } from "./export-names.ts";
 import { chunksOf, eachAtOnce, filesBelow, openToRead, pathInside } from "./files.ts";
 import { readSidecar, type Sidecar, type SidecarBucket, type SidecarObject } from "./sidecar.ts";
@@ -84,7 +85,7 @@ export async function listOf(folder: string): Promise<Sidecar | undefined> {
   return existsSync(file) ? await readSidecar(file) : undefined;
 }
 
-/** The bucket, made for the root account where there is none. @throws SettingsError where it cannot be. */
+/** The bucket, made for the root account and as it was exported where there is none. @throws SettingsError where it cannot be. */
 export async function bucketFor(
   store: Store,
   name: string,
@@ -108,11 +109,14 @@ export async function bucketFor(
     { name, ownerUin: uin, ownerAppid: appid, region, acl },
     limits.bucketsPerAccount,
     [],
-    async (tx, bucket) =>
-      await setBucketAcl({ tx, configurations: store.configurations, limits }, bucket, { canned: acl, ...grants }),
+    async (tx, bucket) => {
+      const placing = { tx, configurations: store.configurations, limits };
+      const configured = exported === undefined ? bucket : await placeSettings(placing, bucket, exported);
+      await setBucketAcl(placing, configured, { canned: acl, ...grants });
+    },
   );
   if (made.kind === "full") throw new SettingsError(`account ${uin} has all the buckets it may have`);
-  return made.bucket;
+  return (await store.buckets.find(name)) ?? made.bucket;
 }
 
 async function* plainFiles(

@@ -4,6 +4,7 @@ import type { StoredGrant } from "../access/acl.ts";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { SettingsError } from "../config/settings.ts";
+import type { ListedSettings } from "./bucket-settings.ts";
 import { shownEncryption, withoutEncryption } from "../store/encryption.ts";
 import {
   CANNED_ACLS,
@@ -16,7 +17,7 @@ import {
 const SIDECAR_FORMAT = 1;
 
 /** The first line. */
-export interface SidecarBucket {
+export interface SidecarBucket extends ListedSettings {
   readonly cosboxExport: number;
   readonly bucket: string;
   readonly region: string;
@@ -117,11 +118,11 @@ export async function readSidecar(file: string): Promise<Sidecar> {
   if (typeof format === "number" && format > SIDECAR_FORMAT) {
     throw damaged(`a newer version of cosbox made this export (format ${format}): import it with that version`);
   }
-  if (head === undefined || format !== SIDECAR_FORMAT || !CANNED_ACLS.includes(head["acl"] as CannedAcl)) {
+  if (head === undefined || format !== SIDECAR_FORMAT || !isBucket(head)) {
     throw damaged("this is not the list of an export");
   }
   return {
-    bucket: head as unknown as SidecarBucket,
+    bucket: head,
     async *objects() {
       for (let count = 0; ; count++) {
         const found = await next();
@@ -136,6 +137,20 @@ export async function readSidecar(file: string): Promise<Sidecar> {
       }
     },
   };
+}
+
+function isBucket(found: object): found is SidecarBucket {
+  const { bucket, region, acl, lock, configurations = [] } = found as Partial<SidecarBucket>;
+  return (
+    typeof bucket === "string" &&
+    typeof region === "string" &&
+    CANNED_ACLS.includes(acl as CannedAcl) &&
+    (lock === undefined || (typeof lock === "object" && lock !== null)) &&
+    Array.isArray(configurations) &&
+    configurations.every(
+      (pair) => Array.isArray(pair) && pair.length === 2 && pair.every((one) => typeof one === "string"),
+    )
+  );
 }
 
 function isObject(found: object): found is SidecarObject {

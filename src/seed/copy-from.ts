@@ -5,6 +5,7 @@
 
 import { type IncomingMessage, Agent, request as httpRequest } from "node:http";
 import { Agent as SecureAgent, request as httpsRequest } from "node:https";
+import { policyElsewhere } from "../access/policy/policy-elsewhere.ts";
 import { parseEndpoint } from "../config/endpoint.ts";
 import type { SeedSource } from "../config/seed.ts";
 import { SettingsError } from "../config/settings.ts";
@@ -206,12 +207,6 @@ async function copyObject(
   }
 }
 
-/** A policy names buckets, and accounts by their APPIDs: here those of the bucket it is copied to. */
-function policyFor(policy: string, from: string, to: string): string {
-  const [appid, own] = [from, to].map((name) => /\d+$/.exec(name)?.[0] ?? "");
-  return policy.replaceAll(from, to).replaceAll(`uid/${appid}`, `uid/${own}`);
-}
-
 /** Copies what a source names. @throws SettingsError */
 export async function copyFrom(source: SeedSource, options: CopyOptions): Promise<void> {
   const there = client(source, options);
@@ -243,7 +238,7 @@ export async function copyFrom(source: SeedSource, options: CopyOptions): Promis
       );
       // Last, since it may deny what came before.
       const policy = await document("policy");
-      if (policy !== undefined) await to.configure("policy", policyFor(policy, bucket, to.name));
+      if (policy !== undefined) await to.configure("policy", policyElsewhere(policy, bucket, to.name));
     }
   } finally {
     there.close();

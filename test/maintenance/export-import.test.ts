@@ -20,6 +20,8 @@ import { appendTo, copyTo, mixedLoad, putObject, putParts, serverOn, sha256 } fr
 
 const TIMEOUT_MS = 60_000;
 const LIST = path.join(".cosbox-export", "objects.jsonl");
+const STRICT_SIGNATURE =
+  "<StrictSignatureConfiguration><Rule><ID>rule</ID><actionlist><action>name/cos:DeleteObject</action></actionlist><headerlist><header>host</header></headerlist></Rule></StrictSignatureConfiguration>";
 
 /** Keys that no file may have as its name, that mean something else as one, or that a file system takes for another. */
 const HOSTILE = [
@@ -153,6 +155,104 @@ describe("cosbox export and import", { timeout: TIMEOUT_MS }, () => {
     await next.stop();
     const checked = await run(["fsck", "--data", "fresh"], folder);
     assert.match(checked.stdout, /damage: none\nleftovers: none\n/);
+  });
+
+  it("bring back what is configured for the bucket, for the bucket that it becomes", async () => {
+    const folder = await freshFolder();
+    const server = await serverOn(path.join(folder, "data"));
+    const kmsKey = await server.send({
+      method: "PUT",
+      path: "/sealed",
+      headers: { "x-cos-server-side-encryption": "cos/kms" },
+      body: "sealed",
+    });
+    const keyId = String(kmsKey.headers["x-cos-server-side-encryption-cos-kms-key-id"]);
+    assert.match(keyId, /^[0-9a-f-]{36}$/);
+    const policy = JSON.stringify({
+      version: "2.0",
+      Statement: [
+        {
+          Effect: "allow",
+          Principal: { qcs: ["qcs::cam::anyone:anyone"] },
+          Action: ["name/cos:GetObject"],
+          Resource: [`qcs::cos:${server.cosbox.region}:uid/1250000000:${server.bucket}/open/*`],
+        },
+      ],
+    });
+    const documents = {
+      versioning: "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>",
+      cors: "<CORSConfiguration><CORSRule><AllowedOrigin>https://a.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>",
+      tagging: "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>",
+      referer:
+        "<RefererConfiguration><Status>Enabled</Status><RefererType>Black-List</RefererType><DomainList><Domain>b.example</Domain></DomainList></RefererConfiguration>",
+      lifecycle:
+        "<LifecycleConfiguration><Rule><ID>old</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>",
+      intelligenttiering:
+        "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>60</Days><RequestFrequent>1</RequestFrequent></Transition></IntelligentTieringConfiguration>",
+      encryption: `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>KMS</SSEAlgorithm><KMSMasterKeyID>${keyId}</KMSMasterKeyID></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`,
+      "strict-signature": STRICT_SIGNATURE,
+      policy,
+    };
+    for (const [parameter, body] of Object.entries(documents)) {
+      const set = await server.send({ method: "PUT", query: { [parameter]: undefined }, body });
+      assert.ok(set.status < 300, `${parameter}: ${set.text}`);
+    }
+    const told = async (of: typeof server, bucket: string): Promise<Record<string, string>> => {
+      const all = Object.keys(documents).map(async (name) => {
+        const { status, text } = await of.send({ bucket, query: { [name]: undefined } });
+        assert.equal(status, 200, name);
+        return [name, text] as const;
+      });
+      return Object.fromEntries(await Promise.all(all));
+    };
+    const before = await told(server, server.bucket);
+    await putObject(server, "open/a", pattern(20_000, 1));
+    await server.send({ method: "PUT", bucket: "locked-1250000000", path: "/" });
+    const lock =
+      "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>9</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+    const locking = { query: { "object-lock": undefined }, bucket: "locked-1250000000" };
+    assert.equal((await server.send({ ...locking, method: "PUT", body: lock })).status, 200);
+    const lockBefore = (await server.send(locking)).text;
+    assert.match(lockBefore, /<Days>9</);
+
+    for (const bucket of [server.bucket, "locked-1250000000"]) {
+      const exported = await run(["export", bucket, bucket, "--data", "data"], folder);
+      assert.equal(exported.code, 0, exported.stdout + exported.stderr);
+      const imported = await run(["import", bucket, `new-${bucket}`, "--data", "fresh"], folder);
+      assert.equal(imported.code, 0, imported.stdout + imported.stderr);
+    }
+    const next = await serverOn(path.join(folder, "fresh"), false);
+    const bucket = `new-${server.bucket}`;
+    const { policy: allowed = "", encryption = "", ...rest } = await told(next, bucket);
+    const { policy: wasAllowed = "", encryption: was = "", ...others } = before;
+    assert.deepEqual(rest, others);
+    assert.deepEqual(JSON.parse(allowed), JSON.parse(wasAllowed.replaceAll(server.bucket, bucket)));
+    assert.match(was, /<SSEAlgorithm>KMS<.*<KMSMasterKeyID>/);
+    assert.match(encryption, /<SSEAlgorithm>KMS</);
+    assert.doesNotMatch(encryption, /KMSMasterKeyID/, "that key is not there");
+    const plain = { "x-cos-server-side-encryption": "AES256" };
+    await next.send({ method: "PUT", bucket, path: "/open/b", headers: plain, body: pattern(10) });
+    const visited = async (referer: string): Promise<number> =>
+      (await next.send({ bucket, path: "/open/b", sign: false, headers: { referer } })).status;
+    assert.equal(await visited("https://c.example/"), 200, "the policy allows it");
+    assert.equal(await visited("https://b.example/"), 403, "the referer rule does not");
+    assert.equal((await next.send({ ...locking, bucket: "new-locked-1250000000" })).text, lockBefore);
+    await next.stop();
+    const checked = await run(["fsck", "--data", "fresh"], folder);
+    assert.match(checked.stdout, /damage: none\nleftovers: none\n/);
+
+    const list = path.join(folder, "locked-1250000000", LIST);
+    const lines = readFileSync(list, "utf8");
+    for (const [from, to, says] of [
+      ['"configurations":[]', '"configurations":[["website","AA=="]]', /no "website" of a bucket/],
+      ['"configurations":[]', '"configurations":[["policy","e30="]]', /list is damaged: policy: /],
+      ['"days":9', '"days":-9', /list is damaged: its bucket has a lock that none can have/],
+    ] as const) {
+      writeFileSync(list, lines.replace(from, to));
+      const refused = await run(["import", "locked-1250000000", "other-1250000000", "--data", "fresh"], folder);
+      assert.deepEqual([refused.code, refused.stdout], [1, ""]);
+      assert.match(refused.stderr, says);
+    }
   });
 
   it("export beside a server that is written to: each object is whole", async () => {

@@ -6,6 +6,8 @@ import type { BucketRecord, ObjectHead } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
 import { BUCKET_LIFECYCLE, expiryOf, type Lifecycle } from "./rules.ts";
 
+export { BUCKET_LIFECYCLE } from "./rules.ts";
+
 /** `x-cos-expiration`: when the lifecycle of the bucket removes the object, and by which rule. */
 export const expirationOutput = out.text("x-cos-expiration", "expiry-date and rule-id of the lifecycle");
 
