@@ -11,6 +11,7 @@ import type { ServerControl } from "../control/server-control.ts";
 import type { Recorder } from "../diagnose/recorder.ts";
 import type { CosError } from "../errors/cos-error.ts";
 import type { Answer, Handler } from "../http/answer.ts";
+import { heldUntilSent } from "../http/chunks.ts";
 import { ReadRequest, type WireRequest } from "../http/request.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
@@ -67,8 +68,9 @@ export interface NamespaceControl {
    */
   create(wanted?: { readonly name?: string | undefined; readonly replace?: boolean | undefined }): Promise<Namespace>;
   /**
-   * Removes one with all that is in it. Requests under way are finished; later ones are the server's own, which knows
-   * neither key nor bucket. False where there is none of this name.
+   * Removes one with all that is in it. Requests under way are finished, and their answers sent, for as long as a server
+   * that stops waits for its own; later ones are the server's own, which knows neither key nor bucket. False where there
+   * is none of this name.
    */
   remove(name: string): Promise<boolean>;
 }
@@ -116,6 +118,7 @@ class Open implements Namespace {
   readonly options: SdkOptions;
   readonly admin: string | undefined;
   readonly core: NamespaceCore;
+  /** Requests whose answers still need what is stored here. */
   #underWay = 0;
   #idle: (() => void) | undefined;
 
@@ -141,14 +144,19 @@ class Open implements Namespace {
     this.#underWay += 1;
     try {
       const answer = await handler(new ReadRequest(request, { receivedAt: clock.now() }));
-      return { ...answer, dateMs: clock.now() };
-    } finally {
-      this.#underWay -= 1;
-      if (this.#underWay === 0) this.#idle?.();
+      return heldUntilSent({ ...answer, dateMs: clock.now() }, () => this.#done());
+    } catch (error) {
+      this.#done();
+      throw error;
     }
   }
 
-  /** Resolves when no request is under way, or after `graceMs`. */
+  #done(): void {
+    this.#underWay -= 1;
+    if (this.#underWay === 0) this.hurry();
+  }
+
+  /** Resolves when no request is under way, after `graceMs`, or when somebody is in a hurry. */
   async idle(clock: Clock, graceMs: number): Promise<void> {
     if (this.#underWay === 0) return;
     await new Promise<void>((resolve) => {
@@ -158,6 +166,11 @@ class Open implements Namespace {
         resolve();
       };
     });
+  }
+
+  /** Ends the wait for requests under way, where there is one. */
+  hurry(): void {
+    this.#idle?.();
   }
 }
 
@@ -170,12 +183,15 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
   /** Writes a refusal of the edge for whoever signed the request or has its bucket, or else as `otherwise` does. */
   writeError(error: CosError, request: WireRequest, otherwise: Pick<NamespaceCore, "writeError">): Answer;
   hasAppid(appid: string): boolean;
+  /** Removes all, once the listener has waited for the requests under way: it waits for none of them again. */
   close(): Promise<void>;
 } {
   const { namespacesMax, profile, processes, random, clock, graceMs } = options;
   const byName = new Map<string, Open>();
   const byAppid = new Map<string, Open>();
   const bySecretId = new Map<string, Open>();
+  /** Those that are being removed, and when they are. */
+  const leaving = new Map<Open, Promise<void>>();
   /** Names of those that are being made. */
   const begun = new Set<string>();
   let made = 0;
@@ -205,12 +221,16 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
     return undefined;
   }
 
-  async function close(one: Open): Promise<void> {
+  async function close(one: Open, waitMs: number): Promise<void> {
     byName.delete(one.name);
     byAppid.delete(one.root.appid);
     bySecretId.delete(one.root.secretId);
-    await one.idle(clock, graceMs);
-    await one.core.close();
+    const left = one
+      .idle(clock, waitMs)
+      .then(() => one.core.close())
+      .finally(() => leaving.delete(one));
+    leaving.set(one, left);
+    await left;
   }
 
   function refuseName(name: string, replaced: boolean): void {
@@ -245,7 +265,7 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
       begun.add(name);
       try {
         const present = byName.get(name);
-        if (present !== undefined) await close(present);
+        if (present !== undefined) await close(present, graceMs);
         const root = await nextRoot();
         const core = await options.open(name, root);
         const one = new Open(name, root, core, options.reach(name, root));
@@ -260,7 +280,7 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
     async remove(name) {
       const one = byName.get(name);
       if (one === undefined) return false;
-      await close(one);
+      await close(one, graceMs);
       return true;
     },
     async handle(sent, otherwise) {
@@ -277,7 +297,8 @@ export function namespaces(options: NamespacesOptions): NamespaceControl & {
       return (owner?.core ?? otherwise).writeError(error, request);
     },
     async close() {
-      await Promise.all([...byName.values()].map(close));
+      for (const one of leaving.keys()) one.hurry();
+      await Promise.all([...leaving.values(), ...Array.from(byName.values(), (one) => close(one, 0))]);
     },
   };
 }

@@ -1,13 +1,16 @@
 /** Namespaces: servers in memory that share one listener, through the library and over the admin listener. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { request as httpRequest } from "node:http";
+import { type IncomingMessage, request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import COS from "cos-nodejs-sdk-v5";
-import { afterAll, afterEach, beforeAll, describe, it, onTestFinished } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, it, onTestFinished, vi } from "vitest";
 import { type AdminClient, adminClient, type RemoteNamespace } from "../../src/admin/client.ts";
+import { startServer } from "../../src/assembly/server.ts";
+import { loadSettings } from "../../src/config/load-settings.ts";
 import { type Cosbox, type CosboxNamespace, type CosboxOptions, startCosbox } from "../../src/library.ts";
 import { ask } from "../fixtures/admin.ts";
 
@@ -176,6 +179,50 @@ describe("namespaces", () => {
     await gone.remove();
     assert.deepEqual(await bucketsOf((await user(next)).cos), [next.bucket("demo")]);
     await next.remove();
+  });
+
+  it("send the answers that are under way when they are removed to their ends", async () => {
+    const space = await cosbox.namespace();
+    const { cos, place } = await user(space);
+    const object = { ...place, Key: "large" };
+    const { UploadId } = await cos.multipartInit(object);
+    const Parts: { PartNumber: number; ETag: string }[] = [];
+    // More than what is between the server and a client that does not read.
+    const part = Buffer.alloc(8 * 1024 * 1024, "x");
+    for (const PartNumber of [1, 2, 3]) {
+      const { ETag } = await cos.multipartUpload({ ...object, UploadId, PartNumber, Body: part });
+      Parts.push({ PartNumber, ETag });
+    }
+    await cos.multipartComplete({ ...object, UploadId, Parts });
+    const url = cos.getObjectUrl({ ...object, Sign: true }, () => {});
+    const request = httpRequest({
+      host: "127.0.0.1",
+      port: cosbox.port,
+      path: url,
+      headers: { Host: new URL(url).host },
+    });
+    const [answer] = (await once(request.end(), "response")) as [IncomingMessage];
+    const removed = space.remove();
+    await vi.waitFor(() => assert.rejects(bucketsOf(cos), { code: "InvalidAccessKeyId" }));
+    let bytes = 0;
+    for await (const chunk of answer as AsyncIterable<Buffer>) bytes += chunk.length;
+    assert.equal(bytes, 3 * part.length);
+    await removed;
+  });
+
+  it("do not let a server that stops wait a second time for what it has waited for", async () => {
+    const options = { memory: true, listen: "127.0.0.1:0", limits: { stopGraceMs: 3_600_000 } };
+    const { settings } = await loadSettings({ file: false, cwd: tmpdir(), options });
+    const server = await startServer(settings);
+    const spaces = [await server.namespaces.create(), await server.namespaces.create()];
+    for (const { control, options: ofSdk } of spaces) {
+      await control.faults.set({ delayMs: 3_600_000, times: { first: 1 } });
+      void new COS({ ...ofSdk }).getService().catch(() => {});
+      await vi.waitFor(async () => assert.equal((await control.faults.list())[0]?.met, 1));
+    }
+    const removed = server.namespaces.remove(spaces[0]?.name ?? "");
+    await server.stop(0);
+    assert.equal(await removed, true);
   });
 
   it("take requests of keys that were made in them, temporary ones among them", async () => {
