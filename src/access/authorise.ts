@@ -204,6 +204,42 @@ export function explainAccess(
   return traced;
 }
 
+/** What an ACL was asked for, and what it grants, as texts. */
+export interface TracedAcl {
+  readonly asked: string;
+  readonly grants: readonly string[];
+}
+
+/** The ACL that was held against a question; undefined where no ACL could allow it. */
+export function explainAcl({ permission }: AccessQuestion, { grants }: AccessDocuments): TracedAcl | undefined {
+  const asked = ASKED[permission];
+  return asked && { asked, grants: grants.map((one) => `${one.permission} to ${describeGrantee(one.grantee)}`) };
+}
+
+/**
+ * The policies that would have to allow what nothing allows, as things stand: of a user of another account the own and the
+ * bucket's both, and of temporary keys also the one they were made with.
+ */
+export function wouldHaveToAllow(
+  question: AccessQuestion,
+  documents: AccessDocuments,
+  values: RequestValues,
+): readonly TracedPolicy["of"][] {
+  const { caller, bucket } = question;
+  if (caller.kind === "anonymous") return ["bucket policy"];
+  const { session, ...permanent } = caller;
+  const request = asPolicyRequest(question, documents, values);
+  const inSession: readonly TracedPolicy["of"][] =
+    session?.policy === undefined || evaluate([session.policy], request, ATTACHED).effect === "allow"
+      ? []
+      : ["session policy"];
+  if (authorise({ ...question, caller: permanent }, documents, values).allowed) return inSession;
+  if (bucket === undefined) return [...inSession, "user policy"];
+  const own = evaluate(caller.policies, request, ATTACHED).effect === "allow";
+  const needsOwn = caller.uin !== bucket.ownerUin && !isRoot(caller) && !own;
+  return [...inSession, ...(needsOwn ? (["user policy"] as const) : []), "bucket policy"];
+}
+
 function namesOf(caller: AccountCaller, { ownerUin }: BucketRecord): Naming {
   const naming = namesCaller(caller, ownerUin);
   return (principal) => naming(principal) || NAMES_ANYONE(principal);

@@ -3,6 +3,7 @@
  * Pure. Matching is linear in the texts compared; no text of a rule becomes a regular expression.
  */
 
+import type { CorsEvidence, CorsNearest } from "../errors/evidence.ts";
 import type { ConfigurationKind } from "../store/configurations.ts";
 
 /** One rule, as checked when it was put. */
@@ -51,16 +52,51 @@ export function matchCors(
   { rules }: Pick<CorsConfiguration, "rules">,
   { origin, method, headers }: CorsQuestion,
 ): CorsMatch | undefined {
-  const folded = origin.toLowerCase();
   for (const rule of rules) {
     if (!rule.methods.includes(method)) continue;
-    const pattern = rule.origins.find((allowed) => fits(allowed.toLowerCase(), folded));
+    const pattern = originIn(rule, origin);
     if (pattern === undefined) continue;
-    if (headers.every((name) => rule.headers.some((allowed) => fits(allowed, name)))) {
-      return { rule, anyOrigin: pattern === "*" };
-    }
+    if (headers.every((name) => admitsHeader(rule, name))) return { rule, anyOrigin: pattern === "*" };
   }
   return undefined;
+}
+
+function originIn({ origins }: CorsRule, origin: string): string | undefined {
+  const folded = origin.toLowerCase();
+  return origins.find((allowed) => fits(allowed.toLowerCase(), folded));
+}
+
+const admitsHeader = ({ headers }: CorsRule, name: string): boolean => headers.some((allowed) => fits(allowed, name));
+
+/** What a rule does not admit of a request: the origin before the method, and that before a header. */
+function stopOf(
+  rule: CorsRule,
+  { origin, method, headers }: CorsQuestion,
+): Omit<CorsNearest, "number" | "id"> | undefined {
+  if (originIn(rule, origin) === undefined) return { stops: "origin", value: origin, admits: rule.origins };
+  if (!rule.methods.includes(method)) return { stops: "method", value: method, admits: rule.methods };
+  const header = headers.find((name) => !admitsHeader(rule, name));
+  return header === undefined ? undefined : { stops: "header", value: header, admits: rule.headers };
+}
+
+/** The nearest rule is the first of those that stop a request latest. */
+const STOPS = ["origin", "method", "header"] as const;
+
+/** Why no rule admits a request. */
+export function corsEvidence(
+  rules: readonly CorsRule[],
+  question: Omit<CorsQuestion, "origin"> & { readonly origin: string | undefined },
+  need: CorsEvidence["need"],
+): CorsEvidence {
+  const { origin, method, headers } = question;
+  let nearest: CorsNearest | undefined;
+  for (const [at, rule] of origin === undefined ? [] : rules.entries()) {
+    const stop = stopOf(rule, { origin: origin as string, method, headers });
+    if (stop === undefined) continue;
+    if (nearest !== undefined && STOPS.indexOf(stop.stops) <= STOPS.indexOf(nearest.stops)) continue;
+    nearest = { number: at + 1, id: rule.id, ...stop };
+  }
+  return { kind: "cors", origin, method, headers, rules: rules.length, nearest, need };
 }
 
 /** Whether a text is what the pattern says; its only `*` stands for any characters, also for none. */

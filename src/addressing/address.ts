@@ -7,7 +7,8 @@
  * the host does, and the path is the key.
  */
 
-import { refuse } from "../errors/cos-error.ts";
+import { nearestName } from "../config/nearest-name.ts";
+import { type CosError, refuse } from "../errors/cos-error.ts";
 import type { Target } from "../http/target.ts";
 import { isBareBucketName, isBucketName } from "../operations/name-rules.ts";
 
@@ -70,7 +71,15 @@ export type CosAddress =
       readonly region: string | undefined;
       readonly style: "host" | "path";
     }
-  | { readonly kind: "other"; readonly feature: OtherFeature };
+  | OtherAddress;
+
+/** A host of a part of the service that is not built. */
+export interface OtherAddress {
+  readonly kind: "other";
+  readonly feature: OtherFeature;
+  /** The host of the object service that stands beside it; undefined where the two have nothing in common. */
+  readonly instead: string | undefined;
+}
 
 /** The service's own suffixes. The second is newer, and SDKs switch to it on a retry; the third is CI's. */
 const OWN_SUFFIXES: ReadonlySet<string> = new Set(["myqcloud.com", "tencentcos.cn", "tencentci.cn"]);
@@ -187,7 +196,7 @@ export function signedPaths({ path }: Pick<Target, "path">, address: CosAddress)
 type HostMeaning =
   | { readonly kind: "base"; readonly region: string | undefined }
   | { readonly kind: "bucket"; readonly bucket: string; readonly region: string | undefined }
-  | { readonly kind: "other"; readonly feature: OtherFeature };
+  | OtherAddress;
 
 const BASE: HostMeaning = { kind: "base", region: undefined };
 
@@ -201,7 +210,7 @@ function readHost(host: string, rules: AddressingRules, bare: boolean): HostMean
 
   if (labels.length === 2 && before === "service" && last === "cos") return BASE;
   if (before !== undefined && SERVICE_LABELS.has(before))
-    return readEndpoint(labels.slice(0, -2), before, last, rules, bare);
+    return readEndpoint(labels.slice(0, -2), before, last, suffix, rules, bare);
   return OWN_SUFFIXES.has(suffix) ? readLegacy(labels, last, rules, bare) : readShort(labels, host, rules, bare);
 }
 
@@ -210,23 +219,28 @@ function readEndpoint(
   head: readonly string[],
   service: string,
   region: string,
+  suffix: string,
   rules: AddressingRules,
   bare: boolean,
 ): HostMeaning {
   const feature = SERVICE_LABELS.get(service);
-  if (region === "accelerate" && feature === undefined) return { kind: "other", feature: "acceleration endpoint" };
-  if (!rules.regions.has(region)) throw unknownRegion(region);
-  if (feature !== undefined) return { kind: "other", feature };
+  const there = (where: string): string => [...head, "cos", where, suffix].join(".");
+  if (region === "accelerate" && feature === undefined) {
+    return { kind: "other", feature: "acceleration endpoint", instead: there("<region>") };
+  }
+  if (!rules.regions.has(region)) throw unknownRegion(region, rules, there);
+  if (feature !== undefined) return { kind: "other", feature, instead: there(region) };
   return withBucket(head, region, bare);
 }
 
 /** `[<bucket>.]<old region>` and the hosts that came before the XML API, all under the service's own suffixes. */
 function readLegacy(labels: readonly string[], last: string, rules: AddressingRules, bare: boolean): HostMeaning {
   if (labels.length === 2 && last === "file") {
-    return { kind: "other", feature: JSON_API_REGIONS.has(labels[0] as string) ? "JSON API" : "CDN domain" };
+    const feature = JSON_API_REGIONS.has(labels[0] as string) ? "JSON API" : "CDN domain";
+    return { kind: "other", feature, instead: undefined };
   }
   const region = LEGACY_REGIONS.get(last);
-  if (region === undefined || !rules.regions.has(region)) throw unknownRegion(last);
+  if (region === undefined || !rules.regions.has(region)) throw unknownRegion(last, rules, () => undefined);
   return withBucket(labels.slice(0, -1), region, bare);
 }
 
@@ -243,7 +257,7 @@ function withBucket(head: readonly string[], region: string | undefined, bare: b
   const [label, ...more] = head;
   if (label === undefined) return { kind: "base", region };
   if (more.length > 0) throw refuse("InvalidBucketName", { message: "A bucket name may not contain a dot." });
-  if (/^[0-9]+$/.test(label)) return { kind: "other", feature: "account-level endpoint" };
+  if (/^[0-9]+$/.test(label)) return { kind: "other", feature: "account-level endpoint", instead: undefined };
   return { kind: "bucket", bucket: checkedBucket(label, bare), region };
 }
 
@@ -257,8 +271,29 @@ function unknownHost(host: string, rules: AddressingRules): HostMeaning {
   });
 }
 
-function unknownRegion(region: string): Error {
-  return refuse("InvalidRegionName", { message: `The specified region is invalid: ${region}.` });
+/** `there` gives the host for another region. */
+function unknownRegion(
+  region: string,
+  { regions }: AddressingRules,
+  there: (region: string) => string | undefined,
+): CosError {
+  return refuse("InvalidRegionName", {
+    message: `The specified region is invalid: ${region}.`,
+    evidence: () => {
+      const near = nearestName(region, [...regions]);
+      const told = `No region is called ${JSON.stringify(region)} here${near === undefined ? "." : `; did you mean ${near}?`}`;
+      return { kind: "endpoint", told, instead: near === undefined ? undefined : there(near) };
+    },
+  });
+}
+
+/** The refusal of a host of a part of the service that is not built. */
+export function notBuiltThere({ feature, instead }: OtherAddress): CosError {
+  const told = `The host belongs to a part of the service that is not built: ${feature}.`;
+  return refuse("NotImplemented", {
+    message: `This host belongs to a part of the service that is not implemented yet: ${feature}.`,
+    evidence: () => ({ kind: "endpoint", told, instead }),
+  });
 }
 
 function checkedBucket(label: string, bare: boolean): string {

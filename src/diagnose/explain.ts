@@ -1,7 +1,7 @@
 /** Decision records in plain words: what happened, the evidence, what to do. Pure. */
 
 import { CATALOGUE, type ErrorId } from "../errors/catalogue.ts";
-import type { Evidence } from "../errors/evidence.ts";
+import type { CorsEvidence, CorsNearest, Evidence } from "../errors/evidence.ts";
 import type { DecisionRecord } from "./record.ts";
 
 interface Part {
@@ -92,6 +92,10 @@ function ofEvidence(evidence: Evidence): Part {
         evidence: [`The bucket is there, in the region ${bucketRegion}; the host names ${addressedRegion}.`],
         advice: [`Set the client's region to ${bucketRegion}.`],
       };
+    }
+    case "endpoint": {
+      const { told, instead } = evidence;
+      return { evidence: [told], advice: instead === undefined ? [] : [`Send the request to ${instead}.`] };
     }
     case "fault": {
       const { id, phase } = evidence;
@@ -184,6 +188,8 @@ function ofEvidence(evidence: Evidence): Part {
         advice: ["Sign the request, or change the bucket's referer rules (?referer)."],
       };
     }
+    case "cors":
+      return ofCors(evidence);
     case "unsigned": {
       const { part, name, rule } = evidence;
       return {
@@ -198,26 +204,81 @@ function ofEvidence(evidence: Evidence): Part {
   }
 }
 
+const NEEDS: Readonly<Record<CorsEvidence["need"], readonly [told: string, otherwise: string]>> = {
+  preflight: ["A browser asked whether the page may send it.", ""],
+  "published-keys": [
+    "A web page signed it with the development keys, which every page knows, so a CORS rule has to admit the page.",
+    "Or start the server with keys of your own (COSBOX_SECRET_ID, COSBOX_SECRET_KEY).",
+  ],
+  "unsigned-write": [
+    "A web page wrote without a signature to a server that takes the development keys, so a CORS rule has to admit the page.",
+    "Or start the server with keys of your own (COSBOX_SECRET_ID, COSBOX_SECRET_KEY).",
+  ],
+};
+
+const quoted = (texts: readonly string[]): string => texts.map((text) => JSON.stringify(text)).join(", ");
+
+function nearestText({ number, id, stops, value, admits }: CorsNearest): string {
+  const name = id === undefined ? `Rule ${number}` : `Rule ${number} (${JSON.stringify(id)})`;
+  const admitted = admits.length === 0 ? "none" : quoted(admits);
+  return `${name} comes nearest; the ${stops} ${JSON.stringify(value)} stops it: it admits ${admitted}.`;
+}
+
+function ofCors({ origin, method, headers, rules, nearest, need }: CorsEvidence): Part {
+  const [told, otherwise] = NEEDS[need];
+  const wanted =
+    origin === undefined
+      ? "The browser tells no origin of the page, so no rule can admit it."
+      : `The page is of the origin ${JSON.stringify(origin)}, and the request a ${method}${headers.length === 0 ? "" : ` with the headers ${quoted(headers)}`}.`;
+  const had =
+    rules === 0
+      ? ["The bucket has no CORS rules, or is not there."]
+      : nearest === undefined
+        ? []
+        : [`None of the bucket's ${rules} CORS rules admits it. ${nearestText(nearest)}`];
+  const rule = [
+    ["AllowedOrigin", origin ?? ""],
+    ["AllowedMethod", method],
+    ...headers.map((name) => ["AllowedHeader", name]),
+  ];
+  const mend =
+    origin === undefined
+      ? []
+      : [`Put a CORS rule on the bucket (?cors) with ${rule.map(([name, text]) => `${name} ${text}`).join(", ")}.`];
+  return { evidence: [told, wanted, ...had], advice: [...mend, ...(otherwise === "" ? [] : [otherwise])] };
+}
+
 function ofAccess({ access }: DecisionRecord): Part {
   if (access === undefined) return { evidence: [], advice: [] };
-  const { action, decision, trace = [], wouldAllow } = access;
-  return {
-    evidence: [
-      `Asked for: ${action}. Decision: ${decision}.`,
-      ...trace.flatMap(({ of, statements }) =>
-        statements.map(({ label, effect, outcome }) =>
-          outcome === "matched"
-            ? `${of}, ${label} (${effect}): it matches.`
-            : `${of}, ${label} (${effect}): its ${outcome} does not match.`,
-        ),
-      ),
-    ],
-    advice:
-      wouldAllow === undefined
-        ? ["Change the statement that denies; one that allows does not outweigh it."]
-        : ["The smallest statement that would allow it, in the policy of the bucket:", JSON.stringify(wouldAllow)],
-  };
+  const { acl, action, decision, trace = [], wouldAllow, wouldAllowIn = ["bucket policy"] } = access;
+  const facts = [`Asked for: ${action}. Decision: ${decision}.`];
+  for (const { of, statements } of trace) {
+    for (const { label, effect, outcome } of statements) {
+      facts.push(
+        `${of}, ${label} (${effect}): ${outcome === "matched" ? "it matches" : `its ${outcome} does not match`}.`,
+      );
+    }
+  }
+  if (acl !== undefined) {
+    const granted = acl.grants.length === 0 ? "nothing to anybody but the owner" : acl.grants.join(", ");
+    facts.push(`ACL: it would have to grant ${acl.asked} or FULL_CONTROL; it grants ${granted}.`);
+  }
+  if (wouldAllow === undefined) {
+    return { evidence: facts, advice: ["Change the statement that denies; one that allows does not outweigh it."] };
+  }
+  const { Principal: _whom, ...attached } = wouldAllow;
+  const advice = wouldAllowIn.flatMap((place) => [
+    `${wouldAllowIn.length > 1 ? "Needed" : "The smallest statement that would allow it"}, in ${PLACES[place]}:`,
+    JSON.stringify(place === "bucket policy" ? wouldAllow : attached),
+  ]);
+  return { evidence: facts, advice };
 }
+
+const PLACES = {
+  "bucket policy": "the policy of the bucket",
+  "session policy": "the policy that the temporary keys are made with",
+  "user policy": "a policy of the user",
+} as const;
 
 const BRIEF = "Not kept: more was refused in that second than is kept with all its reasons. Send the request again.";
 
@@ -244,12 +305,14 @@ export function explanation(record: DecisionRecord): string {
     // The decision says what the cause says.
     if (record.cause !== undefined && record.access === undefined) facts.push(`Found: ${record.cause}.`);
     const advice = [...told.advice, ...access.advice];
-    if (advice.length === 0) advice.push(ADVICE[errorId] ?? `It is raised when ${row.raisedWhen}.`);
     if (record.brief) facts.push(BRIEF);
-    lines.push(`Refused with ${row.status} ${row.code}: ${record.message ?? row.message}`, "", "Evidence");
-    lines.push(...facts.map((fact) => `  ${fact}`));
-    if (facts.length === 0) lines.push(`  It is raised when ${row.raisedWhen}.`);
-    lines.push("", "What to do", ...advice.map((one) => `  ${one}`));
+    const raised = `It is raised when ${row.raisedWhen}.`;
+    const known = ADVICE[errorId];
+    if (advice.length === 0 && (known !== undefined || facts.length > 0)) advice.push(known ?? raised);
+    if (facts.length === 0) facts.push(raised);
+    lines.push(`Refused with ${row.status} ${row.code}: ${record.message ?? row.message}`);
+    lines.push("", "Evidence", ...facts.map((fact) => `  ${fact}`));
+    if (advice.length > 0) lines.push("", "What to do", ...advice.map((one) => `  ${one}`));
   }
   const timed = steps.map(({ name, ms, refused }) => `${name} ${ms} ms${refused ? " (refused)" : ""}`);
   if (timed.length > 0) lines.push("", `Steps: ${timed.join(", ")}`);

@@ -1,6 +1,6 @@
 /** What is kept of a request and of what became of it, without anything that could be used again. */
 
-import { describeDecision, type TracedPolicy } from "../access/authorise.ts";
+import { describeDecision, type TracedAcl, type TracedPolicy } from "../access/authorise.ts";
 import { callerId } from "../access/caller.ts";
 import type { ErrorId } from "../errors/catalogue.ts";
 import type { CosError } from "../errors/cos-error.ts";
@@ -24,8 +24,12 @@ export interface RecordedAccess {
   readonly allowed: boolean;
   /** What became of every statement; for refusals. */
   readonly trace?: readonly TracedPolicy[];
+  /** What the ACL grants that could have allowed it; for refusals. */
+  readonly acl?: TracedAcl;
   /** The smallest statement that would allow it, where no statement denies it; for refusals. */
   readonly wouldAllow?: Readonly<Record<string, unknown>>;
+  /** Every policy in which it would have to stand; absent, it is the bucket's. */
+  readonly wouldAllowIn?: readonly TracedPolicy["of"][];
 }
 
 /** A decision record. It survives JSON. */
@@ -186,20 +190,20 @@ function accessOf(outcome: Outcome): RecordedAccess | undefined {
   if (decision.allowed) return described;
   const { bucket, key } = question;
   const principal = caller?.kind === "account" ? callerId(caller.uin, caller.user) : "qcs::cam::anyone:anyone";
-  const denied = decision.statement !== undefined || decision.by === "session policy";
+  const acl = access.acl();
+  const refused = { ...described, trace: access.trace(), ...(acl === undefined ? {} : { acl }) };
+  if (decision.statement !== undefined) return refused;
+  const statement = { Effect: "Allow", Action: [question.action] };
+  const resource =
+    bucket === undefined ? "*" : `qcs::cos:${bucket.region}:uid/${bucket.ownerAppid}:${bucket.name}/${key ?? ""}`;
   return {
-    ...described,
-    trace: access.trace(),
-    ...(denied || bucket === undefined
-      ? {}
-      : {
-          wouldAllow: {
-            Effect: "Allow",
-            Principal: { qcs: [principal] },
-            Action: [question.action],
-            Resource: [`qcs::cos:${bucket.region}:uid/${bucket.ownerAppid}:${bucket.name}/${key ?? ""}`],
-          },
-        }),
+    ...refused,
+    wouldAllow: {
+      ...statement,
+      ...(bucket === undefined ? {} : { Principal: { qcs: [principal] } }),
+      Resource: [resource],
+    },
+    wouldAllowIn: access.missing(),
   };
 }
 

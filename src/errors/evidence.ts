@@ -40,6 +40,15 @@ export interface RegionEvidence {
   readonly addressedRegion: string;
 }
 
+/** A host at which the request does not find what it asks for. */
+export interface EndpointEvidence {
+  readonly kind: "endpoint";
+  /** One sentence on what the host is. */
+  readonly told: string;
+  /** The host to use in its place; undefined where nothing tells it. */
+  readonly instead: string | undefined;
+}
+
 /** A fault that somebody asked for. */
 export interface FaultEvidence {
   readonly kind: "fault";
@@ -68,6 +77,33 @@ export interface RefererEvidence {
   readonly type: "Black-List" | "White-List";
   /** The rule that covers the page; undefined where none does. */
   readonly matched: string | undefined;
+}
+
+/** A request of a web page that no CORS rule of the bucket admits. */
+export interface CorsEvidence {
+  readonly kind: "cors";
+  /** Undefined where the browser tells none. */
+  readonly origin: string | undefined;
+  readonly method: string;
+  /** Names of the headers the page wants to send, in lower case. */
+  readonly headers: readonly string[];
+  /** How many rules the bucket has. */
+  readonly rules: number;
+  /** The rule that comes nearest, and what of it stops the request; undefined where there is no rule or no origin. */
+  readonly nearest: CorsNearest | undefined;
+  /** Why a rule is needed: a browser asks ahead, or a page uses keys that everybody knows, or writes to their server unsigned. */
+  readonly need: "preflight" | "published-keys" | "unsigned-write";
+}
+
+export interface CorsNearest {
+  /** Its place among the rules, from 1. */
+  readonly number: number;
+  readonly id: string | undefined;
+  readonly stops: "origin" | "method" | "header";
+  /** What it does not admit. */
+  readonly value: string;
+  /** What it admits in its place. */
+  readonly admits: readonly string[];
 }
 
 /** A part of a request that has to be signed and is not. */
@@ -133,9 +169,11 @@ export type Evidence =
   | SignatureEvidence
   | TimeEvidence
   | RegionEvidence
+  | EndpointEvidence
   | FaultEvidence
   | StateEvidence
   | RateEvidence
   | LimitEvidence
   | RefererEvidence
+  | CorsEvidence
   | UnsignedEvidence;

@@ -10,10 +10,21 @@ import {
   type Decision,
   describeDecision,
   explainAccess,
+  explainAcl,
+  type TracedAcl,
   type TracedPolicy,
+  wouldHaveToAllow,
 } from "../access/authorise.ts";
 import { ANONYMOUS, type Caller } from "../access/caller.ts";
-import { BUCKET_CORS, corsFields, type CorsMatch, matchCors, varyFields } from "../access/cors.ts";
+import {
+  BUCKET_CORS,
+  corsEvidence,
+  corsFields,
+  type CorsMatch,
+  type CorsRule,
+  matchCors,
+  varyFields,
+} from "../access/cors.ts";
 import { dependsOnKey, documentsFor } from "../access/documents.ts";
 import { isForeignPage } from "../access/foreign-page.ts";
 import { checkFormLength, checkFormPolicy, type FormPolicy, readFormPolicy } from "../access/form-policy.ts";
@@ -190,6 +201,7 @@ interface Asking {
 
 interface CorsOutcome {
   readonly match: CorsMatch | undefined;
+  readonly rules: readonly CorsRule[];
   readonly fields: Answer["headers"];
 }
 
@@ -199,6 +211,10 @@ export interface AccessOutcome {
   readonly decision: Decision;
   /** What became of each statement of each policy, found out when it is asked for. */
   trace(): readonly TracedPolicy[];
+  /** The ACL that could have allowed it; undefined where none could. */
+  acl(): TracedAcl | undefined;
+  /** The policies that would have to allow it, where nothing denies it. */
+  missing(): readonly TracedPolicy["of"][];
 }
 
 /** What the steps have found out so far. */
@@ -357,7 +373,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     // Before anything changes: the answer to a request that takes the rules away is still the page's to read.
     if (request.headers.get("origin") !== undefined) progress.cors = await corsOf(request, progress);
     refuseMode(operation, caller, clock.now());
-    if (parts.publishedKeys === true && progress.cors?.match === undefined) refuseForeignPage(request, caller);
+    if (parts.publishedKeys === true && progress.cors?.match === undefined)
+      refuseForeignPage(request, caller, progress.cors?.rules ?? []);
     if (operation.handle === undefined) throw refuse("NotImplemented", { message: notBuilt(operation) });
     if (address.kind === "object") refuseKey(address.key, operation, limits.keyBytesMax);
 
@@ -424,7 +441,13 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const brought = ahead?.status === "fulfilled" ? (ahead.value[tagsIn as string] as Tags) : NO_TAGS;
     const values = requestValues(request, ahead && brought);
     const decision = authorise(question, attached, values);
-    progress.access = { question, decision, trace: () => explainAccess(question, attached, values) };
+    progress.access = {
+      question,
+      decision,
+      trace: () => explainAccess(question, attached, values),
+      acl: () => explainAcl(question, attached),
+      missing: () => wouldHaveToAllow(question, attached, values),
+    };
     const keysDecide = operation.perKey === true && dependsOnKey(caller, attached);
     if (!decision.allowed && !keysDecide) throw refuse("AccessDenied", { cause: describeDecision(decision) });
 
@@ -580,12 +603,12 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const origin = headers.get("origin");
     // The answer to what a browser asks ahead says the rest itself.
     if (origin === undefined || progress.operation?.preflight === true) {
-      return { match: undefined, fields: varyFields(configuration, undefined) };
+      return { match: undefined, rules: configuration.rules, fields: varyFields(configuration, undefined) };
     }
     const question = { origin, method, headers: [] };
     const match = matchCors(configuration, question);
     const fields = match === undefined ? [] : corsFields({ ...match, rule: { ...match.rule, headers: [] } }, question);
-    return { match, fields: [...fields, ...varyFields(configuration, match)] };
+    return { match, rules: configuration.rules, fields: [...fields, ...varyFields(configuration, match)] };
   }
 
   /** The answer with what CORS adds to every one, also to a refusal that came before the rules were asked. */
@@ -667,7 +690,7 @@ function refuseState(
   if (refusal !== undefined) throw refusal;
 }
 
-const NO_CORS: CorsOutcome = { match: undefined, fields: [] };
+const NO_CORS: CorsOutcome = { match: undefined, rules: [], fields: [] };
 
 /** The answer to a refusal with the address of its explanation, where there is one. */
 export function withExplanation(answer: Answer, address: string | undefined): Answer {
@@ -723,8 +746,11 @@ function refuseMode(operation: Operation, caller: Caller, nowMs: number): void {
   });
 }
 
-function refuseForeignPage({ method, headers }: WireRequest, caller: Caller): void {
-  if (isForeignPage({ method, header: (name) => headers.get(name) }, caller)) throw refuse("AccessForbidden");
+function refuseForeignPage({ method, headers }: WireRequest, caller: Caller, rules: readonly CorsRule[]): void {
+  if (!isForeignPage({ method, header: (name) => headers.get(name) }, caller)) return;
+  const question = { origin: headers.get("origin"), method, headers: [] };
+  const need = caller.kind === "anonymous" ? "unsigned-write" : "published-keys";
+  throw refuse("AccessForbidden", { evidence: () => corsEvidence(rules, question, need) });
 }
 
 function refuseKey(key: string, { route }: Operation, keyBytesMax: number): void {

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { run } from "../fixtures/command.ts";
 import { form, signedFields } from "../fixtures/forms.ts";
+import { allow, NOBODY, OTHER_APPID, OTHER_UIN, pairOf, PEOPLE, ROOT_UIN } from "../fixtures/people.ts";
+import { federated } from "../fixtures/sts.ts";
 import { contentMd5, type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 
 /** For tests that run the command several times, on a machine that has much else to do. */
@@ -133,6 +135,70 @@ describe("explain of other refusals", () => {
     assert.match(await explained(answer), /Set the client's region to ap-guangzhou\./);
   });
 
+  it("names the host of the object service, where another one was addressed", async () => {
+    const at = async (host: string) => await explained(await server.send({ host }));
+    const website = await at(`${server.bucket}.cos-website.ap-guangzhou.myqcloud.com`);
+    assert.match(
+      website,
+      /not built: static website\.\n[^]*Send the request to demo-\d+\.cos\.ap-guangzhou\.myqcloud\.com\./,
+    );
+    const accelerated = await at(`${server.bucket}.cos.accelerate.myqcloud.com`);
+    assert.match(accelerated, /Send the request to demo-\d+\.cos\.<region>\.myqcloud\.com\./);
+    const misspelt = await at(`${server.bucket}.cos.ap-gaungzhou.myqcloud.com`);
+    assert.match(misspelt, /did you mean ap-guangzhou\?\n[^]*Send the request to demo-\d+\.cos\.ap-guangzhou\./);
+    assert.match(await at(`${server.bucket}.cos.q.myqcloud.com`), /No region is called "q" here\.\n[^]*--regions/);
+  });
+
+  it("names the CORS rule that comes nearest, and what of it stops the page", async () => {
+    const page = "https://a.example";
+    const ask = async (origin: string, method: string, headers = "") =>
+      await explained(
+        await server.send({
+          method: "OPTIONS",
+          path: KEY,
+          sign: false,
+          headers: {
+            origin,
+            "access-control-request-method": method,
+            ...(headers === "" ? {} : { "access-control-request-headers": headers }),
+          },
+        }),
+      );
+    assert.match(await ask(page, "GET"), /The bucket has no CORS rules/);
+    const rule = (id: string, origin: string, method: string) =>
+      `<CORSRule><ID>${id}</ID><AllowedOrigin>${origin}</AllowedOrigin><AllowedMethod>${method}</AllowedMethod><AllowedHeader>x-a</AllowedHeader></CORSRule>`;
+    const body = `<CORSConfiguration>${rule("one", "https://b.example", "PUT")}${rule("two", page, "GET")}</CORSConfiguration>`;
+    assert.equal((await server.send({ method: "PUT", query: { cors: undefined }, body })).status, 200);
+    try {
+      assert.match(
+        await ask("https://c.example", "GET"),
+        /Rule 1 \("one"\) comes nearest; the origin "https:\/\/c\.example" stops it: it admits "https:\/\/b\.example"\./,
+      );
+      assert.match(
+        await ask(page, "PUT"),
+        /Rule 2 \("two"\) comes nearest; the method "PUT" stops it: it admits "GET"\./,
+      );
+      const text = await ask(page, "GET", "X-A, x-b");
+      assert.match(text, /Rule 2 \("two"\) comes nearest; the header "x-b" stops it: it admits "x-a"\./);
+      assert.match(
+        text,
+        /AllowedOrigin https:\/\/a\.example, AllowedMethod GET, AllowedHeader x-a, AllowedHeader x-b\./,
+      );
+      const signed = await server.send({ path: KEY, headers: { origin: "https://c.example" } });
+      assert.equal(signed.element("Code"), "AccessForbidden");
+      assert.match(
+        await explained(signed),
+        /signed it with the development keys[^]*Rule 1 \("one"\)[^]*keys of your own/,
+      );
+      const site = await server.send({ path: KEY, headers: { "sec-fetch-site": "cross-site" } });
+      assert.match(await explained(site), /tells no origin of the page/);
+      const many = await ask(page, "GET", Array.from({ length: 1_000 }, (_, at) => `x-${at}`).join(","));
+      assert.match(many, /asks for 1000 headers\.\n.*corsRequestHeadersMax/);
+    } finally {
+      await server.send({ method: "DELETE", query: { cors: undefined } });
+    }
+  });
+
   it("gives the smallest statement that would allow it, and that statement does", async () => {
     const denied = await server.send({ path: KEY, sign: false });
     assert.equal(denied.element("Code"), "AccessDenied");
@@ -143,6 +209,73 @@ describe("explain of other refusals", () => {
     // Allowed now, it finds that there is no such object.
     assert.equal((await server.send({ path: KEY, sign: false })).element("Code"), "NoSuchKey");
     await server.send({ method: "DELETE", query: { policy: undefined } });
+  });
+
+  it("says in which policies that statement has to stand, and there it allows", async () => {
+    const stranger = pairOf("stranger");
+    const strangers = { uin: OTHER_UIN, appid: OTHER_APPID, users: [{ uin: "100000000066", keys: [stranger] }] };
+    const own = await testServer({ accounts: [...PEOPLE.filter(({ uin }) => uin !== OTHER_UIN), strangers] });
+    try {
+      const accessTold = async (request: Sent) => {
+        const denied = await own.send(request);
+        assert.equal(denied.element("Code"), "AccessDenied");
+        const { access } = (await own.cosbox.requests.find(denied.element("RequestId") ?? "")) ?? {};
+        return { text: await explained(denied, own), access };
+      };
+      const policy = (statement: unknown) => ({ version: "2.0", statement: [statement] });
+      const attach = async (account: object, user: string, statement: unknown) =>
+        await own.cosbox.seed({
+          accounts: [
+            {
+              ...account,
+              policies: [{ name: "told", document: policy(statement) }],
+              users: [{ uin: user, policies: ["told"] }],
+            } as never,
+          ],
+        });
+      const statementAfter = (text: string, words: string): unknown => {
+        const lines = text.split("\n").map((line) => line.trim());
+        return JSON.parse(lines[lines.findIndex((line) => line.endsWith(words)) + 1] ?? "") as unknown;
+      };
+
+      const services = await accessTold({ bucket: "", sign: NOBODY });
+      assert.deepEqual(services.access?.wouldAllowIn, ["user policy"]);
+      await attach({ uin: ROOT_UIN }, "100000000013", statementAfter(services.text, "in a policy of the user:"));
+      assert.equal((await own.send({ bucket: "", sign: NOBODY })).status, 200);
+
+      const abroad = await accessTold({ sign: stranger });
+      assert.deepEqual(abroad.access?.wouldAllowIn, ["user policy", "bucket policy"]);
+      const body = JSON.stringify(policy(statementAfter(abroad.text, "in the policy of the bucket:")));
+      assert.equal((await own.send({ method: "PUT", query: { policy: undefined }, body })).status, 204);
+      const half = await accessTold({ sign: stranger });
+      assert.match(half.text, /bucket policy, .*: it matches\./);
+      await attach(
+        { uin: OTHER_UIN, appid: OTHER_APPID },
+        "100000000066",
+        statementAfter(half.text, "in a policy of the user:"),
+      );
+      assert.equal((await own.send({ sign: stranger })).status, 200);
+
+      const narrow = await federated(own, allow("name/cos:PutObject"));
+      const by = ({ token, ...sign }: typeof narrow): Sent => ({
+        path: KEY,
+        headers: { "x-cos-security-token": token },
+        sign,
+      });
+      const temporary = await accessTold(by(narrow));
+      assert.deepEqual(temporary.access?.wouldAllowIn, ["session policy"]);
+      const wide = statementAfter(temporary.text, "in the policy that the temporary keys are made with:");
+      assert.equal((await own.send(by(await federated(own, policy(wide))))).element("Code"), "NoSuchKey");
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it("tells what the ACL grants that was asked", async () => {
+    await server.send({ method: "PUT", path: "/listed", body: "x", headers: { "x-cos-acl": "authenticated-read" } });
+    const text = await explained(await server.send({ path: "/listed", sign: false }));
+    assert.match(text, /ACL: it would have to grant READ or FULL_CONTROL; it grants READ to every signed caller\./);
+    assert.match(await explained(await server.send({ sign: false })), /it grants nothing to anybody but the owner\./);
   });
 
   it("tells the state of an object that it does not fit: its lock, its class, its restored copy", async () => {

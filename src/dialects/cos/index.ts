@@ -2,11 +2,11 @@
 
 import { ANONYMOUS, callerWith, type Credential } from "../../access/caller.ts";
 import { presentFor } from "../../access/signing-time.ts";
-import { type ErrorsMode, refuse } from "../../errors/cos-error.ts";
+import type { ErrorsMode } from "../../errors/cos-error.ts";
 import type { Address, Dialect } from "../../http/pipeline.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";
+import { type AddressingRules, type CosAddress, notBuiltThere, readAddress } from "../../addressing/address.ts";
 import { readCopySource } from "../../addressing/copy-source.ts";
 import { errorAnswer, errorDocument } from "./error.ts";
 import { authenticateCosForm, cosFormHeaders, isCosForm, mayBeUncovered } from "./form.ts";
@@ -71,11 +71,7 @@ export function cosDialect({
     writeAnswer: (answer) => answer,
     address(request) {
       const cos = readAddress(request.target, rules);
-      if (cos.kind === "other") {
-        throw refuse("NotImplemented", {
-          message: `This host belongs to a part of the service that is not implemented yet: ${cos.feature}.`,
-        });
-      }
+      if (cos.kind === "other") throw notBuiltThere(cos);
       const authority = request.target.authority.text;
       const scheme = request.secure ? "https" : "http";
       const inPath = cos.kind !== "service" && cos.style === "path" ? `/${cos.bucket}` : "";

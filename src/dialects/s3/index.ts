@@ -42,9 +42,8 @@
 
 import { ANONYMOUS, type Caller, callerWith, type Credential } from "../../access/caller.ts";
 import { presentFor, type SignedFor } from "../../access/signing-time.ts";
-import { type AddressingRules, type CosAddress, readAddress } from "../../addressing/address.ts";
+import { type AddressingRules, type CosAddress, notBuiltThere, readAddress } from "../../addressing/address.ts";
 import { readCopySource } from "../../addressing/copy-source.ts";
-import { refuse } from "../../errors/cos-error.ts";
 import type { Address, Dialect } from "../../http/pipeline.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -133,11 +132,7 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
 
     address(request) {
       const found = addressOf(request);
-      if (found.kind === "other") {
-        throw refuse("NotImplemented", {
-          message: `This host belongs to a part of the service that is not implemented yet: ${found.feature}.`,
-        });
-      }
+      if (found.kind === "other") throw notBuiltThere(found);
       const { region } = found;
       const authority = request.target.authority.text;
       const scheme = request.secure ? "https" : "http";

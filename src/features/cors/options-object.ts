@@ -1,6 +1,6 @@
 /** OPTIONS Object: what a browser asks before it sends a request of a web page. */
 
-import { BUCKET_CORS, corsFields, matchCors, varyFields } from "../../access/cors.ts";
+import { BUCKET_CORS, corsEvidence, corsFields, matchCors, varyFields } from "../../access/cors.ts";
 import { header, required } from "../../operations/input-fields.ts";
 import { type Operation, operation } from "../../operations/operation.ts";
 import { out } from "../../operations/output-fields.ts";
@@ -39,11 +39,19 @@ const on = (target: "bucket" | "object"): Operation =>
     async ({ bucket, limits, refuse, store }, { origin, method, headers }) => {
       const question = { origin, method, headers: names(headers) };
       const configuration = await store.configurations.find(bucket, BUCKET_CORS);
-      const match =
-        configuration === undefined || question.headers.length > limits.corsRequestHeadersMax
-          ? undefined
-          : matchCors(configuration, question);
-      if (configuration === undefined || match === undefined) throw refuse("AccessForbidden");
+      const bound = limits.corsRequestHeadersMax;
+      if (question.headers.length > bound) {
+        const told = `The preflight request asks for ${question.headers.length} headers.`;
+        throw refuse("AccessForbidden", {
+          evidence: () => ({ kind: "limit", name: "corsRequestHeadersMax", bound, told }),
+        });
+      }
+      const match = configuration && matchCors(configuration, question);
+      if (configuration === undefined || match === undefined) {
+        throw refuse("AccessForbidden", {
+          evidence: () => corsEvidence(configuration?.rules ?? [], question, "preflight"),
+        });
+      }
       return { fields: [...corsFields(match, question), ...varyFields(configuration, match)] };
     },
   );
