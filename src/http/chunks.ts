@@ -34,7 +34,7 @@ export function derivedChunks(
 export function heldUntilSent(answer: Answer, done: () => void): Answer {
   const { body, later } = answer;
   if (later !== undefined) {
-    later.then(done, done);
+    void whenKnown(later, done);
     return answer;
   }
   if (body === undefined || typeof body === "string" || Buffer.isBuffer(body)) {
@@ -42,6 +42,12 @@ export function heldUntilSent(answer: Answer, done: () => void): Answer {
     return answer;
   }
   return { ...answer, body: { length: body.length, chunks: untilEnd(body.chunks, done) } };
+}
+
+/** Whoever sends the document hears of its failure. */
+async function whenKnown(later: Promise<string>, done: () => void): Promise<void> {
+  await Promise.allSettled([later]);
+  done();
 }
 
 function untilEnd(source: StreamedBody["chunks"], done: () => void): StreamedBody["chunks"] {
