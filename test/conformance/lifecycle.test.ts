@@ -125,6 +125,11 @@ describe("lifecycle", () => {
     });
 
     const tag = "<Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>";
+    const LARGE = "<Filter><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan></Filter>";
+    const EXPIRED_MARKERS = "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>";
+    const ABORT =
+      "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>";
+    const conditions = (all: string): string => `<Filter><And>${all}</And></Filter>`;
     const REFUSED: readonly (readonly [what: string, id: Parameters<typeof refusal>[0], body: string])[] = [
       ["no rule", "MalformedXML", lifecycle()],
       ["another root", "MalformedXML", "<Lifecycle/>"],
@@ -238,6 +243,30 @@ describe("lifecycle", () => {
         "InvalidArgument",
         lifecycle(...Array.from({ length: 1001 }, (_, at) => rule(expireAfter(1), prefix(`p${at}`)))),
       ],
+      ["a prefix longer than a key", "InvalidArgument", lifecycle(rule(expireAfter(1), prefix("p".repeat(851))))],
+      [
+        "an exception of every key",
+        "InvalidArgument",
+        lifecycle(rule(expireAfter(1), conditions("<Prefix>a/b</Prefix><PrefixNotEquals>a/</PrefixNotEquals>"))),
+      ],
+      [
+        "sizes that nothing has",
+        "InvalidArgument",
+        lifecycle(
+          rule(
+            expireAfter(1),
+            conditions("<ObjectSizeGreaterThan>9</ObjectSizeGreaterThan><ObjectSizeLessThan>10</ObjectSizeLessThan>"),
+          ),
+        ),
+      ],
+      [
+        "a size below none",
+        "InvalidArgument",
+        lifecycle(rule(expireAfter(1), "<Filter><ObjectSizeLessThan>0</ObjectSizeLessThan></Filter>")),
+      ],
+      ["tags of delete markers", "InvalidArgument", lifecycle(rule(EXPIRED_MARKERS, tag))],
+      ["sizes of delete markers", "InvalidArgument", lifecycle(rule(EXPIRED_MARKERS, LARGE))],
+      ["sizes of uploads", "InvalidArgument", lifecycle(rule(ABORT, LARGE))],
       ["nothing", "MissingRequestBodyError", ""],
     ];
     it.each(REFUSED)("refuses %s: %s", async (_, id, body) => {
@@ -285,6 +314,20 @@ describe("lifecycle", () => {
       const body = partList([[1, md5("x")]]);
       const made = await server.done({ method: "POST", target: `/a-parts?uploadId=${uploadId}`, body });
       assert.equal(made.headers.get("x-cos-expiration"), ten);
+    });
+
+    it("tells when the lock ends of what is locked for longer, which is when it goes", async () => {
+      const days = "<Rule><DefaultRetention><Days>20</Days></DefaultRetention></Rule>";
+      const body = `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>${days}</ObjectLockConfiguration>`;
+      await server.done({ method: "PUT", target: "/?object-lock", body });
+      await setRules(rule(`<ID>r</ID>${expireAfter(5)}`));
+      const twenty = 'expiry-date="Sat, 21 Mar 2026 16:00:00 GMT", rule-id="r"';
+      assert.equal((await put("a")).headers.get("x-cos-expiration"), twenty);
+      assert.equal((await head("a")).headers.get("x-cos-expiration"), twenty);
+      await to(midnight(22) - 1);
+      assert.equal(await classOf("a"), "STANDARD");
+      await to(midnight(22));
+      assert.equal(await classOf("a"), "gone");
     });
   });
 

@@ -49,7 +49,8 @@ export function endOf(
   if (object.appendable) return undefined;
   for (const [number, rule] of rules.entries()) {
     if (!rule.enabled || rule.expire === undefined || !selects(rule, key, object)) continue;
-    const ms = midnightFrom(Math.max(startOf(rule.expire, object.modifiedMs), object.modifiedMs, setMs));
+    const start = startOf(rule.expire, object.modifiedMs);
+    const ms = midnightFrom(Math.max(start, object.modifiedMs, setMs, object.lockedMs ?? 0));
     if (end === undefined || ms < end.ms) end = { ms, rule: number };
   }
   return end;

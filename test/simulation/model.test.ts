@@ -76,15 +76,22 @@ const anyRule: fc.Arbitrary<Rule> = fc.record({
   moveNoncurrent: maybe(fc.record({ days: fc.oneof(fc.constant(0), days), to: colder })),
   abortDays: maybe(days),
 });
-/** As a rule may be: with one kind of time, one way to expire, and no tags where uploads are ended. */
+/**
+ * As a rule may be: with one kind of time, one way to expire, a filter that something can pass, and neither tags nor a size
+ * where uploads are ended and markers go.
+ */
 function allowed(rule: Rule): Rule {
-  const { expire, move } = rule;
+  const { above, below, expire, move, prefix, notPrefix = "-" } = rule;
+  const isEmpty = above !== undefined && below !== undefined && below <= above + 1;
+  const ofObjects = rule.tagged || (above !== undefined && !isEmpty);
   const mixed = expire !== undefined && move !== undefined && "days" in expire !== "days" in move.when;
   return {
     ...rule,
+    notPrefix: prefix.startsWith(notPrefix) ? undefined : rule.notPrefix,
+    above: isEmpty ? undefined : above,
     move: mixed ? undefined : move,
-    markers: rule.markers && expire === undefined,
-    abortDays: rule.tagged ? undefined : rule.abortDays,
+    markers: rule.markers && expire === undefined && !ofObjects,
+    abortDays: ofObjects ? undefined : rule.abortDays,
   };
 }
 const doesSomething = ({ expire, move, markers, noncurrentDays, moveNoncurrent, abortDays }: Rule): boolean =>

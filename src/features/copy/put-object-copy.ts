@@ -132,11 +132,11 @@ export const putObjectCopy = operation(
         ],
         dataKey,
       } as const;
-      const { versionId } = await storeObject(context, pending, facts, input.conditions);
+      const { versionId, stored } = await storeObject(context, pending, facts, input.conditions);
       const sourceVersionId = shownVersionId(source.bucket, source.object);
       const result = { etag, crc64, modifiedMs, checksum: shownChecksum(checksum), versionId };
       const encryption = encryptionHeaders(dataKey?.shown, customerKeyIn(input.encryption));
-      const expiration = await shownExpiration(store, bucket, key, { ...facts, size });
+      const expiration = await shownExpiration(store, bucket, key, stored);
       const storageClass = shownClass(input.storageClass);
       return { versionId, sourceVersionId, storageClass, expiration, encryption, result };
     });

@@ -125,16 +125,27 @@ function expiration(element: XmlElement | undefined): Pick<LifecycleRule, "expir
 const size = (parent: XmlElement, name: string): number | undefined =>
   integer(parent, name, { min: 0, max: Number.MAX_SAFE_INTEGER });
 
-function conditions(parent: XmlElement, { objectTagsMax }: Limits): RuleFilter {
-  const excluded = children(parent, "PrefixNotEquals").map(({ text: prefix }) => prefix);
-  if (excluded.includes("")) throw invalid("PrefixNotEquals would leave every object alone.");
-  return {
-    prefix: text(parent, "Prefix") ?? "",
-    tags: tagsBelow(parent, objectTagsMax),
-    notPrefixes: excluded,
-    sizeAbove: size(parent, "ObjectSizeGreaterThan"),
-    sizeBelow: size(parent, "ObjectSizeLessThan"),
-  };
+function conditions(parent: XmlElement, { keyBytesMax, objectTagsMax }: Limits): RuleFilter {
+  const prefix = text(parent, "Prefix") ?? "";
+  const notPrefixes = children(parent, "PrefixNotEquals").map(({ text: excluded }) => excluded);
+  const sizeAbove = size(parent, "ObjectSizeGreaterThan");
+  const sizeBelow = size(parent, "ObjectSizeLessThan");
+  if (Buffer.byteLength(prefix) > keyBytesMax) {
+    throw invalid(`The element Prefix must have at most ${keyBytesMax} bytes.`);
+  }
+  if (notPrefixes.some((excluded) => prefix.startsWith(excluded))) {
+    throw invalid("PrefixNotEquals would leave every object alone.");
+  }
+  if (sizeBelow !== undefined && sizeBelow <= (sizeAbove ?? -1) + 1) {
+    throw invalid("No object has a size above ObjectSizeGreaterThan and below ObjectSizeLessThan.");
+  }
+  return { prefix, tags: tagsBelow(parent, objectTagsMax), notPrefixes, sizeAbove, sizeBelow };
+}
+
+/** Refuses an action on what has neither tags nor a size, where the filter asks for one: the rule would never do it. */
+function refuseNothing({ tags, sizeAbove }: RuleFilter, action: string): void {
+  if (tags.length > 0) throw invalid(`${action} cannot be used with a filter of tags.`);
+  if (sizeAbove !== undefined) throw invalid(`${action} cannot be used with ObjectSizeGreaterThan.`);
 }
 
 /** Nothing means the whole bucket; otherwise one condition, or several in `And`. The oldest form is a bare prefix. */
@@ -183,9 +194,8 @@ function decodeRule(rule: XmlElement, limits: Limits): GivenRule {
   if (abort !== undefined && abortDays === undefined) {
     throw faultAt(abort, "expected <DaysAfterInitiation> in <AbortIncompleteMultipartUpload>");
   }
-  if (abort !== undefined && filter.tags.length > 0) {
-    throw invalid("AbortIncompleteMultipartUpload cannot be used with a filter of tags.");
-  }
+  if (abort !== undefined) refuseNothing(filter, "AbortIncompleteMultipartUpload");
+  if (ends.expiredMarkers === true) refuseNothing(filter, "ExpiredObjectDeleteMarker");
   const times = [...transitions.map(({ when }) => when), ...(ends.expiration === undefined ? [] : [ends.expiration])];
   if (times.some((when) => "days" in when) && times.some((when) => "dateMs" in when)) {
     throw invalid("Days and Date cannot both be given in one rule.");

@@ -2,6 +2,7 @@
 
 import { RecordDamaged } from "../../store/bytes.ts";
 import type { ConfigurationKind } from "../../store/configurations.ts";
+import { retentionOf } from "../../store/locks.ts";
 import type { ObjectHead, UploadRecord } from "../../store/records.ts";
 import {
   DAY_MS,
@@ -206,7 +207,10 @@ export function isUploadDue(
   );
 }
 
-/** When the rules will remove an object, and the rule that does; undefined where none does. */
+/**
+ * When the rules will remove an object, and the rule that does; undefined where none does. What is locked stays until its
+ * lock ends.
+ */
 export function expiryOf(
   { setMs, rules }: Lifecycle,
   key: string,
@@ -216,7 +220,8 @@ export function expiryOf(
   let first: { dueMs: number; ruleId: string } | undefined;
   for (const { id, enabled, expiration, filter } of rules) {
     if (!enabled || expiration === undefined || !matches(filter, key, object)) continue;
-    const due = Math.max(dueMs(expiration, object.modifiedMs), midnightFrom(object.modifiedMs), midnightFrom(setMs));
+    const notBeforeMs = Math.max(object.modifiedMs, setMs, retentionOf(object.sections) ?? 0);
+    const due = Math.max(dueMs(expiration, object.modifiedMs), midnightFrom(notBeforeMs));
     if (first === undefined || due < first.dueMs) first = { dueMs: due, ruleId: id };
   }
   return first;

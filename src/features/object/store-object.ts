@@ -54,10 +54,12 @@ function refuseSameTick(before: KeyBefore, present: ObjectRecord | undefined, mo
 
 const UNCONDITIONAL: WriteConditions = { ifMatch: undefined, ifNoneMatch: undefined };
 
-/** What a client is told of an object that was stored. */
+/** An object that was stored. */
 export interface StoredObject {
   /** Undefined in a bucket where versioning was never configured. */
   readonly versionId: string | undefined;
+  /** With the lock that its bucket gives it by default. */
+  readonly stored: ObjectRecord;
 }
 
 /**
@@ -102,7 +104,7 @@ export async function storeObject(
       await pending.addTo(tx);
       const stored = await store.objects.put(tx, present, key, record);
       await placeObjectAcl({ tx, configurations: store.configurations, limits }, present, key, stored);
-      return { versionId: shownVersionId(present, stored) };
+      return { versionId: shownVersionId(present, stored), stored };
     }),
   );
 }
@@ -164,9 +166,9 @@ export async function storeNew(
     sections: [...checksumSections(bytes.checksum), ...tagSections(input.tags), ...givenSections(input.acl), ...locked],
     dataKey,
   } as const;
-  const { versionId } = await storeObject(context, bytes, facts, conditions, before);
+  const { versionId, stored } = await storeObject(context, bytes, facts, conditions, before);
   return {
-    expiration: await shownExpiration(context.store, context.bucket, context.key, { ...facts, size: bytes.size }),
+    expiration: await shownExpiration(context.store, context.bucket, context.key, stored),
     etag,
     crc64: bytes.crc64,
     versionId,
