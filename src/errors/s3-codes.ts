@@ -20,6 +20,7 @@ export const S3_FORMS: { readonly [Id in ErrorId]?: S3Form } = {
   EntitySizeNotMatch: { code: "IncompleteBody", status: 400 },
   InvalidCopySource: { code: "InvalidArgument", status: 400 },
   InvalidDelimiter: { code: "InvalidArgument", status: 400 },
+  InvalidLockedTime: { code: "InvalidArgument", status: 400 },
   InvalidSHA1Digest: { code: "BadDigest", status: 400 },
   InventoryConfigurationNotFoundError: { code: "NoSuchConfiguration", status: 404 },
   KeyTooLong: { code: "KeyTooLongError", status: 400, message: "Your key is too long." },

@@ -78,6 +78,47 @@ describe("the operations of S3", () => {
     assert.equal((await put("STANDARD")).status, 200);
   });
 
+  it("tells the archive tier of intelligent tiering in HEAD and in the refusal of GET", async () => {
+    const timed = await testServer();
+    try {
+      const client = s3Client(timed);
+      const tier = (name: string, days: number) =>
+        `<Tiering><AccessTier>${name}</AccessTier><Days>${days}</Days></Tiering>`;
+      for (const [id, tiering] of [
+        ["default", tier("INFREQUENT", 30)],
+        ["archive", tier("ARCHIVE_ACCESS", 90)],
+      ] as const) {
+        const body = `<IntelligentTieringConfiguration><Id>${id}</Id><Status>Enabled</Status>${tiering}</IntelligentTieringConfiguration>`;
+        const set = await client.send({ method: "PUT", query: { "intelligent-tiering": undefined, id }, body });
+        assert.equal(set.status, 200, set.text);
+      }
+      const headers = { "x-amz-storage-class": "INTELLIGENT_TIERING" };
+      await client.send({ method: "PUT", path: "/k", body: Buffer.alloc(64 * 1024), headers });
+      const status = async () => (await client.send({ method: "HEAD", path: "/k" })).headers["x-amz-archive-status"];
+      await timed.cosbox.clock.advance("31d");
+      assert.equal(await status(), undefined);
+      await timed.cosbox.clock.advance("60d");
+      assert.equal(await status(), "ARCHIVE_ACCESS");
+      const frozen = await client.send({ path: "/k" });
+      assertS3Refused(frozen, 403, "InvalidObjectState");
+      const told = [frozen.element("StorageClass"), frozen.element("AccessTier")];
+      assert.deepEqual(told, ["INTELLIGENT_TIERING", "ARCHIVE_ACCESS"]);
+    } finally {
+      await timed.stop();
+    }
+  });
+
+  it("InvalidArgument: a lock that ends in the past", async () => {
+    const bucket = server.cosbox.bucket("past");
+    await s3.send({ method: "PUT", bucket, headers: { "x-amz-bucket-object-lock-enabled": "true" } });
+    const headers = {
+      "x-amz-object-lock-mode": "COMPLIANCE",
+      "x-amz-object-lock-retain-until-date": "2020-01-01T00:00:00Z",
+    };
+    const put = await s3.send({ method: "PUT", bucket, path: "/k", body: "x", headers });
+    assertS3Refused(put, 400, "InvalidArgument", /lock time/);
+  });
+
   it("knows the archive as GLACIER, in headers, lists, restores, refusals and policies", async () => {
     const bucket = "classes-1250000000";
     await s3.send({ method: "PUT", bucket });
@@ -95,6 +136,7 @@ describe("the operations of S3", () => {
     const frozen = await s3.send({ bucket, path: "/k" });
     assertS3Refused(frozen, 403, "InvalidObjectState");
     assert.equal(frozen.headers["x-amz-storage-class"], "GLACIER");
+    assert.deepEqual([frozen.element("StorageClass"), frozen.element("AccessTier")], ["GLACIER", undefined]);
     const body =
       "<RestoreRequest><Days>1</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>";
     const restore = () => s3.send({ method: "POST", bucket, path: "/k", query: { restore: undefined }, body });

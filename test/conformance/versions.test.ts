@@ -145,6 +145,10 @@ describe("versions of objects", () => {
         [answer.headers["x-cos-delete-marker"], answer.headers.allow, idOf(answer)],
         ["true", "DELETE", versionId],
       );
+      const [listed = ""] = (
+        await send("GET", "/", { query: { versions: undefined, prefix: path.slice(1) } })
+      ).elements("LastModified");
+      assert.equal(Date.parse(String(answer.headers["last-modified"])), Math.floor(Date.parse(listed) / 1000) * 1000);
       assertRefusedHead(await send("HEAD", path, { query: { versionId } }), "MethodNotAllowed");
     });
 

@@ -19,6 +19,7 @@ export function errorDocument(error: CosError, request: WireRequest, { bucket, k
   const told = message.replaceAll("x-cos-", "x-amz-");
   const named: [string, string][] = [];
   if (bucket !== undefined && /^(NoSuchBucket|Bucket)/.test(code)) named.push(["BucketName", bucket]);
+  if (code === "InvalidObjectState") named.push(...archived(error));
   if (key !== undefined && /^(NoSuchKey|NoSuchVersion|MethodNotAllowed)$/.test(code)) named.push(["Key", key]);
   return xmlDocument(
     el(
@@ -32,6 +33,14 @@ export function errorDocument(error: CosError, request: WireRequest, { bucket, k
       leaf("HostId", request.ids.traceId),
     ),
   );
+}
+
+/** The class of an archived object, and the archive tier of one of the tiering class. (S3 GetObject page) */
+function* archived({ headers }: CosError): Iterable<[string, string]> {
+  const storageClass = headers["x-cos-storage-class"];
+  if (storageClass !== undefined) yield ["StorageClass", s3Class(storageClass)];
+  const tier = headers["x-cos-storage-tier"];
+  if (tier !== undefined) yield ["AccessTier", tier];
 }
 
 /** The ids of an answer under S3's names. */

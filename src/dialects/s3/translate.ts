@@ -254,6 +254,8 @@ export function translatedAnswer(answer: Answer, ids: readonly (readonly [string
   const headers: (readonly [string, string])[] = [];
   for (const [name, value] of answer.headers) {
     headers.push([sentName(name), s3Value(name, value)]);
+    // S3 tells the tiers out of which objects have to be restored, and no others. (HeadObject page)
+    if (name === "x-cos-storage-tier" && value.includes("ARCHIVE")) headers.push(["x-amz-archive-status", value]);
   }
   headers.push(...ids);
   return { ...answer, headers };
