@@ -109,6 +109,8 @@ type Field = (typeof FIELDS)[number];
 const TOKEN = "x-cos-security-token";
 /** Parameters that carry credentials and so cannot sign themselves. */
 const CREDENTIAL_PARAMETERS: ReadonlySet<string> = new Set([...FIELDS, "sign", TOKEN]);
+/** The token proves itself, and belongs to one key alone. Clients add it to what they have signed, as Node's does. */
+const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(["authorization", TOKEN]);
 
 /** The view of a request whose address is known. */
 export function signedRequestView(
@@ -199,7 +201,7 @@ function authenticateDownload<Credential extends { readonly secretKey: string }>
 function isSignedBy({ headerList, parameterList }: CosCredentials) {
   return (part: "header" | "parameter", name: string): boolean =>
     part === "header"
-      ? name === "authorization" || headerList.includes(signingName(name))
+      ? CREDENTIAL_HEADERS.has(name) || headerList.includes(signingName(name))
       : CREDENTIAL_PARAMETERS.has(name) || parameterList.includes(signingName(name));
 }
 
@@ -551,7 +553,8 @@ function refuseUnsigned({ headers, query, hosts }: SignedRequestView, credential
   const sent = new Set(byListedName(headers.entries()).keys());
   if (hosts.length > 0) sent.add("host");
   for (const name of sent) {
-    if ((name === "host" || name.startsWith("x-cos-")) && !headerList.has(name)) {
+    const asked = name === "host" || (name.startsWith("x-cos-") && !CREDENTIAL_HEADERS.has(name));
+    if (asked && !headerList.has(name)) {
       throw refuse("AccessDenied", { message: `Strict signature missing header that must be signed: ${name}` });
     }
   }

@@ -5,7 +5,8 @@
  * Rules hold for signatures in the header and the query, in both dialects; forms are outside of the mode, as on the
  * service. Of an S3 signature `x-cos-` names mean those of `x-amz-`; version 4 always covers every parameter, version 2
  * the host and the parameters it knows. Names compare in any case. Batch operations are told by `Job` in their names. Too
- * many rules or names, and names that the pages do not list, are InvalidArgument. The setting `strictSigning` asks for
+ * many rules or names, and names that the pages do not list, are InvalidArgument. The token of a temporary key needs no
+ * signature: it belongs to its key, and clients send it beside what they sign. The setting `strictSigning` asks for
  * more, of every request in COS's dialect: the host, every `x-cos-` header, every parameter and every field of a form.
  */
 
