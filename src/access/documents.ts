@@ -19,7 +19,11 @@ export interface PolicyVersions {
 
 /** Makes the versions of these documents; the last is the current one and a policy of a bucket that was read before. */
 export function policyVersions(texts: readonly string[]): PolicyVersions {
-  const current = readPolicy(texts.at(-1) ?? "", { principal: "required", bytesMax: Number.MAX_SAFE_INTEGER });
+  const current = readPolicy(texts.at(-1) ?? "", {
+    principal: "required",
+    bytesMax: Number.MAX_SAFE_INTEGER,
+    kept: true,
+  });
   return { current, texts };
 }
 

@@ -72,8 +72,8 @@ function missing(what: string): Policy {
   return readPolicy(JSON.stringify({ version: "2.0", statement }), ATTACHED_RULES);
 }
 
-const ATTACHED_RULES = { principal: "refused", bytesMax: Number.MAX_SAFE_INTEGER } as const;
-const SESSION_RULES = { principal: "ignored", bytesMax: Number.MAX_SAFE_INTEGER } as const;
+const ATTACHED_RULES = { principal: "refused", bytesMax: Number.MAX_SAFE_INTEGER, kept: true } as const;
+const SESSION_RULES = { principal: "ignored", bytesMax: Number.MAX_SAFE_INTEGER, kept: true } as const;
 
 /** Policies by the row they were read from, which is the same object for as long as it stays as it is. */
 const parsed = new WeakMap<PolicyRow, Policy>();

@@ -133,7 +133,12 @@ export function sessions({ directory, sealing, clock, random, limits }: Sessions
       }
       const role = await directory.role(uin, roleName);
       if (role === undefined) throw new SessionRefused("ResourceNotFound.RoleNotFound", `There is no role ${arn}.`);
-      const trust = readPolicy(role.row.trust, { principal: "required", resource: "refused", bytesMax: Infinity });
+      const trust = readPolicy(role.row.trust, {
+        principal: "required",
+        resource: "refused",
+        bytesMax: Infinity,
+        kept: true,
+      });
       const { secretKey: _secretKey, ...open } = issuer;
       const caller = { kind: "account", via: "header", ...open } as const;
       // The root account in a trust stands for its users as well, whoever's the role is.

@@ -43,6 +43,9 @@ const fromQuery =
 const requestTags: Reader = ({ headers }) => {
   const tagging = headers.get("x-cos-tagging");
   if (tagging === undefined) return undefined;
+  // A copy takes the tags of its source unless it says otherwise.
+  const isCopy = headers.get("x-cos-copy-source") !== undefined;
+  if (isCopy && !/^replaced?$/i.test(headers.get("x-cos-tagging-directive") ?? "")) return undefined;
   const bytes = Buffer.from(tagging, "latin1");
   return [...new URLSearchParams(isUtf8(bytes) ? bytes.toString("utf8") : tagging)].map(spelledTag);
 };

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { ErrorId } from "../errors/catalogue.ts";
-import { refuse } from "../errors/cos-error.ts";
+import { CosError, refuse } from "../errors/cos-error.ts";
 import { parseHttpDate } from "../http/dates.ts";
 import type { RequestBody } from "../http/request.ts";
 import type { Limits } from "../limits.ts";
@@ -253,7 +253,11 @@ export function documentBody({ name, bytesMax, over }: DocumentBodyOptions): Inp
     ],
     async read(source) {
       const claim = checksumField.read(source) as ChecksumClaim | undefined;
-      const bytes = await collected(source, await optionalMd5.read(source), claim, bytesMax(source.limits), over);
+      const most = bytesMax(source.limits);
+      const bytes = await collected(source, await optionalMd5.read(source), claim, most, over).catch((error) => {
+        if (!(error instanceof CosError) || error.id !== over) throw error;
+        throw refuse(over, { message: `The ${name} has more than ${most} bytes.`, cause: error });
+      });
       return bytes === undefined ? undefined : (source.ownDocument?.(name, bytes) ?? bytes);
     },
   };

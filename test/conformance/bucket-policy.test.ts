@@ -109,9 +109,11 @@ describe("a bucket's policy", () => {
           /Statement\[0\]\.Resource\[0\].*not in the bucket/,
         ],
         [documentOf([{ path: "x/*" }]), /not in the bucket/],
-        [`${documentOf([{}])}${" ".repeat(21_000)}`, undefined],
+        [`${documentOf([{}])}${" ".repeat(21_000)}`, /more than 20480 bytes/],
+        // JSON.parse would keep the last of them, and let in whom the first keeps out.
+        [documentOf([{}]).replace('"Effect":', '"Effect":"deny","Effect":'), /the element "Effect" is there twice/],
       ] as const) {
-        assertRefused(await put(body), "MalformedPolicy", message === undefined ? {} : { message });
+        assertRefused(await put(body), "MalformedPolicy", { message });
       }
       assertRefused(await put(""), "MissingRequestBodyError");
       assertRefused(await put("{}", { headers: { "content-md5": contentMd5("other") } }), "BadDigest");
@@ -211,6 +213,13 @@ describe("a bucket's policy", () => {
         }
         assert.equal(await asStranger(stored), 200, `without ${name}`);
       }
+      // A copy that takes the tags of its source brings none.
+      await set({ action: "name/cos:GetObject" }, { condition: { string_equal: { "qcs:request_tag": "team&red" } } });
+      const source = `${server.bucket}.cos.ap-guangzhou.myqcloud.com/a/1`;
+      const headers = { "x-cos-copy-source": source, "x-cos-tagging": "team=red" };
+      assert.equal(await asStranger({ method: "PUT", path: "/a/9", headers }), 403);
+      const replacing = { ...headers, "x-cos-tagging-directive": "Replaced" };
+      assert.equal(await asStranger({ method: "PUT", path: "/a/9", headers: replacing }), 200);
     });
 
     it("finds the tags that a document sets, and no header in their place", async () => {

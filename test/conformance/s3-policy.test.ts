@@ -357,6 +357,7 @@ describe("bucket policies in S3's grammar", () => {
       ),
       policy(statement({ Action: "s3:GetObjectVersionTorrent" })),
       policy(statement({ Condition: { StringEquals: { "s3:prefix": "a", "S3:PREFIX": "b" } } })),
+      JSON.stringify(policy(statement())).replace('"Effect":"Allow"', '"Effect":"Deny","Effect":"Allow"'),
     ];
     for (const one of bad) assertS3Refused(await put(one), 400, "MalformedPolicy");
     assertS3Refused(await s3.send({ query: { policy: undefined } }), 404, "NoSuchBucketPolicy");

@@ -8,6 +8,7 @@ import type { AccountCaller } from "../caller.ts";
 import { readCondition } from "./condition.ts";
 import { ATTACHED, evaluate } from "./evaluate.ts";
 import { PolicyFault, readPolicy } from "./read-policy.ts";
+import { repeatedName } from "./repeated-name.ts";
 import { fits, wildcard } from "./wildcard.ts";
 
 const BUCKET = {
@@ -29,6 +30,30 @@ function fitsSlowly(pattern: string, value: string): boolean {
 
 const letters = (alphabet: string, maxLength: number) =>
   fc.array(fc.constantFrom(...alphabet.split("")), { maxLength }).map((all) => all.join(""));
+
+describe("a name that stands twice in an object", () => {
+  it("is found wherever it stands and however it is escaped, and no other is", () => {
+    for (const [json, name] of [
+      ['{"a":1,"a":2}', "a"],
+      ['{"a":1,"\\u0061":2}', "a"],
+      ['{"x":[{"a":{"b":1}},{"b":1,"c":"}","b" :2}]}', "b"],
+      ['{"a\\"b":"a\\"b","c":["a","a"],"d":{"a":1},"e":{"a":"a"}}', undefined],
+      ['["a","a",{"a":"\\\\"},"\\\\"]', undefined],
+      ['"a"', undefined],
+    ] as const) {
+      JSON.parse(json);
+      assert.equal(repeatedName(json), name, json);
+    }
+  });
+
+  it("is never found in what JSON.stringify writes", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.integer({ min: 0, max: 3 }), (value, indent) => {
+        assert.equal(repeatedName(JSON.stringify(value, undefined, indent)), undefined);
+      }),
+    );
+  });
+});
 
 describe("a wildcard", () => {
   it("fits what it fits when every way is tried", () => {

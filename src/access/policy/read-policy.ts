@@ -2,6 +2,7 @@
 
 import { type Condition, readCondition } from "./condition.ts";
 import type { Policy, Principal, Statement } from "./policy.ts";
+import { repeatedName } from "./repeated-name.ts";
 import { readResource, type ResourcePattern } from "./resource.ts";
 import { wildcard, type Wildcard } from "./wildcard.ts";
 
@@ -20,6 +21,8 @@ export interface PolicyRules {
   readonly resource?: "refused";
   /** Bytes of the document in UTF-8; one more is refused. */
   readonly bytesMax: number;
+  /** For what was taken before and is kept: of a name that stands twice in an object, which is refused now, the last counts. */
+  readonly kept?: true;
   /** Whether a resource of this form may stand in it; the fault to tell when it may not. */
   readonly resourceFault?: (resource: ResourcePattern) => string | undefined;
 }
@@ -211,6 +214,8 @@ export function readPolicy(text: string, rules: PolicyRules): Policy {
   } catch (error) {
     throw fault("", `expected JSON: ${(error as Error).message}`);
   }
+  const repeated = rules.kept === true ? undefined : repeatedName(text);
+  if (repeated !== undefined) throw fault("", `the element ${JSON.stringify(repeated)} is there twice`);
   const found = members(value, "", ["version", "statement", "principal", "id"]);
   if (!found.has("version")) throw fault("", "the element version is missing");
   if (found.get("version") !== "2.0") throw fault("version", 'expected "2.0"');

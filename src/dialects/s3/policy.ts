@@ -4,6 +4,7 @@
  * else would let somebody in, or keep somebody out, whom nobody meant.
  */
 
+import { repeatedName } from "../../access/policy/repeated-name.ts";
 import { ownClass, s3Class } from "./storage-classes.ts";
 import { type CosError, refuse } from "../../errors/cos-error.ts";
 
@@ -186,6 +187,8 @@ export function policyFromS3(text: string, names: PolicyNames): string {
   }
   const document = objectAt(value, "Policy");
   if ("version" in document) return text;
+  const repeated = repeatedName(text);
+  if (repeated !== undefined) throw malformed("Policy", `the element ${repeated} is there twice`);
   for (const name of Object.keys(document)) {
     if (!["Version", "Id", "Statement"].includes(name)) throw malformed("Policy", `there is no element ${name}`);
   }
