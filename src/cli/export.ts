@@ -36,7 +36,7 @@ import { listedConfigurations, listedSettings } from "../folders/bucket-settings
 import { EXPORT_FOLDER, exportNames, SIDECAR } from "../folders/export-names.ts";
 import { eachAtOnce } from "../folders/files.ts";
 import { reasonOf } from "../folders/import-folder.ts";
-import { makeEmptyFolder, openNew, writeAll } from "./files.ts";
+import { makeEmptyFolder, openNew, syncOpen, writeAll } from "./files.ts";
 import { openData } from "./open-data.ts";
 import { progress } from "./progress.ts";
 import { bytesText, countOf, durationText, printable } from "./quantities.ts";
@@ -95,7 +95,8 @@ export async function exportBucket(
     const reader = bodyReader({ metadata: current, blobs: data.blobs });
     const names = exportNames();
     const bar = progress(shell, { label: "exporting", total: undefined, unit: "bytes" });
-    const list = await openNew(path.join(folder, SIDECAR));
+    const listFile = path.join(folder, SIDECAR);
+    const list = await openNew(listFile);
     const totals = { objects: 0, escaped: 0, bytes: 0, failed: 0 };
 
     let folders = new Map<string, Promise<unknown>>();
@@ -117,7 +118,7 @@ export async function exportBucket(
         let crc = 0n;
         for await (const chunk of reader.read(record.body, 0, record.size, dataKey?.bytes)) {
           crc = crc64Continue(crc, chunk);
-          await writeAll(handle, chunk);
+          await writeAll(handle, chunk, file);
         }
         if (crc !== record.crc64) throw new RecordDamaged("the bytes do not match the checksum");
         await handle.utimes(new Date(), new Date(record.modifiedMs));
@@ -221,7 +222,7 @@ export async function exportBucket(
     }
 
     try {
-      await writeAll(list, Buffer.from(await bucketNow()));
+      await writeAll(list, Buffer.from(await bucketNow()), listFile);
       let range = prefixRange(bucketPrefix("object", bucket.id), PAGE_ROWS);
       for (;;) {
         const page = await readRows(current, range, (key) => {
@@ -238,13 +239,13 @@ export async function exportBucket(
           const line = await lineOf(rowKey, value, key, name);
           if (line !== undefined) lines.set(key, line);
         });
-        await writeAll(list, Buffer.from(named.map(({ key }) => lines.get(key) ?? "").join("")));
+        await writeAll(list, Buffer.from(named.map(({ key }) => lines.get(key) ?? "").join("")), listFile);
         const last = page.at(-1);
         if (!last || page.length < PAGE_ROWS) break;
         range = { ...range, start: after(last.key) };
       }
-      await writeAll(list, Buffer.from(endLine(totals.objects)));
-      await list.datasync();
+      await writeAll(list, Buffer.from(endLine(totals.objects)), listFile);
+      await syncOpen(list, listFile);
     } finally {
       bar.end();
       await list.close();

@@ -16,9 +16,26 @@ export function openNew(file: string): Promise<FileHandle> {
   return open(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW, 0o600);
 }
 
-/** Writes all of `chunk` where the file's position is. */
-export async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
+/** Does something with an open file, and names the file in what the system says against it, which does not. */
+async function naming<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Error && "syscall" in error && !("path" in error)) Object.assign(error, { path: file });
+    throw error;
+  }
+}
+
+/** Writes all of `chunk` where the position of the open file is; `file` is its name. */
+export async function writeAll(handle: FileHandle, chunk: Uint8Array, file: string): Promise<void> {
+  await naming(file, async () => {
+    for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
+  });
+}
+
+/** Makes the bytes of an open file durable; `file` is its name. */
+export async function syncOpen(handle: FileHandle, file: string): Promise<void> {
+  await naming(file, () => handle.datasync());
 }
 
 export interface CopiedFile {
@@ -35,13 +52,15 @@ export async function copyFile(from: string, to: string, onBytes: (bytes: number
     try {
       const hash = createHash("sha256");
       let bytes = 0;
-      for await (const chunk of chunksOf(source)) {
-        hash.update(chunk);
-        await writeAll(target, chunk);
-        bytes += chunk.length;
-        onBytes(chunk.length);
-      }
-      await target.datasync();
+      await naming(from, async () => {
+        for await (const chunk of chunksOf(source)) {
+          hash.update(chunk);
+          await writeAll(target, chunk, to);
+          bytes += chunk.length;
+          onBytes(chunk.length);
+        }
+      });
+      await syncOpen(target, to);
       return { sha256: hash.digest("hex"), bytes };
     } finally {
       await target.close();
@@ -55,8 +74,8 @@ export async function copyFile(from: string, to: string, onBytes: (bytes: number
 export async function writeNewFile(file: string, text: string): Promise<void> {
   const handle = await openNew(file);
   try {
-    await writeAll(handle, Buffer.from(text));
-    await handle.datasync();
+    await writeAll(handle, Buffer.from(text), file);
+    await syncOpen(handle, file);
   } finally {
     await handle.close();
   }
@@ -66,7 +85,7 @@ export async function writeNewFile(file: string, text: string): Promise<void> {
 export async function syncFile(file: string): Promise<void> {
   const handle = await open(file, "r+");
   try {
-    await handle.datasync();
+    await syncOpen(handle, file);
   } finally {
     await handle.close();
   }
@@ -77,7 +96,9 @@ export async function sha256Of(file: string): Promise<string> {
   const hash = createHash("sha256");
   const handle = await openToRead(file);
   try {
-    for await (const chunk of chunksOf(handle)) hash.update(chunk);
+    await naming(file, async () => {
+      for await (const chunk of chunksOf(handle)) hash.update(chunk);
+    });
   } finally {
     await handle.close();
   }

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, it } from "vitest";
 import { loadSettings } from "../config/load-settings.ts";
-import { explainStartFault, prepareDataFolder } from "./start-fault.ts";
+import { SettingsError } from "../config/settings.ts";
+import { writeAll } from "./files.ts";
+import { explainFileFault, explainStartFault, prepareDataFolder } from "./start-fault.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "cosbox-start-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -79,4 +82,18 @@ describe("explainStartFault", () => {
     const fault = new TypeError("something else");
     assert.equal(explainStartFault(fault, settings), fault);
   });
+});
+
+describe("explainFileFault", () => {
+  it.skipIf(!existsSync("/dev/full"))(
+    "names the file that a full disk does not take, which the system does not",
+    async () => {
+      const handle = await open("/dev/full", "w");
+      const error = await writeAll(handle, Buffer.from("x"), "/backups/monday/data").catch((fault: unknown) => fault);
+      await handle.close();
+      const told = explainFileFault(error);
+      assert.ok(told instanceof SettingsError);
+      assert.equal(told.message, "/backups/monday/data: the disk is full");
+    },
+  );
 });

@@ -55,7 +55,7 @@ export interface MetadataEngine {
    * Applies every write, or none. Resolves false, changing nothing, when a row of `seen` no longer has the version it
    * was read at (or exists, where it was seen absent); resolves true only when the writes are durable and visible.
    * A rejection means the outcome is unknown; it is StorageUnavailable (ports/blobs.ts) where the disk does not take
-   * the writes. At most 1,000 of `seen` and `writes` together.
+   * the writes. With the trouble "full" it comes before any of them: nothing was applied, nor will be. At most 1,000 of `seen` and `writes` together.
    */
   commit(seen: readonly Seen[], writes: readonly Write[]): Promise<boolean>;
   /** For engines that group commits. */

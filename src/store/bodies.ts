@@ -7,7 +7,7 @@
  */
 import type { ErrorId } from "../errors/catalogue.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
-import { BlobDamaged, type BlobEngine } from "../ports/blobs.ts";
+import { BlobDamaged, type BlobEngine, StorageUnavailable } from "../ports/blobs.ts";
 import { type MetadataEngine, pointRange, type Write } from "../ports/metadata.ts";
 import type { BodyPins } from "./body-pins.ts";
 import { RecordDamaged } from "./bytes.ts";
@@ -158,6 +158,8 @@ export async function keeping<T>(pending: PendingBody, work: () => Promise<T>): 
 
 /** Whether the error means that the transaction certainly stored nothing. */
 function isCertain(error: unknown): boolean {
+  // A full disk would otherwise be filled up by what is refused.
+  if (error instanceof StorageUnavailable) return error.trouble === "full";
   return error instanceof CosError || error instanceof BodyVanished || error instanceof TransactionContended;
 }
 
@@ -169,13 +171,15 @@ export interface BodiesOptions {
   readonly pins: BodyPins;
   /** Most bytes of a body that becomes a row. */
   readonly inlineMax: number;
+  /** Told of each transaction that leaves work for the collector, should it be stored. */
+  readonly onLeft: (tx: Transaction) => void;
 }
 
 /** Rows of a shared body's manifest and their references that one commit stores; an engine takes 1,000 operations. */
 const PIECES_IN_SHARED_CHUNK_MAX = 400;
 
 export function bodies(options: BodiesOptions): Bodies {
-  const { metadata, blobs, transact, identities, pins, inlineMax } = options;
+  const { metadata, blobs, transact, identities, pins, inlineMax, onLeft } = options;
 
   async function inlineBytes({ id, offset, length }: InlinePiece): Promise<Buffer> {
     const [rows] = await metadata.read([pointRange(inlineKey(id))]);
@@ -454,6 +458,7 @@ export function bodies(options: BodiesOptions): Bodies {
   }
 
   function leave(tx: Transaction, garbage: GarbageRecord): void {
+    onLeft(tx);
     tx.set(garbageKey(identities.next()), encodeGarbage(garbage));
   }
 

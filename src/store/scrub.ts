@@ -214,6 +214,7 @@ export function bodyReader({ metadata, blobs }: ScrubSources): Pick<ReturnType<t
     identities: { incarnation: "", next: () => "", number: () => 0 },
     pins: bodyPins(() => {}),
     inlineMax: 0,
+    onLeft() {},
   });
 }
 

@@ -203,18 +203,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     return value;
   };
 
-  const stored = bodies({ metadata, blobs, transact, identities: ids, pins, inlineMax });
-  const noting: Bodies = {
-    ...stored,
-    release(tx, body) {
-      leaving.add(tx);
-      stored.release(tx, body);
-    },
-    leave(tx, garbage) {
-      leaving.add(tx);
-      stored.leave(tx, garbage);
-    },
-  };
+  const onLeft = (tx: Transaction): void => void leaving.add(tx);
+  const stored = bodies({ metadata, blobs, transact, identities: ids, pins, inlineMax, onLeft });
   const others = elsewhere({ metadata, clock, peers });
   const settling = { metadata, transact, identities: ids, underWay: work, elsewhere: others };
   const named = buckets({ ...settling, clock, random });
@@ -228,12 +218,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     incarnation: ids.incarnation,
     lockNow,
     transact,
-    bodies: noting,
+    bodies: stored,
     buckets: named,
     configurations: configured,
     principals: principals(metadata, transact),
-    objects: objects({ metadata, clock, lockNow, bodies: noting }),
-    uploads: uploads({ ...settling, bodies: noting }),
+    objects: objects({ metadata, clock, lockNow, bodies: stored }),
+    uploads: uploads({ ...settling, bodies: stored }),
     controls: controls({ metadata, transact }),
     encryption: encryption({ kms: remote === undefined ? kms : besideKeyRing(kms, remote), serviceKeys, random }),
     keyRing: ring,

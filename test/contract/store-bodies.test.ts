@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "vitest";
 import { refuse } from "../../src/errors/cos-error.ts";
+import { StorageUnavailable } from "../../src/ports/blobs.ts";
 import { BodyVanished } from "../../src/store/bodies.ts";
 import type { ObjectRecord } from "../../src/store/records.ts";
 import { isUploadId, makeUploadId } from "../../src/store/uploads.ts";
@@ -97,6 +98,41 @@ describe.each(DISKS)("bodies on %s", (_, disk) => {
     }
     assert.deepEqual(await blobIds(), []);
     assert.deepEqual(await rowsOf(metadata), []);
+  });
+
+  it("keeps nothing of a body whose row a full disk does not take, so that refusals do not fill it up", async () => {
+    const engines = await (await disk()).open();
+    let commitsLeft = Number.POSITIVE_INFINITY;
+    const metadata: typeof engines.metadata = {
+      read: (ranges) => engines.metadata.read(ranges),
+      async commit(seen, writes) {
+        const isRemoval = writes.some(({ value }) => value === undefined);
+        if (!isRemoval && commitsLeft-- <= 0) throw new StorageUnavailable("full", "no room");
+        return await engines.metadata.commit(seen, writes);
+      },
+      close: () => engines.metadata.close(),
+    };
+    const store = await openOn({ ...engines, metadata }, { inlineMax: INLINE_MAX });
+    const bucket = await makeBucket(store, BUCKET);
+    const upload = await startUpload(store, bucket.id, "film");
+    for (let part = 1; part <= 900; part++)
+      await putPart(store, upload, part, pattern(part % 7 === 0 ? 2_000 : 10, part));
+    await complete(store, BUCKET, upload);
+    await store.collector.idle();
+    const blobIds = () => engines.blobs.list(undefined, 1_000_000);
+    const [blobs, rows] = [await blobIds(), await rowsOf(engines.metadata)];
+    for (const bytes of [10, 100_000, 700_001]) {
+      commitsLeft = 0;
+      await assert.rejects(put(store, BUCKET, "k", pattern(bytes)), { trouble: "full" });
+      assert.deepEqual(await blobIds(), blobs, `${bytes} bytes`);
+    }
+    for (let at = 0; at < 4; at++) {
+      commitsLeft = at;
+      await assert.rejects(copy(store, BUCKET, bucket.id, "film", "copy"), { trouble: "full" });
+    }
+    commitsLeft = Number.POSITIVE_INFINITY;
+    await store.collector.idle();
+    assert.deepEqual([await blobIds(), await rowsOf(engines.metadata)], [blobs, rows]);
   });
 
   it("frees the bytes of what is overwritten and of what is deleted", async () => {

@@ -142,6 +142,11 @@ describe("a disk that is full", () => {
       await server.check();
     }
     assert.ok(seen.at(-1)?.includes("ServiceUnavailable"), seen.join("\n"));
+    await disk.fill(20 * MIB);
+    for (let again = 0; again < 20; again++) {
+      assert.equal(await outcome(server.writer.put("large", server.bytes(2 * MIB))), "ServiceUnavailable");
+    }
+    assert.ok((await disk.free()) > 12 * MIB, "what is refused does not fill the disk up");
     say(`full disk:\n  ${seen.join("\n  ")}`);
 
     // Somebody else has taken every byte. What is kept back for removals is given up for them, and for them alone.
