@@ -518,6 +518,17 @@ describe("encryption of objects", () => {
       assert.equal((await s3.send({ path: own, query, headers: { ...attributes, ...headers } })).status, 200);
     });
 
+    it("takes the key of an upload with the list of its parts, which needs none", async () => {
+      const path = fresh();
+      const uploadId = await begin(server, path.slice(1), ssec(SECRET));
+      const s3Headers = keyHeaders("x-amz-server-side-encryption-customer", SECRET);
+      const list = await s3.send({ path, query: { uploadId }, headers: s3Headers });
+      assert.deepEqual([list.status, list.element("UploadId")], [200, uploadId], list.text);
+      assertRefused(await send("GET", path, { query: { uploadId }, headers: ssec(SECRET) }), "SSEHeaderNotAllowed", {
+        message: /does not take the header x-cos-/,
+      });
+    });
+
     it("writes the bucket's document as S3 does", async () => {
       const bucket = `s3default-${++serial}-1250000000`;
       await s3.send({ method: "PUT", bucket });

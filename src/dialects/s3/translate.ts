@@ -219,11 +219,15 @@ function askedBy({ method, target }: WireRequest, kind: TranslationOptions["kind
 
 /** The request in the names that declarations use. */
 export function translated(request: WireRequest, { kind, strict }: TranslationOptions): WireRequest {
+  const { target } = request;
+  // S3 clients may send the key of an upload with the list of its parts, which does not need it. (ListParts page)
+  const listsParts = kind === "object" && request.method === "GET" && target.query.has("uploadId");
   let headers = translatedHeaders(
     withHoisted(request),
-    (name) => strict && (name.startsWith("x-amz-checksum-") || name === "x-amz-sdk-checksum-algorithm"),
+    (name) =>
+      (strict && (name.startsWith("x-amz-checksum-") || name === "x-amz-sdk-checksum-algorithm")) ||
+      (listsParts && name.startsWith(`${AMZ}${ENCRYPTION}-customer-`)),
   );
-  const { target } = request;
   if (kind === "object" && request.method === "HEAD" && headers.get("range") !== undefined) {
     headers = withRangeOfHead(headers);
   }
