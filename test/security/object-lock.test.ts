@@ -11,7 +11,9 @@ import { pointRange } from "../../src/ports/metadata.ts";
 import { familyRange, objectKey } from "../../src/store/keys.ts";
 import { decodeObject, encodeObject, OBJECT_RETENTION_TAG } from "../../src/store/records.ts";
 import { freshFolder } from "../contract/store-fixture.ts";
-import { type Sent, testServer } from "../fixtures/server.ts";
+import { s3Client } from "../fixtures/s3.ts";
+import { assertS3Refused } from "../fixtures/s3-refusal.ts";
+import { contentMd5, type Sent, testServer } from "../fixtures/server.ts";
 import { DAY_MS, refusal, refusalOf, timedServer } from "../fixtures/timed-server.ts";
 
 it("sec_S-10.3, GHSA-j548-9grx-fh4f: what is locked in a way that nobody can read is not destroyed", async () => {
@@ -42,17 +44,85 @@ it("sec_S-10.3, GHSA-j548-9grx-fh4f: what is locked in a way that nobody can rea
   await engine.close();
 
   const second = await open(false);
+  await second.send({ method: "PUT", path: "/other", body: "other" });
+  const begun = await second.send({ method: "POST", path: "/kept", query: { uploads: undefined } });
+  const uploadId = begun.element("UploadId");
+  const part = await second.send({ method: "PUT", path: "/kept", query: { uploadId, partNumber: 1 }, body: "other" });
+  const parts = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.headers.etag}</ETag></Part></CompleteMultipartUpload>`;
+  const listed = "<Delete><Object><Key>kept</Key></Object></Delete>";
+  const tags = "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>";
+  const retention =
+    "<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>2090-01-01T00:00:00Z</RetainUntilDate></Retention>";
+  const rules =
+    "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>";
+  const lifecycle = await second.send({ method: "PUT", query: { lifecycle: undefined }, body: rules });
+  assert.equal(lifecycle.status, 200, lifecycle.text);
   const destroying: readonly Sent[] = [
     { method: "DELETE", path: "/kept" },
     { method: "PUT", path: "/kept", body: "other" },
     { method: "DELETE", path: "/kept", query: { versionId: "null" } },
+    { method: "POST", query: { delete: undefined }, body: listed, headers: { "content-md5": contentMd5(listed) } },
+    {
+      method: "PUT",
+      path: "/kept",
+      headers: { "x-cos-copy-source": `${second.bucket}.cos.ap-guangzhou.myqcloud.com/other` },
+    },
+    { method: "POST", path: "/kept", query: { uploadId }, body: parts },
+    { method: "PUT", path: "/kept", query: { tagging: undefined }, body: tags },
+    { method: "PUT", path: "/kept", query: { retention: undefined }, body: retention },
   ];
-  for (const request of destroying) assert.equal((await second.send(request)).status, 500);
+  for (const request of destroying) {
+    const answer = await second.send(request);
+    assert.equal(answer.element("Code"), "InternalError", `${JSON.stringify(request)}: ${answer.text}`);
+  }
+  await second.cosbox.clock.advance("30d");
+  assert.equal((await second.send({ path: "/other" })).status, 404, "the lifecycle passes over one and goes on");
   await second.stop();
   const after = await lmdbMetadata({ folder, random: systemRandom(), durability: "none" });
   const [[still] = []] = await after.read([pointRange(objectKey(bucketId, "kept"))]);
   await after.close();
   assert.ok(still, "its row is still there");
+});
+
+it("sec_S-10.1: nothing that S3 clients say bypasses a lock (CVE-2023-25812)", async () => {
+  const server = await testServer();
+  onTestFinished(() => server.stop());
+  const s3 = s3Client(server);
+  const bucket = server.cosbox.bucket("locked");
+  await s3.send({ method: "PUT", bucket, headers: { "x-amz-bucket-object-lock-enabled": "true" } });
+  const put = await s3.send({
+    method: "PUT",
+    bucket,
+    path: "/kept",
+    body: "kept",
+    headers: {
+      "x-amz-object-lock-mode": "COMPLIANCE",
+      "x-amz-object-lock-retain-until-date": new Date(Date.now() + 9 * DAY_MS).toISOString(),
+    },
+  });
+  const versionId = String(put.headers["x-amz-version-id"]);
+  const BYPASS = "x-amz-bypass-governance-retention";
+  const gone = `<Delete><Object><Key>kept</Key><VersionId>${versionId}</VersionId></Object></Delete>`;
+  const until = (ms: number) =>
+    `<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>${new Date(ms).toISOString()}</RetainUntilDate></Retention>`;
+  for (const word of ["true", "True", "TRUE", "1", "yes"]) {
+    const headers = { [BYPASS]: word };
+    const query = { versionId };
+    const remove = { method: "DELETE", bucket, path: "/kept" };
+    assertS3Refused(await s3.send({ ...remove, query, headers }), 403, "AccessDenied");
+    const presigned = await s3.send({ ...remove, query: { ...query, [BYPASS]: word }, sign: "v4-query" });
+    assertS3Refused(presigned, 403, "AccessDenied");
+    const many = { method: "POST", bucket, query: { delete: undefined }, body: gone };
+    const fates = await s3.send({ ...many, headers: { ...headers, "content-md5": contentMd5(gone) } });
+    assert.deepEqual(fates.elements("Code"), ["AccessDenied"]);
+    const shorten = { method: "PUT", bucket, path: "/kept", query: { ...query, retention: undefined } };
+    const sooner = await s3.send({ ...shorten, headers, body: until(Date.now() + DAY_MS) });
+    assertS3Refused(sooner, 400, "InvalidArgument");
+    const own = { method: "DELETE", bucket, path: "/kept", query };
+    const byCos = await server.send({ ...own, headers: { "x-cos-bypass-governance-retention": word } });
+    assert.equal(byCos.element("Code"), "ObjectLocked");
+  }
+  assert.equal((await s3.send({ bucket, path: "/kept", query: { versionId } })).text, "kept");
 });
 
 it("sec_S-10.4: a machine's clock that is set ahead ends no lock, and time that goes by does", async () => {
