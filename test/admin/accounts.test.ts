@@ -147,7 +147,7 @@ describe("accounts on the admin listener", () => {
     assert.equal((await done("GET", `/keys/${READER.secretId}`))["user"], "100000000012");
   });
 
-  it("are refused what cannot stand, each in its own words", async () => {
+  it("sec_S-2.7, CVE-2024-55949: are refused what cannot stand, each in its own words", async () => {
     const cases: readonly (readonly [expected: string, method: string, path: string, body?: unknown])[] = [
       ["404 NotFound", "GET", "/accounts/100000000099"],
       ["404 NotFound", "GET", "/accounts/100000000099/users"],

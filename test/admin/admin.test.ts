@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { afterAll, afterEach, beforeAll, describe, it } from "vitest";
+import { signCos } from "../../src/dialects/cos/sign.ts";
 import { ask } from "../fixtures/admin.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
 import { type TestServer, testServer } from "../fixtures/server.ts";
@@ -130,7 +131,7 @@ describe("the admin listener", () => {
 });
 
 describe("an admin listener with a token, on a server", () => {
-  it("asks for the token, and has neither clock nor faults nor reset", async () => {
+  it("sec_S-2.17, CVE-2018-10861: asks for the token, takes no key of COS, and has neither clock nor faults nor reset", async () => {
     const token = "a-token-that-nobody-guesses";
     const server = await testServer({
       admin: "127.0.0.1:0",
@@ -144,6 +145,22 @@ describe("an admin listener with a token, on a server", () => {
       assert.equal((await ask(endpoint, "GET", "/healthz")).status, 401);
       const wrong = { Authorization: `Bearer ${token}x` };
       assert.equal((await ask(endpoint, "GET", "/v1/clock", { headers: wrong })).status, 401);
+      const { host } = new URL(endpoint);
+      const { secretId, secretKey } = server.cosbox.credentials;
+      const now = Math.floor(Date.now() / 1000);
+      for (const path of ["/v1/clock", "/v1/requests", "/v1/accounts", "/metrics"]) {
+        const signTime = `${now - 60};${now + 600}`;
+        const { authorization, queryString } = signCos({
+          ...{ secretId, secretKey, method: "GET", path, signTime },
+          headers: [["host", host]],
+        });
+        assert.equal((await ask(endpoint, "GET", path, { headers: { Authorization: authorization } })).status, 401);
+        assert.equal((await ask(endpoint, "GET", `${path}?${queryString}`)).status, 401, path);
+        assert.equal(
+          (await ask(endpoint, "GET", path, { headers: { Authorization: `Bearer ${secretKey}` } })).status,
+          401,
+        );
+      }
       const headers = { Authorization: `Bearer ${token}` };
       assert.equal((await ask(endpoint, "GET", "/v1/clock", { headers })).status, 200);
       for (const [method, path, body] of [

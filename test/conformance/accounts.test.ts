@@ -62,7 +62,7 @@ describe("accounts of the settings", () => {
     });
   });
 
-  it("own buckets under their own APPID, apart from those of others", async () => {
+  it("sec_S-2.13: own buckets under their own APPID, apart from those of others", async () => {
     const bucket = `theirs-${OTHER_APPID}`;
     assert.equal((await server.send({ method: "PUT", bucket, sign: OTHER_USER })).status, 200);
     const listed = await server.send({ bucket: "", sign: OTHER_ROOT });

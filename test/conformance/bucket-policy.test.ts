@@ -1,10 +1,17 @@
 /** PUT, GET and DELETE ?policy, and what a policy does. */
 
 import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { get, globalAgent } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { SecureVersion } from "node:tls";
+import COS from "cos-nodejs-sdk-v5";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { rootCredential } from "../../src/access/caller.ts";
 import { readPolicy } from "../../src/access/policy/read-policy.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
+import { startCosbox } from "../../src/library.ts";
 import { memoryDisk, openOn } from "../contract/store-fixture.ts";
 import { STRANGER } from "../fixtures/accounts.ts";
 import { inProcess } from "../fixtures/in-process.ts";
@@ -397,6 +404,53 @@ describe("a bucket's policy", () => {
       assert.equal((await remove()).status, 204);
       assert.equal(await status({ path: "/a/1" }), 200);
     });
+  });
+});
+
+describe("conditions on how a request came", () => {
+  it("hold over HTTPS: cos:secure-transport, and the version of TLS", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "cosbox-policy-"));
+    const cosbox = await startCosbox({ tls: "dev", data: join(folder, "data") });
+    const trusted = globalAgent.options.ca;
+    try {
+      const ca = await readFile(join(folder, "data", "tls", "ca.pem"));
+      globalAgent.options.ca = ca;
+      const cos = new COS({ ...cosbox.options });
+      const place = { Bucket: cosbox.bucket("demo"), Region: cosbox.region };
+      await cos.putBucket(place);
+      await cos.putObject({ ...place, Key: "a", Body: "x" });
+      const headers = { host: `${place.Bucket}.cos.${place.Region}.myqcloud.com` };
+      const asNobody = (maxVersion: SecureVersion): Promise<number> =>
+        new Promise((resolve, reject) => {
+          const { port } = cosbox;
+          const told = { host: "127.0.0.1", port, path: "/a", headers, ca, servername: "localhost", maxVersion };
+          get({ ...told, agent: false }, (incoming) => {
+            incoming.resume();
+            resolve(incoming.statusCode ?? 0);
+          }).on("error", reject);
+        });
+      const told: number[][] = [];
+      for (const condition of [
+        { bool_equal: { "cos:secure-transport": "true" } },
+        { bool_equal: { "cos:secure-transport": "false" } },
+        { numeric_greater_than_equal: { "cos:tls-version": 1.3 } },
+        { numeric_less_than: { "cos:tls-version": 1.2 } },
+      ]) {
+        const statement = { effect: "allow", principal: "*", action: "name/cos:GetObject", resource: "*", condition };
+        await cos.putBucketPolicy({ ...place, Policy: { version: "2.0", statement } });
+        told.push([await asNobody("TLSv1.3"), await asNobody("TLSv1.2")]);
+      }
+      assert.deepEqual(told, [
+        [200, 200],
+        [403, 403],
+        [200, 403],
+        [403, 403],
+      ]);
+    } finally {
+      globalAgent.options.ca = trusted;
+      await cosbox.stop();
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

@@ -584,7 +584,7 @@ describe("the operation table", () => {
     assert.equal(ambiguousRoutes([...TABLE, { ...twice, name: "Twin" }]).length, 1, "the check can fail");
   });
 
-  it("names an action, ways to sign and a status for each", () => {
+  it("sec_S-2.2: names an action, ways to sign and a status for each", () => {
     for (const { name, action, authentication, route, status, summary } of TABLE) {
       assert.match(action, /^name\/cos:[A-Z][A-Za-z]+$/, name);
       assert.ok(authentication.length > 0, name);
