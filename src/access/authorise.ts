@@ -24,6 +24,7 @@ import {
   type Verdict,
 } from "./policy/evaluate.ts";
 import type { Policy, Statement } from "./policy/policy.ts";
+import type { Resource } from "./policy/resource.ts";
 
 /**
  * What an ACL would have to grant: `signed` nothing, since any root account may (there is no resource yet); `owner` what
@@ -40,6 +41,8 @@ export interface AccessQuestion {
   readonly permission: Permission;
   /** The bucket's record; undefined where there is none, for permission `signed` alone. */
   readonly bucket: BucketRecord | undefined;
+  /** The bucket that is to be made, as policies name it. */
+  readonly made?: Resource["bucket"] | undefined;
   /** The addressed object's key; undefined for the bucket itself. */
   readonly key: string | undefined;
   /** The version that is meant, as it was named; "" for the current one, undefined where that does not matter. */
@@ -103,13 +106,13 @@ function decided(allowed: boolean, by: DecidedBy, statement?: Statement, grantee
 const NO_VERDICT: Verdict = { effect: "none", by: undefined };
 
 function asPolicyRequest(
-  { action, bucket, key, prefix }: AccessQuestion,
+  { action, bucket, made, key, prefix }: AccessQuestion,
   { tags }: AccessDocuments,
   values: RequestValues,
 ): PolicyRequest {
   const ofResource = tags.length === 0 ? undefined : tags.map(([name, value]) => `${name}&${value}`);
   const all: RequestValues = (name) => (RESOURCE_TAGS.includes(name) ? ofResource : values(name));
-  return { action, resource: { bucket, key, prefix }, values: all };
+  return { action, resource: { bucket: bucket ?? made, key, prefix }, values: all };
 }
 
 /** Keys of conditions that speak of the tags of what is asked for. (condition keys of the policy page) */

@@ -188,14 +188,15 @@ function accessOf(outcome: Outcome): RecordedAccess | undefined {
   const { question, decision } = access;
   const described = { action: question.action, decision: describeDecision(decision), allowed: decision.allowed };
   if (decision.allowed) return described;
-  const { bucket, key } = question;
+  const { bucket, key, made } = question;
   const principal = caller?.kind === "account" ? callerId(caller.uin, caller.user) : "qcs::cam::anyone:anyone";
   const acl = access.acl();
   const refused = { ...described, trace: access.trace(), ...(acl === undefined ? {} : { acl }) };
   if (decision.statement !== undefined) return refused;
   const statement = { Effect: "Allow", Action: [question.action] };
+  const named = bucket ?? made;
   const resource =
-    bucket === undefined ? "*" : `qcs::cos:${bucket.region}:uid/${bucket.ownerAppid}:${bucket.name}/${key ?? ""}`;
+    named === undefined ? "*" : `qcs::cos:${named.region}:uid/${named.ownerAppid}:${named.name}/${key ?? ""}`;
   return {
     ...refused,
     wouldAllow: {

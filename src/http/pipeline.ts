@@ -423,7 +423,8 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     const { action, permission } = operation;
     const prefix = operation.lists === true ? request.target.query.get("prefix") : undefined;
     const versionId = request.target.query.get("versionid");
-    const question = { caller, action, permission, bucket, key, versionId, prefix, object };
+    const made = permission === "signed" ? bucketToMake(address, caller, installation) : undefined;
+    const question = { caller, action, permission, bucket, made, key, versionId, prefix, object };
     const found = documentsFor(question, store);
     const attached = found instanceof Promise ? await found : found;
     const read = (): Promise<Readonly<Record<string, unknown>>> =>
@@ -700,6 +701,13 @@ export function withExplanation(answer: Answer, address: string | undefined): An
 
 function keyOf(address: Address): string | undefined {
   return address.kind === "object" ? address.key : undefined;
+}
+
+/** What policies call a bucket that the caller makes; undefined where the service itself is asked. */
+function bucketToMake(address: Address, caller: Caller, { region }: Installation): AccessQuestion["made"] {
+  if (address.kind === "service" || caller.kind === "anonymous") return undefined;
+  const { appid: ownerAppid, uin: ownerUin } = caller;
+  return { name: address.bucket, region: address.region ?? region, ownerAppid, ownerUin };
 }
 
 function bucketNameOf(address: Address): string | undefined {

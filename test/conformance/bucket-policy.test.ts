@@ -527,6 +527,25 @@ describe("a user of an account", () => {
     assert.equal(await (await fixture(userOf(STRANGER, READ)))("GET", "/key"), "AccessDenied");
   });
 
+  it("makes the buckets that a policy of its own names, and none that one denies", async () => {
+    const make = (resource: string, effect = "allow") => ({ effect, action: "name/cos:PutBucket", resource });
+    const named = make("qcs::cos:ap-guangzhou:uid/1250000000:mine-1250000000/");
+    const all = make("qcs::cos:*:uid/1250000000:*");
+    const elsewhere = make("qcs::cos:ap-shanghai:uid/1250000000:mine-1250000000/*");
+    const hostOf = (name: string) => `${name}-1250000000.cos.ap-guangzhou.myqcloud.com`;
+    for (const [policies, host, expected] of [
+      [[named], hostOf("mine"), "ok"],
+      [[named], hostOf("other"), "AccessDenied"],
+      [[elsewhere], hostOf("mine"), "AccessDenied"],
+      [[all], hostOf("other"), "ok"],
+      [[all, make("qcs::cos:*:uid/1250000000:prod-*", "deny")], hostOf("prod-a"), "AccessDenied"],
+      [[all, make("qcs::cos:*:uid/1250000000:prod-*", "deny")], hostOf("other"), "ok"],
+    ] as const) {
+      const ask = await fixture(userOf(ROOT, ...policies));
+      assert.equal(await ask("PUT", "/", undefined, host), expected, `${JSON.stringify(policies)} ${host}`);
+    }
+  });
+
   it("lists buckets where a policy of its own says so, for the resource *", async () => {
     const service = "service.cos.myqcloud.com";
     const rule = { effect: "allow", action: "name/cos:GetService", resource: "*" };
