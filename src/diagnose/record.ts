@@ -111,6 +111,9 @@ function openTarget({ target }: Pick<WireRequest, "target">): string {
   return query.length === 0 ? target.rawPath : `${target.rawPath}?${query.join("&")}`;
 }
 
+/** A header of a text that AWS's clients sign. */
+const SIGNED_LINE = /^([a-z0-9-]+):(.*)$/;
+
 /** A signed text whose pairs are as open as the headers and parameters they stand for. */
 function openCanonical(text: string): string {
   const openPair = (pair: string): string => {
@@ -122,12 +125,17 @@ function openCanonical(text: string): string {
     } catch {
       // It was signed without being encoded.
     }
-    const open = SECRET_PARAMETERS.has(name) ? REMOVED : openHeader(name, value);
+    const lower = name.toLowerCase();
+    const open = SECRET_PARAMETERS.has(lower) ? REMOVED : openHeader(lower, value);
     return open === value ? pair : `${name}=${encodeURIComponent(open)}`;
   };
   return text
     .split("\n")
-    .map((line, at) => (at < 2 || line === "" ? line : line.split("&").map(openPair).join("&")))
+    .map((line, at) => {
+      if (at < 2 || line === "") return line;
+      const [, header, value = ""] = SIGNED_LINE.exec(line) ?? [];
+      return header === undefined ? line.split("&").map(openPair).join("&") : `${header}:${openHeader(header, value)}`;
+    })
     .join("\n");
 }
 

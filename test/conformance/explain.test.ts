@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, it } from "vitest";
 import { run } from "../fixtures/command.ts";
 import { form, signedFields } from "../fixtures/forms.ts";
 import { allow, NOBODY, OTHER_APPID, OTHER_UIN, pairOf, PEOPLE, ROOT_UIN } from "../fixtures/people.ts";
+import { amzNow, s3Client, type S3Request } from "../fixtures/s3.ts";
 import { federated } from "../fixtures/sts.ts";
 import { contentMd5, type Received, type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 
@@ -32,6 +33,17 @@ async function explained(answer: Received, from: TestServer = server): Promise<s
 
 const KEY = "/docs/a b.txt";
 const secretKey = () => server.cosbox.credentials.secretKey;
+
+const hmac = (key: string | Buffer, text: string) => createHmac("sha1", key).update(text).digest("hex");
+const sha1 = (text: string) => createHash("sha1").update(text).digest("hex");
+
+/** The same credentials, signed with these parameters as they stand. */
+function resigned(credentials: string, parameters: string): string {
+  const [, time = ""] = /q-sign-time=([0-9;]+)/.exec(credentials) ?? [];
+  const host = `host=${server.bucket}.cos.ap-guangzhou.myqcloud.com`;
+  const text = `get\n${KEY}\n${parameters}\n${host}\n`;
+  return credentials.replace(/[0-9a-f]{40}$/, hmac(hmac(secretKey(), time), `sha1\n${time}\n${sha1(text)}\n`));
+}
 
 /** Mistakes of clients, each made on purpose, with a word of what must be said of it. */
 const MISTAKES: readonly (readonly [name: string, request: () => Sent, told: RegExp])[] = [
@@ -61,6 +73,14 @@ const MISTAKES: readonly (readonly [name: string, request: () => Sent, told: Reg
     }),
     /signed content-type without its parameters/,
   ],
+  [
+    "not-lower-case",
+    () => ({
+      query: { Prefix: "a" },
+      sign: { alter: (text) => resigned(text, "Prefix=a") },
+    }),
+    /signed the names of parameters with capitals/,
+  ],
   ["secret-key", () => ({ sign: { secretKey: `${secretKey()}\n` } }), /SecretKey with a line break at its end/],
   [
     "upper-case",
@@ -80,8 +100,6 @@ describe("explain of SignatureDoesNotMatch", () => {
     });
   }
 
-  const hmac = (key: string | Buffer, text: string) => createHmac("sha1", key).update(text).digest("hex");
-  const sha1 = (text: string) => createHash("sha1").update(text).digest("hex");
   /** Of forms: the signature that each mistake gives, of the policy's text, its Base64, the key of the period. */
   const FORM_MISTAKES: readonly (readonly [
     string,
@@ -109,6 +127,77 @@ describe("explain of SignatureDoesNotMatch", () => {
     assert.equal(record?.evidence?.kind === "signature" ? record.evidence.mistake?.name : undefined, name);
     assert.doesNotMatch(JSON.stringify(record), /hidden/, "the policy is not kept");
     assert.match(await explained(answer), /What to do/);
+  });
+
+  /** Of S3 clients: what is signed in place of what is sent, and what must be said of it. */
+  const S3_MISTAKES: readonly (readonly [string, theirs: () => S3Request, told: RegExp, ours?: S3Request])[] = [
+    ["path-encoded-twice", () => ({ path: "/docs/a%20b.txt" }), /percent-encoded twice/],
+    ["slash-doubled", () => ({ path: `/${KEY}` }), /doubled leading slash/],
+    ["bucket-in-path", () => ({ path: `/${server.bucket}${KEY}` }), /bucket as part of the path/],
+    ["bucket-not-in-path", () => ({ bucket: "", style: "path" }), /path without the bucket/, { style: "path" }],
+    ["method-changed", () => ({ method: "HEAD" }), /signed HEAD and the request is GET/],
+    ["host-changed", () => ({ host: "127.0.0.1:9000" }), /signed the host 127\.0\.0\.1:9000/],
+    [
+      "header-changed",
+      () => ({ headers: { "x-amz-meta-a": "text/plain" } }),
+      /signed x-amz-meta-a without its parameters/,
+      { headers: { "x-amz-meta-a": "text/plain; q=1" } },
+    ],
+    ["payload-hash", () => ({ payload: "UNSIGNED-PAYLOAD" }), /signed the payload UNSIGNED-PAYLOAD/],
+    ["parameters-not-signed", () => ({}), /did not sign the parameters/, { query: { versionId: "null" } }],
+    [
+      "secret-key",
+      () => ({ keys: { ...server.cosbox.credentials, secretKey: `${secretKey()}\n` } }),
+      /with a line break/,
+    ],
+    [
+      "secret-key",
+      () => ({ sign: "v2", keys: { ...server.cosbox.credentials, secretKey: ` ${secretKey()}` } }),
+      /with a blank before it/,
+      { sign: "v2" },
+    ],
+  ];
+  it.each(S3_MISTAKES.map(([name, theirs, told, ours = {}]) => ({ name, theirs, told, ours })))(
+    "names the mistake of an S3 client: $name",
+    async ({ name, theirs, told, ours }) => {
+      const s3 = s3Client(server);
+      const both = { path: KEY, dateTime: amzNow(), ...ours };
+      const [sent, signed] = [s3.compose(both), s3.compose({ ...both, query: {}, ...theirs() })];
+      const authorization = signed.headers?.["authorization"] ?? "";
+      const answer = await server.send({ ...sent, headers: { ...sent.headers, authorization } });
+      assert.equal(answer.element("Code"), "SignatureDoesNotMatch", answer.text);
+      const record = await server.cosbox.requests.find(String(answer.headers["x-cos-request-id"]));
+      assert.equal(record?.evidence?.kind === "signature" ? record.evidence.mistake?.name : undefined, name);
+      const text = await server.cosbox.requests.explain(String(answer.headers["x-cos-request-id"]));
+      assert.match(text ?? "", told);
+    },
+  );
+
+  it("keeps no token of an S3 client with the text that was to be signed", async () => {
+    const headers = { "x-amz-security-token": "canary-1=canary-2" };
+    const s3 = s3Client(server);
+    for (const request of [
+      { headers },
+      { sign: "v2", headers },
+      { sign: "v4-query", query: { "X-Amz-Security-Token": "canary-3" } },
+    ] as const) {
+      const answer = await s3.send({
+        path: KEY,
+        keys: { ...server.cosbox.credentials, secretKey: "wrong-secret-key" },
+        ...request,
+      });
+      const record = await server.cosbox.requests.find(String(answer.headers["x-cos-request-id"]));
+      assert.ok(record !== undefined && record.status === 403);
+      assert.doesNotMatch(JSON.stringify(record), /canary/);
+    }
+  });
+
+  it("tells an S3 client both times", async () => {
+    const s3 = s3Client(server);
+    const early = await s3.send({ path: KEY, dateTime: amzNow(-3_600_000) });
+    assert.equal(early.element("Code"), "RequestTimeTooSkewed");
+    const text = await server.cosbox.requests.explain(String(early.headers["x-cos-request-id"]));
+    assert.match(text ?? "", /It ended 270\d s earlier/);
   });
 
   it("shows the first character in which the signed texts differ", async () => {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { explanation } from "../../diagnose/explain.ts";
 import { asCurl, asNodeCall } from "../../diagnose/export.ts";
 import type { DecisionRecord } from "../../diagnose/record.ts";
+import { CATALOGUE } from "../../errors/catalogue.ts";
 import { AdminRefusal, adminRoute } from "../route.ts";
 
 const AREA = "requests";
@@ -11,10 +12,11 @@ const MOST = 1_000;
 
 const RECORD = z.looseObject({ requestId: z.string(), status: z.number() });
 
-const FILTER = z.object({
+const FILTER = z.strictObject({
   limit: z.coerce.number().int().min(1).max(MOST).default(100),
   status: z.coerce.number().int().optional().describe("of the answer"),
   error: z.string().optional().describe("id of a row of the catalogue"),
+  code: z.string().optional().describe("of the refusal, as a client sees it; several rows may share one"),
   bucket: z.string().optional(),
   operation: z.string().optional(),
   since: z.iso
@@ -24,10 +26,14 @@ const FILTER = z.object({
     .describe("arrived at this time or later"),
 });
 
-function fits(record: DecisionRecord, { status, error, bucket, operation, since }: z.output<typeof FILTER>): boolean {
+function fits(
+  record: DecisionRecord,
+  { status, error, code, bucket, operation, since }: z.output<typeof FILTER>,
+): boolean {
   return (
     (status === undefined || record.status === status) &&
     (error === undefined || record.errorId === error) &&
+    (code === undefined || (record.errorId !== undefined && CATALOGUE[record.errorId].code === code)) &&
     (bucket === undefined || record.bucket === bucket) &&
     (operation === undefined || record.operation === operation) &&
     (since === undefined || record.at >= since)

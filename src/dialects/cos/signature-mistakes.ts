@@ -16,6 +16,8 @@ export interface MismatchedSignature {
   /** Listed names, encoded and in lower case, with the value that was sent, undefined where none was. */
   readonly parameters: readonly (readonly [name: string, value: string | undefined])[];
   readonly headers: readonly (readonly [name: string, value: string | undefined])[];
+  /** Names of the listed parameters, encoded and in the case in which they were sent, in the order of `parameters`. */
+  readonly sentNames: readonly string[];
   readonly hosts: readonly string[];
   readonly signTime: string;
   readonly keyTime: string;
@@ -27,6 +29,9 @@ type Parts = Pick<MismatchedSignature, "method" | "path"> & { readonly parameter
 type Pairs = MismatchedSignature["parameters"];
 
 const METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE", "OPTIONS"];
+
+/** `Content-Type` for `content-type`. */
+const titled = (name: string): string => name.replace(/(^|-)[a-z]/g, (first) => first.toUpperCase());
 
 const joined = (pairs: Pairs, encode: (value: string) => string = signingEncoded): string =>
   pairs.map(([name, value]) => `${name}=${encode(value ?? "")}`).join("&");
@@ -205,7 +210,16 @@ export function signatureEvidence(sent: MismatchedSignature, secretKey: string):
         mend: "Sort the signed pairs by name.",
       },
     ];
+    const notLower = (what: string) => ({
+      name: "not-lower-case",
+      told: `The client signed the names of ${what} with capitals.`,
+      mend: "Write names in lower case in the signed text, and in its lists.",
+    });
+    yield [{ headers: joined(sorted(headers).map(([name, value]) => [titled(name), value])) }, notLower("headers")];
     if (parameters.length === 0) return;
+    const asSent = parameters.map(([listed, value], at) => [listed, sent.sentNames[at] ?? listed, value] as const);
+    asSent.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+    yield [{ parameters: joined(asSent.map(([, name, value]) => [name, value])) }, notLower("parameters")];
     yield [
       { parameters: joined(parameters) },
       {

@@ -28,6 +28,7 @@ import {
   type PairOrder,
   type SignedPair,
   signatureOf,
+  signingEncoded,
   signingName,
   signKeyOf,
 } from "./canonical.ts";
@@ -316,6 +317,7 @@ export function verifySignature(
           rawPath: request.rawPath ?? request.paths[0] ?? "",
           bucket: request.bucket,
           parameters: parameters.map(([listed, sent]) => [listed, sent?.values[0]]),
+          sentNames: parameters.map(([listed, sent]) => (sent === undefined ? listed : signingEncoded(sent.name))),
           headers: headers.map(([listed, sent]) => [
             listed,
             sent?.values[0] === undefined ? undefined : headerText(sent.values[0], "utf-8"),

@@ -27,10 +27,15 @@ export function signingKeyOf(secretKey: string, scope: Scope): Buffer {
   const name = `${scope.date}\n${scope.region}\n${secretKey}`;
   let key = signingKeys.get(name);
   if (key === undefined) {
-    key = hmac(hmac(hmac(hmac(`AWS4${secretKey}`, scope.date), scope.region), "s3"), "aws4_request");
+    key = signingKeyFrom(`AWS4${secretKey}`, scope);
     signingKeys.set(name, key);
   }
   return key;
+}
+
+/** The key that comes of any text in the place of `AWS4` and the SecretKey; it is not remembered. */
+export function signingKeyFrom(text: string, { date, region }: Scope): Buffer {
+  return hmac(hmac(hmac(hmac(text, date), region), "s3"), "aws4_request");
 }
 
 function hmac(key: string | Buffer, text: string): Buffer {

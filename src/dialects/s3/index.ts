@@ -153,7 +153,7 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
 
     translate: (request, { kind }) => translated(request, { kind, strict }),
 
-    authenticate(request, { hostBucket }) {
+    authenticate(request, { hostBucket, ...address }) {
       const authenticated = (evidence: S3Evidence<Credential>) => {
         if (evidence.kind === "anonymous") return { caller: ANONYMOUS, body: payloadOf(request, undefined, strict) };
         const { credential, isSigned, seed, via } = evidence;
@@ -170,6 +170,7 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
         skewMs: signSkewMs,
         presentFor: asSigned,
         hostBucket,
+        bucket: address.kind === "service" ? undefined : address.bucket,
       });
       return evidence instanceof Promise ? evidence.then(authenticated) : authenticated(evidence);
     },

@@ -13,6 +13,7 @@ import type { SignedFor } from "../../access/signing-time.ts";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { SignedVia } from "../../access/caller.ts";
 import { type CosError, refuse } from "../../errors/cos-error.ts";
+import type { Evidence } from "../../errors/evidence.ts";
 import { formatIsoSeconds, parseHttpDate } from "../../http/dates.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Query } from "../../http/target.ts";
@@ -25,6 +26,7 @@ import {
   signingKeyOf,
   stringToSign,
 } from "./canonical.ts";
+import { evidenceV2, evidenceV4 } from "./signature-mistakes.ts";
 
 /** What a signature of version 4 says of the body, and what signs its chunks. */
 export interface SeedV4 {
@@ -61,6 +63,8 @@ export interface S3SignatureOptions {
   readonly presentFor?: (startMs: number, signedFor: SignedFor) => number;
   /** The bucket that the host names; undefined under path style. Version 2 signs it as part of the path. */
   readonly hostBucket: string | undefined;
+  /** The bucket, wherever it is named; for the evidence of a refusal. */
+  readonly bucket?: string | undefined;
 }
 
 interface CredentialsV4 {
@@ -208,7 +212,7 @@ function verified<Credential extends { readonly secretKey: string }>(
   }
   const { scope, dateTime, signature, via } = credentials;
   const signingKey = signingKeyOf(credential.secretKey, scope);
-  verifyV4(request, credentials, signingKey);
+  verifyV4(request, credentials, signingKey, credential.secretKey, options);
   return {
     kind: "signed",
     credential,
@@ -332,10 +336,14 @@ function v4OfQuery(query: Query, times: Times): CredentialsV4 {
   const signature = value("x-amz-signature", "X-Amz-Signature");
   refuseOtherDay(scope, dateTime, malformedQuery);
   const presentMs = times.presentFor(dateMs, "link");
-  if (dateMs > presentMs + times.skewMs) throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, times) });
   const endMs = dateMs + Number(expires) * 1000;
+  const evidence = (): Evidence => period(dateMs, endMs, times);
+  if (dateMs > presentMs + times.skewMs) {
+    throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, times), evidence });
+  }
   if (presentMs > endMs) {
     throw refuse("RequestHasExpired", {
+      evidence,
       extras: [
         ["X-Amz-Expires", expires],
         ["Expires", formatIsoSeconds(endMs)],
@@ -388,8 +396,15 @@ interface Times {
 
 function refuseSkewed(dateMs: number, times: Times): void {
   if (Math.abs(times.presentFor(dateMs, "request") - dateMs) > times.skewMs) {
-    throw refuse("RequestTimeTooSkewed", { extras: timesOf(dateMs, times) });
+    throw refuse("RequestTimeTooSkewed", {
+      extras: timesOf(dateMs, times),
+      evidence: () => period(dateMs, dateMs + times.skewMs, times),
+    });
   }
+}
+
+function period(start: number, end: number, { nowMs, skewMs }: Times): Evidence {
+  return { kind: "time", now: nowMs, start, end, skewMs };
 }
 
 export function timesOf(
@@ -428,7 +443,13 @@ export function payloadWord({ headers, target }: Pick<SignedRequest, "headers" |
   return headers.get("x-amz-content-sha256") ?? target.query.get("x-amz-content-sha256");
 }
 
-function verifyV4(request: SignedRequest, credentials: CredentialsV4, signingKey: Buffer): void {
+function verifyV4(
+  request: SignedRequest,
+  credentials: CredentialsV4,
+  signingKey: Buffer,
+  secretKey: string,
+  { bucket }: Pick<S3SignatureOptions, "bucket">,
+): void {
   const { signedHeaders, scope, dateTime, via } = credentials;
   if (!signedHeaders.includes("host")) {
     throw refuse("AccessDenied", { message: "The host must be among the signed headers." });
@@ -440,12 +461,12 @@ function verifyV4(request: SignedRequest, credentials: CredentialsV4, signingKey
   // A name that is listed and not sent would verify as one that is sent empty.
   const complete = signedHeaders.every((name) => name === "host" || request.headers.raw(name) !== undefined);
   const hash = payload ?? "UNSIGNED-PAYLOAD";
-  const query = canonicalQuery(
+  const parameters =
     via === "header"
       ? request.target.query.entries
-      : request.target.query.entries.filter(([name]) => name.toLowerCase() !== OWN_PARAMETER),
-  );
-  let first: { toSign: string; canonical: string } | undefined;
+      : request.target.query.entries.filter(([name]) => name.toLowerCase() !== OWN_PARAMETER);
+  const query = canonicalQuery(parameters);
+  let first: { toSign: string; canonical: string; encoding: Reading["encoding"] } | undefined;
   for (const { path, headers, encoding } of readings(request, signedHeaders)) {
     const canonical = `${request.method}\n${path}\n${query}\n${headers}\n${signedHeaders.join(";")}\n${hash}`;
     const toSign = stringToSign(dateTime, scope, canonical, encoding);
@@ -453,13 +474,28 @@ function verifyV4(request: SignedRequest, credentials: CredentialsV4, signingKey
       refuseUnsigned(request, signedHeaders);
       return;
     }
-    first ??= { toSign, canonical };
+    first ??= { toSign, canonical, encoding };
   }
-  throw mismatch(credentials, first?.toSign ?? "", first?.canonical);
+  throw mismatch(credentials, first?.toSign ?? "", first?.canonical, () => {
+    const [host] = request.target.authority.spellings;
+    const headers = signedHeaders.map((name): readonly [string, string | undefined] => {
+      const value = name === "host" ? host : request.headers.raw(name);
+      return [name, value === undefined ? undefined : canonicalValue(value)];
+    });
+    const { method, target } = request;
+    const sent = { ...credentials, method, path: target.path, bucket, parameters, headers, payload: hash };
+    return evidenceV4(sent, secretKey, first?.encoding ?? "latin1");
+  });
 }
 
-function mismatch({ accessKeyId, signature }: Credentials, toSign: string, canonical: string | undefined): CosError {
+function mismatch(
+  { accessKeyId, signature }: Credentials,
+  toSign: string,
+  canonical: string | undefined,
+  evidence: () => Evidence,
+): CosError {
   return refuse("SignatureDoesNotMatch", {
+    evidence,
     extras: [
       ["AWSAccessKeyId", accessKeyId],
       ["StringToSign", toSign],
@@ -677,7 +713,9 @@ function verifyV2(
     }
     first ??= toSign;
   }
-  throw mismatch(credentials, first ?? "", undefined);
+  const { accessKeyId, signature } = credentials;
+  const toSign = first ?? "";
+  throw mismatch(credentials, toSign, undefined, () => evidenceV2({ toSign, accessKeyId, signature }, secretKey));
 }
 
 /** Equal or not, for a signature of version 2 in Base64, in a time that tells nothing about where the two differ. */
