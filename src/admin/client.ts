@@ -4,6 +4,7 @@
  */
 
 import { request as httpRequest } from "node:http";
+import { StringDecoder } from "node:string_decoder";
 import type { SdkOptions } from "../control/sdk-options.ts";
 import type { ClockState } from "../control/clock-control.ts";
 import type { Coverage } from "../diagnose/coverage.ts";
@@ -207,20 +208,29 @@ export function adminClient({ endpoint, token = "", timeoutMs }: AdminClientOpti
   async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
     const { status, chunks } = await send(method, path, body, limit);
+    return await read<T>(status, chunks);
+  }
+
+  async function read<T>(status: number, chunks: Answered["chunks"]): Promise<T> {
     const parts: Buffer[] = [];
     for await (const chunk of chunks) parts.push(chunk);
-    const told = JSON.parse(Buffer.concat(parts).toString("utf8")) as T & {
-      readonly error?: { readonly code: string; readonly message: string };
-    };
+    let told: T & { readonly error?: { readonly code: string; readonly message: string } };
+    try {
+      told = JSON.parse(Buffer.concat(parts).toString("utf8"));
+    } catch {
+      throw new AdminCallRefused(status, "NoAdminListener", `what answers at ${base} is no admin listener of cosbox`);
+    }
     if (told.error !== undefined) throw new AdminCallRefused(status, told.error.code, told.error.message);
     return told;
   }
 
   async function* follow(signal?: AbortSignal): AsyncGenerator<DecisionRecord> {
-    const { chunks } = await send("GET", "/v1/requests/stream", undefined, signal);
+    const { status, chunks } = await send("GET", "/v1/requests/stream", undefined, signal);
+    if (status !== 200) await read(status, chunks);
+    const decoder = new StringDecoder("utf8");
     let text = "";
     for await (const chunk of chunks) {
-      text += chunk.toString("utf8");
+      text += decoder.write(chunk);
       const events = text.split("\n\n");
       text = events.pop() ?? "";
       for (const event of events) if (event.startsWith("data: ")) yield JSON.parse(event.slice(6)) as DecisionRecord;

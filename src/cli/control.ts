@@ -38,11 +38,27 @@ export async function calling(settings: Settings, work: (client: AdminClient) =>
     return 0;
   } catch (error) {
     if (error instanceof AdminCallRefused) throw new SettingsError(error.message);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ECONNREFUSED") throw error;
-    throw new SettingsError(`nobody answers at ${endpoint}; start the server, or say --admin host:port`);
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (UNREACHED.has(code)) {
+      throw new SettingsError(`nobody answers at ${endpoint}; start the server, or say --admin host:port`);
+    }
+    if (!LOST.has(code) && !code.startsWith("HPE_")) throw error;
+    throw new SettingsError(
+      `the connection to ${endpoint} broke off; the server has ended, or it is no admin listener`,
+    );
   }
 }
+
+/** What the system says of a server that is not there, and of one that is there no more. */
+const UNREACHED: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "ETIMEDOUT",
+]);
+const LOST: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE"]);
 
 function clockLine({ mode, now, real, offsetMs }: ClockTold): string {
   if (mode === "real") return `${now}  the machine's time\n`;

@@ -3,9 +3,9 @@
 import type { AdminClient } from "../admin/client.ts";
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { clientName } from "../diagnose/client-name.ts";
-import { asCurl, asNodeCall } from "../diagnose/export.ts";
 import type { DecisionRecord } from "../diagnose/record.ts";
 import { snippetsOf } from "./banner.ts";
+import { SettingsError } from "../config/settings.ts";
 import { calling } from "./control.ts";
 import type { Shell } from "./shell.ts";
 
@@ -13,6 +13,7 @@ import type { Shell } from "./shell.ts";
 function findings(record: DecisionRecord, region: string): string[] {
   const { host, headers, status, errorId, caller, dialect } = record;
   const name = host.replace(/:\d+$/, "");
+  const named = /(?:^|\.)(?:cos|cos-internal)\.([a-z0-9-]+)\.(?:[a-z0-9-]+\.)?[a-z0-9-]+$/.exec(name)?.[1];
   const byAddress = /^[\d.]+$|^\[/.test(name) || name === "localhost";
   return [
     `${status < 400 ? "It was answered with" : "It was refused with"} ${status}${errorId === undefined ? "" : ` ${errorId}`}.`,
@@ -20,9 +21,9 @@ function findings(record: DecisionRecord, region: string): string[] {
     byAddress
       ? "It addresses the server by its own name: path style, which signs without the bucket in some SDKs."
       : `It addresses ${name}, as it would the cloud.`,
-    ...(!byAddress && !name.includes(`.${region}.`) && !name.startsWith("service.") && !name.startsWith("s3.")
-      ? [`The host names another region than the server's, ${region}.`]
-      : []),
+    ...(named === undefined || named === region
+      ? []
+      : [`The host names the region ${named}; that of the server is ${region}.`]),
     ...(caller === undefined || caller === "anonymous"
       ? ["It is not signed by a key that the server knows."]
       : [`It is signed by ${caller}.`]),
@@ -38,7 +39,7 @@ async function nextOf(client: AdminClient): Promise<DecisionRecord> {
     ended.abort();
     return record;
   }
-  throw new Error("the server ended before a request came");
+  throw new SettingsError("the server ended before a request came");
 }
 
 /** Waits for one request, and tells what there is to tell of it. */
@@ -48,9 +49,7 @@ export function doctor({ settings }: LoadedSettings, shell: Shell): Promise<numb
     const record = await nextOf(client);
     const agent = record.headers.find(([name]) => name === "user-agent")?.[1];
     const known = clientName(agent);
-    const { explanation } = await client.request(record.requestId);
-    const endpoint = `http://127.0.0.1:${settings.listen.port}`;
-    const node = asNodeCall(record, settings.region);
+    const { curl, explanation, node } = await client.request(record.requestId);
     const lines = [
       known === undefined ? `Client: ${agent ?? "it does not say"}` : `Client: ${known.name} ${known.version}`,
       ...findings(record, settings.region).map((one) => `  ${one}`),
@@ -61,7 +60,7 @@ export function doctor({ settings }: LoadedSettings, shell: Shell): Promise<numb
         : ["Settings that work:", ...snippetsOf(settings, known.settings).map((one) => `  ${one}`)]),
       "",
       "The same request again:",
-      `  ${asCurl(record, endpoint)}`,
+      `  ${curl}`,
       ...(node === undefined ? [] : [`  ${node}`]),
       "",
     ];

@@ -23,6 +23,30 @@ function kept({ headers }: DecisionRecord): (readonly [string, string])[] {
   return headers.filter(([name, value]) => !MADE_ANEW.has(name) && value !== "(removed)");
 }
 
+/** Whether a body came along; which, is not kept. */
+function hasBody({ headers }: DecisionRecord): boolean {
+  return headers.some(
+    ([name, value]) => name === "transfer-encoding" || (name === "content-length" && Number(value) > 0),
+  );
+}
+
+/** A field as curl takes it; without a value it would leave the field out. */
+function field([name, value]: readonly [string, string]): string {
+  return `-H ${inShell(value === "" ? `${name};` : `${name}: ${value}`)}`;
+}
+
+/** With `-X HEAD` curl would wait for a body. */
+function method({ method: name }: DecisionRecord): string {
+  return name === "HEAD" ? "-I" : `-X ${name}`;
+}
+
+/** What curl would not do by itself: take no type for granted, and say that a body is empty. */
+function bodyOf(record: DecisionRecord): readonly string[] {
+  if (!hasBody(record)) return record.method === "PUT" || record.method === "POST" ? ["-H 'Content-Length: 0'"] : [];
+  const typed = record.headers.some(([name]) => name === "content-type");
+  return [...(typed ? [] : ["-H Content-Type:"]), "--data-binary @body"];
+}
+
 function inShell(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
@@ -49,10 +73,10 @@ export function asCurl(record: DecisionRecord, endpoint: string): string {
   const url = `http://${record.host}${path}${pairs.length === 0 ? "" : `?${pairs.join("&")}`}`;
   const signed = record.headers.some(([name]) => name === "authorization");
   return [
-    `curl -x ${endpoint} -X ${record.method}`,
-    ...kept(record).map(([name, value]) => `-H ${inShell(`${name}: ${value}`)}`),
+    `curl -x ${endpoint} ${method(record)}`,
+    ...kept(record).map(field),
     ...(signed ? ['-H "Authorization: $AUTHORIZATION"'] : []),
-    ...(record.method === "PUT" || record.method === "POST" ? ["--data-binary @body"] : []),
+    ...bodyOf(record),
     inShell(url),
   ].join(" ");
 }
@@ -70,6 +94,6 @@ export function asNodeCall(record: DecisionRecord, region: string): string | und
     ...(query.length === 0 ? {} : { Query: Object.fromEntries(query) }),
     ...(fields.length === 0 ? {} : { Headers: Object.fromEntries(fields) }),
   };
-  const body = record.method === "PUT" || record.method === "POST" ? ", Body: body" : "";
+  const body = hasBody(record) ? ", Body: body" : "";
   return `await cos.request(${JSON.stringify(parameters).slice(0, -1)}${body}});`;
 }

@@ -1,11 +1,14 @@
 /** The admin listener over HTTP. */
 
 import assert from "node:assert/strict";
-import { afterAll, afterEach, beforeAll, describe, it } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { afterAll, afterEach, beforeAll, describe, it, onTestFinished } from "vitest";
+import { adminClient } from "../../src/admin/client.ts";
 import { signCos } from "../../src/dialects/cos/sign.ts";
 import { ask } from "../fixtures/admin.ts";
 import { assertRefused } from "../fixtures/refusal.ts";
-import { type TestServer, testServer } from "../fixtures/server.ts";
+import { type Sent, type TestServer, testServer } from "../fixtures/server.ts";
 
 describe("the admin listener", () => {
   let server: TestServer;
@@ -70,6 +73,11 @@ describe("the admin listener", () => {
       (listed.body["requests"] as { requestId: string }[]).map(({ requestId }) => requestId),
       [id],
     );
+    const coded = await call("GET", "/v1/requests?code=NoSuchKey");
+    assert.ok((coded.body["requests"] as { errorId: string }[]).every(({ errorId }) => errorId === "NoSuchKey"));
+    assert.deepEqual((await call("GET", "/v1/requests?code=NoSuchUpload")).body["requests"], []);
+    const unknown = await call("GET", "/v1/requests?colour=red");
+    assert.equal(unknown.status, 400, "a filter that is none would show everything");
     const found = await call("GET", `/v1/requests/${encodeURIComponent(id)}`);
     assert.match(String(found.body["explanation"]), /Refused with 404 NoSuchKey/);
     const url = `http://${server.bucket}.cos.ap-guangzhou.myqcloud.com/not-there`;
@@ -78,6 +86,43 @@ describe("the admin listener", () => {
     const node = `{"Method":"GET","Bucket":"${server.bucket}","Region":"ap-guangzhou","Key":"not-there"}`;
     assert.equal(found.body["node"], `await cos.request(${node});`);
     assert.equal((await call("GET", "/v1/requests/none")).status, 404);
+  });
+
+  it("tells a command that sends the same: no type of curl's own, an empty body where there was none", async () => {
+    const curlOf = async (request: Sent) => {
+      const id = String((await server.send(request)).headers["x-cos-request-id"]);
+      return String((await call("GET", `/v1/requests/${encodeURIComponent(id)}`)).body["curl"]);
+    };
+    assert.match(await curlOf({ method: "PUT", path: "/a", body: "x" }), / -H Content-Type: --data-binary @body 'http/);
+    const typed = await curlOf({ method: "PUT", path: "/a", body: "x", headers: { "content-type": "text/plain" } });
+    assert.match(typed, /-H 'content-type: text\/plain' .*--data-binary @body/);
+    assert.doesNotMatch(typed, /-H Content-Type:/);
+    const copySource = `${server.bucket}.cos.ap-guangzhou.myqcloud.com/a`;
+    const copied = await curlOf({ method: "PUT", path: "/b", body: "", headers: { "x-cos-copy-source": copySource } });
+    assert.match(copied, / -H 'Content-Length: 0' 'http/);
+    assert.match(await curlOf({ method: "HEAD", path: "/a" }), /^curl -x http:\S+ -I /);
+  });
+
+  it("is followed by its client whole, wherever the stream is cut, and refused as told", async () => {
+    const record = { requestId: "1", key: "文件" };
+    const slow = createServer((_request, response) => {
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      const bytes = Buffer.from(`data: ${JSON.stringify(record)}\n\n`);
+      const next = (at: number): void => {
+        if (at === bytes.length) response.end();
+        else response.write(bytes.subarray(at, at + 1), () => next(at + 1));
+      };
+      next(0);
+    });
+    slow.listen(0, "127.0.0.1");
+    await once(slow, "listening");
+    onTestFinished(() => void slow.close());
+    const { port } = slow.address() as { port: number };
+    const told: unknown[] = [];
+    for await (const one of adminClient({ endpoint: `http://127.0.0.1:${port}` }).follow()) told.push(one);
+    assert.deepEqual(told, [record]);
+    const nowhere = adminClient({ endpoint: `${endpoint}/nowhere` }).follow();
+    await assert.rejects(nowhere[Symbol.asyncIterator]().next(), { name: "AdminCallRefused", status: 404 });
   });
 
   it("streams requests as they are answered", async () => {

@@ -235,7 +235,7 @@ describe("commands for a server of two processes", () => {
       /The likeliest reason left is another SecretKey|What to do/,
       /Settings that work:\n {2}Node\.js, cos-nodejs-sdk-v5\n {4}const cos = new COS/,
       /Proxy: "http:\/\/127\.0\.0\.1:\d+"/,
-      /curl -x http:\/\/127\.0\.0\.1:\d+ -X HEAD/,
+      /curl -x http:\/\/127\.0\.0\.1:\d+ -I -H/,
       /await cos\.request\(\{"Method":"HEAD","Bucket":"demo-1250000000"/,
     ]) {
       assert.match(stdout, line);
@@ -256,7 +256,16 @@ describe("commands for a server of two processes", () => {
       assert.match(stderr, line);
       assert.equal(stderr.trim().split("\n").length, 1);
     }
-    assert.match((await told("clock", "--admin", "127.0.0.1:1")).stderr, /nobody answers at http:\/\/127.0.0.1:1/);
+    for (const [at, line] of [
+      ["127.0.0.1:1", /nobody answers at http:\/\/127\.0\.0\.1:1/],
+      ["nobody.invalid:80", /nobody answers at http:\/\/nobody\.invalid:80/],
+      // The server itself, which is a likely mistake.
+      [endpoint.slice("http://".length), /is no admin listener of cosbox/],
+    ] as const) {
+      const { stderr } = await told("clock", "--admin", at);
+      assert.match(stderr, line);
+      assert.equal(stderr.trim().split("\n").length, 1);
+    }
     assert.match((await told("clock", "--admin", "off")).stderr, /admin: it is off/);
   });
 });
