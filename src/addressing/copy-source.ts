@@ -27,13 +27,17 @@ export function readCopySource(
   const versionId = mark < 0 ? undefined : versionOf(bare.slice(mark + 1));
 
   const [, bucket, key = ""] = BUCKET_AND_KEY.exec(path) ?? [];
-  if (bucket !== undefined) return checked({ bucket: complete?.(bucket) ?? bucket, key, region: undefined, versionId });
+  if (bucket !== undefined) {
+    const whole = complete?.(bucket) ?? bucket;
+    return checked({ bucket: whole, writtenBucket: bucket, key, region: undefined, versionId });
+  }
 
   const slash = path.indexOf("/");
   if (slash <= 0) throw refuse("InvalidCopySource");
   const first = path.slice(0, slash);
   if (complete !== undefined && isBareBucketName(first) && slash < path.length - 1) {
-    return checked({ bucket: complete(first), key: path.slice(slash + 1), region: undefined, versionId });
+    const key = path.slice(slash + 1);
+    return checked({ bucket: complete(first), writtenBucket: first, key, region: undefined, versionId });
   }
   const host = path
     .slice(0, slash)
@@ -42,7 +46,7 @@ export function readCopySource(
     .replace(/\.$/, "");
   if (!rules.suffixes.some((suffix) => host.endsWith(`.${suffix}`))) throw refuse("InvalidCopySource");
   const address = located(host, path.slice(slash), rules);
-  return checked({ ...address, versionId });
+  return checked({ ...address, writtenBucket: address.bucket, versionId });
 }
 
 /** Bytes beyond ASCII reach us as Latin-1; a client that sends a key unencoded means UTF-8. */

@@ -2,6 +2,12 @@ import { CATALOGUE, type ErrorId } from "./catalogue.ts";
 import type { Evidence } from "./evidence.ts";
 import { S3_FORMS, S3_NARROWER, type S3Code } from "./s3-codes.ts";
 
+/** What a refusal is about, as the client calls it. */
+export interface RefusalSubject {
+  readonly bucket: string | undefined;
+  readonly key: string | undefined;
+}
+
 /** What one refusal may add to its catalogue row. */
 export interface RefusalOptions {
   /** Replaces the row's message; for messages that quote the request (a header's name, a value, a limit). */
@@ -12,6 +18,8 @@ export interface RefusalOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** A narrower code that the S3 dialect has for this refusal. */
   readonly s3?: S3Code;
+  /** What the refusal is about, where that is not what the request addresses; named to S3 clients. */
+  readonly about?: RefusalSubject;
   /** What led to the refusal; logged, never sent. */
   readonly cause?: unknown;
   /** What a decision record keeps of it, found out when one is kept; never sent. */
@@ -33,6 +41,7 @@ export class CosError extends Error {
   readonly extras: readonly (readonly [name: string, value: string])[];
   readonly headers: Readonly<Record<string, string>>;
   readonly s3: S3Code | undefined;
+  readonly about: RefusalSubject | undefined;
   readonly evidence: (() => Evidence) | undefined;
 
   constructor(id: ErrorId, options: RefusalOptions = {}) {
@@ -44,6 +53,7 @@ export class CosError extends Error {
     this.extras = options.extras ?? [];
     this.headers = options.headers ?? {};
     this.s3 = options.s3;
+    this.about = options.about;
     this.evidence = options.evidence;
   }
 }
@@ -80,6 +90,7 @@ export function wireForm(error: CosError, mode: ErrorsMode): WireForm {
 
 /** The same for the S3 dialect, which knows one face only: its codes are those of S3 where S3 has one. */
 export function s3Form(error: CosError): WireForm {
+  if (error.s3 === "NoSuchBucket") return CATALOGUE[error.s3];
   if (error.s3 !== undefined) return { status: S3_NARROWER[error.s3], code: error.s3, message: error.message };
   const form = S3_FORMS[error.id];
   if (form === undefined) return { status: error.status, code: error.code, message: error.message };

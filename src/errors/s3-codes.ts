@@ -59,5 +59,5 @@ export const S3_NARROWER = {
   XAmzContentSHA256Mismatch: 400,
 } as const satisfies Readonly<Record<string, number>>;
 
-/** A code that only the S3 dialect tells. */
-export type S3Code = keyof typeof S3_NARROWER;
+/** A code that the S3 dialect alone tells: one of its own, or of another row, where a bucket is missing as a source. */
+export type S3Code = keyof typeof S3_NARROWER | "NoSuchBucket";

@@ -147,6 +147,8 @@ export interface Installation {
 /** What a copy source names. */
 export interface SourceAddress {
   readonly bucket: string;
+  /** The bucket's name as the client wrote it. */
+  readonly writtenBucket: string;
   readonly key: string;
   /** Undefined where the source names none: the bucket is found wherever it is. */
   readonly region: string | undefined;

@@ -210,7 +210,7 @@ describe("PutBucket", () => {
         "elsewhere-1250000000",
         configuration("<LocationConstraint>ap-shanghai</LocationConstraint>"),
       );
-      assertRefused(answer, "InvalidLocationConstraint");
+      assertRefused(answer, "InvalidLocationConstraint", { message: /makes buckets in ap-guangzhou\.$/ });
       assert.equal(await exists("elsewhere-1250000000"), false);
     });
 

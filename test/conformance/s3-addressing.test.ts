@@ -107,7 +107,12 @@ describe("where S3 requests point", () => {
       assert.equal(answer.status, 200, answer.text);
       assert.equal(answer.headers.location, `/made-${serial}-1250000000`);
     }
-    assertS3Refused(await make(document("eu-west-1")), 400, "InvalidLocationConstraint");
+    assertS3Refused(
+      await make(document("eu-west-1")),
+      400,
+      "InvalidLocationConstraint",
+      /makes buckets in ap-guangzhou/,
+    );
     assertS3Refused(await make("<CreateBucketConfiguration>"), 400, "MalformedXML");
     assertS3Refused(await make("<Other/>"), 400, "MalformedXML");
     const location = await s3.send({ query: { location: undefined } });
@@ -162,6 +167,10 @@ describe("bare names of buckets", () => {
       assert.deepEqual(list.elements("Key"), ["k"]);
     }
     assert.deepEqual((await s3.send({ bucket: "" })).elements("Name"), ["demo", "photos"]);
+    const missing = { "x-amz-copy-source": "/pictures/k" };
+    const refused = await s3.send({ method: "PUT", bucket: "photos", style: "path", path: "/copy", headers: missing });
+    assertS3Refused(refused, 404, "NoSuchBucket");
+    assert.equal(refused.element("BucketName"), "pictures");
     const headers = { "x-amz-copy-source": "/photos/k" };
     assert.equal(
       (await s3.send({ method: "PUT", bucket: "photos", style: "path", path: "/copy", headers })).status,

@@ -284,6 +284,22 @@ describe("the operations of S3", () => {
     }
   });
 
+  it("names the source of a copy that is missing, by its bucket or its key", async () => {
+    const begun = await s3.send({ method: "POST", path: "/copied", query: { uploads: undefined } });
+    const part = { partNumber: 1, uploadId: begun.element("UploadId") ?? "" };
+    for (const query of [{}, part]) {
+      const copy = (source: string) =>
+        s3.send({ method: "PUT", path: "/copied", query, headers: { "x-amz-copy-source": source } });
+      const noKey = await copy(`/${s3.bucket}/not%20there`);
+      assertS3Refused(noKey, 404, "NoSuchKey", /^The specified key does not exist\.$/);
+      assert.deepEqual(noKey.elements("Key"), ["not there"]);
+      const noBucket = await copy("none-1250000000/kept");
+      assertS3Refused(noBucket, 404, "NoSuchBucket", /^The specified bucket does not exist\.$/);
+      assert.deepEqual(noBucket.elements("BucketName"), ["none-1250000000"]);
+      assert.deepEqual(noBucket.elements("Key"), []);
+    }
+  });
+
   it("deletes a bucket with nothing but unfinished uploads, which COS does not", async () => {
     const bucket = "uploads-1250000000";
     await s3.send({ method: "PUT", bucket });

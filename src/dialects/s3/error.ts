@@ -1,20 +1,15 @@
 /** A refusal as S3 tells it: `Error` with `Code`, `Message`, extras, `Resource`, `RequestId` and `HostId`. */
 
-import { type CosError, s3Form } from "../../errors/cos-error.ts";
+import { type CosError, type RefusalSubject, s3Form } from "../../errors/cos-error.ts";
 import type { Answer } from "../../http/answer.ts";
 import type { WireRequest } from "../../http/request.ts";
 import { el, leaf, xmlDocument } from "../../xml/write.ts";
 import { s3Class } from "./storage-classes.ts";
 
-/** What an error names beside its resource, as far as it is known. */
-export interface Subject {
-  readonly bucket: string | undefined;
-  readonly key: string | undefined;
-}
-
-/** The body of a refusal. */
-export function errorDocument(error: CosError, request: WireRequest, { bucket, key }: Subject): string {
+/** The body of a refusal. It names what the refusal is about: the source of a copy, or else what was addressed. */
+export function errorDocument(error: CosError, request: WireRequest, addressed: RefusalSubject): string {
   const { code, message } = s3Form(error);
+  const { bucket, key } = error.about ?? addressed;
   // Messages that name a header mean the one that was sent.
   const told = message.replaceAll("x-cos-", "x-amz-");
   const named: [string, string][] = [];
@@ -52,7 +47,7 @@ export function idHeaders({ ids }: WireRequest): [string, string][] {
 }
 
 /** The whole answer of a refusal. The edge leaves the body out for HEAD. */
-export function errorAnswer(error: CosError, request: WireRequest, subject: Subject): Answer {
+export function errorAnswer(error: CosError, request: WireRequest, subject: RefusalSubject): Answer {
   const { status } = s3Form(error);
   const own = Object.entries(error.headers).map(([name, value]): [string, string] => [
     name.startsWith("x-cos-") ? `x-amz-${name.slice(6)}` : name,

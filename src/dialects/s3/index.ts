@@ -12,6 +12,7 @@
  *   NotImplemented by name: legal holds, the mode GOVERNANCE, redirects of a website and bucket keys are among these. The class
  *   ARCHIVE is GLACIER to S3 clients. `x-amz-request-payer` and `x-amz-bypass-governance-retention` are taken and mean nothing,
  *   as in S3 for buckets whose owner pays and for objects locked in COMPLIANCE.
+ * - A copy whose source is missing names the source, and is NoSuchBucket where its bucket is what is missing.
  * - Where the two services answer otherwise, each dialect answers as its own: to S3 clients the same completion of an upload
  *   succeeds again while its object stands under the key, a version that is gone is deleted with 204, and an origin of a CORS
  *   rule is any text with one `*`; to COS, and with `strictS3`, these are NoSuchUpload, NoSuchVersion and InvalidArgument. A
@@ -44,11 +45,12 @@ import { ANONYMOUS, type Caller, callerWith, type Credential } from "../../acces
 import { presentFor, type SignedFor } from "../../access/signing-time.ts";
 import { type AddressingRules, type CosAddress, notBuiltThere, readAddress } from "../../addressing/address.ts";
 import { readCopySource } from "../../addressing/copy-source.ts";
+import type { RefusalSubject } from "../../errors/cos-error.ts";
 import type { Address, Dialect } from "../../http/pipeline.ts";
 import type { WireRequest } from "../../http/request.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { s3Document, type Writing } from "./documents.ts";
-import { errorAnswer, errorDocument, idHeaders, type Subject } from "./error.ts";
+import { errorAnswer, errorDocument, idHeaders } from "./error.ts";
 import { isHoisted, withHoisted } from "./hoisted.ts";
 import { bareName, wholeName } from "./names.ts";
 import { policyFromS3, type PolicyNames, policyToS3 } from "./policy.ts";
@@ -104,7 +106,7 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
     return { whole: (name) => wholeName(name, appid), bare: (name) => bareName(name, appid) };
   }
 
-  function subjectOf(request: WireRequest): Subject {
+  function subjectOf(request: WireRequest): RefusalSubject {
     try {
       const address = addressOf(request);
       if (address.kind === "bucket") return { bucket: address.bucket, key: undefined };

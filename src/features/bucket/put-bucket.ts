@@ -77,7 +77,10 @@ export const putBucket = operation(
   async ({ bucketName, caller, limits, region, refuse, store }, input) => {
     if (caller.kind !== "account") throw new Error("PutBucket admits signed callers only");
     const location = input.configuration?.location;
-    if (location !== undefined && location !== "" && location !== region) throw refuse("InvalidLocationConstraint");
+    if (location !== undefined && location !== "" && location !== region) {
+      const told = `The specified location constraint is not valid: this endpoint makes buckets in ${region}.`;
+      throw refuse("InvalidLocationConstraint", { message: told });
+    }
     const fault = bucketNameFault(bucketName, region, limits.bucketHostCharsMax);
     if (fault !== undefined) throw refuse(fault);
     // The suffix of a name is its owner's APPID, so no account can take a name of another's.

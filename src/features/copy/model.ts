@@ -96,9 +96,10 @@ export async function withSource<T>(
 async function resolveCopySource(context: SourceContext, input: CopySourceInput): Promise<ResolvedSource> {
   const named = context.locate(input.source);
   const versionId = named.versionId === undefined ? undefined : parseVersionId(named.versionId);
+  const about = { bucket: named.writtenBucket, key: named.key };
   const bucket = await context.store.buckets.find(named.bucket);
   if (bucket === undefined || (named.region !== undefined && named.region !== bucket.region)) {
-    throw refuse("NoSuchCopySource");
+    throw refuse("NoSuchCopySource", { s3: "NoSuchBucket", about });
   }
   const { sourceOwner } = input;
   if (sourceOwner !== undefined && sourceOwner !== bucket.ownerUin && sourceOwner !== bucket.ownerAppid) {
@@ -119,7 +120,7 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
   if (found !== undefined && object === undefined && versionId !== undefined) {
     throw refuse("InvalidCopySource", { message: "The version of the copy source is a delete marker." });
   }
-  if (found === undefined || object === undefined) throw refuse("NoSuchCopySource");
+  if (found === undefined || object === undefined) throw refuse("NoSuchCopySource", { about });
 
   const verdict = evaluateConditions(
     {
