@@ -40,7 +40,7 @@ import type { VersionId } from "./version-id.ts";
 
 /** What the versions of a key are changed with. */
 export interface VersionTools {
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now">;
   /** What locks go by, milliseconds since 1970. */
   readonly lockNow: () => number;
   readonly bodies: Pick<Bodies, "release">;

@@ -74,6 +74,11 @@ export interface Removed {
 export interface RemovalOptions {
   /** Removes what is locked too: for whoever takes everything away from a server of development. */
   readonly evenLocked?: boolean;
+  /**
+   * When it counts as done, in milliseconds since 1970, for what is done later than it was due: the time of delete markers,
+   * and of what they supersede. Now by default.
+   */
+  readonly atMs?: number;
 }
 
 export interface ListedObject {
@@ -296,8 +301,8 @@ export function objects({ metadata, clock, lockNow, bodies }: ObjectsOptions): O
       return stored;
     },
 
-    async remove(tx, bucket, removals, ownerUin, options = {}) {
-      const removing = { ...tools, ...options };
+    async remove(tx, bucket, removals, ownerUin, { atMs, ...options } = {}) {
+      const removing = { ...tools, ...options, ...(atMs !== undefined && { clock: { now: () => atMs } }) };
       const { versioning } = bucket;
       const rows = removals.map(({ key }) => objectKey(bucket.id, key));
       if (versioning !== undefined) rows.push(...removals.map(({ key }) => historyKey(bucket.id, key)));

@@ -174,7 +174,9 @@ export function lifecycleTask(store: Store, { report = () => {} }: LifecycleOpti
           if (currentAction(rules, key, object, midnightMs)?.kind === "expire") due.push(key);
         }
         const removals = due.map((key) => ({ key, versions: [undefined] }));
-        const fates = (await store.objects.remove(tx, present, removals, present.ownerUin)).flat();
+        // However long after the midnight it comes: what is superseded now is as old as all that is superseded at it.
+        const options = { atMs: midnightMs };
+        const fates = (await store.objects.remove(tx, present, removals, present.ownerUin, options)).flat();
         return fates.filter(({ locked }) => !locked).length;
       });
     });
