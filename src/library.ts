@@ -7,7 +7,7 @@ import { loadSettings } from "./config/load-settings.ts";
 import { type Settings, SettingsError } from "./config/settings.ts";
 import type { ClockControl, ClockState, DueWork } from "./control/clock-control.ts";
 import { durationMs } from "./control/duration.ts";
-import type { FaultControl } from "./control/fault-control.ts";
+import { type FaultControl, FaultRefusal } from "./control/fault-control.ts";
 import type { RateControl } from "./control/rate-control.ts";
 import { type SdkOptions, sdkOptions } from "./control/sdk-options.ts";
 import type { ServerControl } from "./control/server-control.ts";
@@ -431,8 +431,12 @@ function faultsOf(faults: FaultControl): CosboxFaults {
     async add(fault) {
       const { FAULT, faultTrouble, withoutUndefined } = await import("./faults/shape.ts");
       const checked = FAULT.safeParse(fault);
-      if (checked.success) return await faults.set(withoutUndefined(checked.data));
-      throw new SettingsError(faultTrouble(checked.error, "fault"));
+      if (!checked.success) throw new SettingsError(faultTrouble(checked.error, "fault"));
+      try {
+        return await faults.set(withoutUndefined(checked.data));
+      } catch (error) {
+        throw error instanceof FaultRefusal ? new SettingsError(`fault: ${error.message}`) : error;
+      }
     },
     list: () => faults.list(),
     remove: (id) => faults.remove(id),

@@ -1,6 +1,7 @@
 /** How the listener tells what the parts of a server refuse: one table, so that no call needs to catch anything. */
 
 import { AccountFault, type AccountFaultKind } from "../accounts/administration.ts";
+import { FaultRefusal, type FaultRefusalKind } from "../control/fault-control.ts";
 import { LockedObjects } from "../control/reset.ts";
 import { ProcessSilent } from "../control/server-control.ts";
 import { SnapshotFault, type SnapshotFaultKind } from "../control/snapshots.ts";
@@ -8,21 +9,24 @@ import { NamespaceFault, type NamespaceFaultKind } from "../namespaces/namespace
 import { type KmsFault, KmsRefusal } from "../ports/kms.ts";
 import { AdminRefusal, type AdminRoute } from "./route.ts";
 
-const OF_KIND: Readonly<Record<AccountFaultKind | SnapshotFaultKind | NamespaceFaultKind, number>> = {
-  NotFound: 404,
-  InUse: 409,
-  Invalid: 400,
-  Fixed: 409,
-  LimitExceeded: 409,
-  NoSuchSnapshot: 404,
-  SnapshotsNeedMemory: 409,
-  TooManySnapshots: 409,
-  InvalidName: 400,
-  NamespaceExists: 409,
-  NotOnServers: 409,
-  SeveralProcesses: 409,
-  TooManyNamespaces: 409,
-};
+const OF_KIND: Readonly<Record<AccountFaultKind | FaultRefusalKind | SnapshotFaultKind | NamespaceFaultKind, number>> =
+  {
+    NotFound: 404,
+    InUse: 409,
+    Invalid: 400,
+    Fixed: 409,
+    LimitExceeded: 409,
+    NoSuchOperation: 400,
+    NoSuchSnapshot: 404,
+    SnapshotsNeedMemory: 409,
+    TooManySnapshots: 409,
+    InvalidName: 400,
+    NamespaceExists: 409,
+    NotOnServers: 409,
+    SeveralProcesses: 409,
+    TooManyFaults: 409,
+    TooManyNamespaces: 409,
+  };
 
 const OF_KMS: Readonly<Partial<Record<KmsFault, readonly [status: number, code: string]>>> = {
   "unknown-key": [404, "NoSuchKey"],
@@ -31,7 +35,12 @@ const OF_KMS: Readonly<Partial<Record<KmsFault, readonly [status: number, code: 
 
 /** The refusal that tells this error of a call; undefined for a fault of our own. */
 export function refusalOf(error: unknown, { outOfRange }: Pick<AdminRoute, "outOfRange">): AdminRefusal | undefined {
-  if (error instanceof AccountFault || error instanceof SnapshotFault || error instanceof NamespaceFault) {
+  if (
+    error instanceof AccountFault ||
+    error instanceof FaultRefusal ||
+    error instanceof SnapshotFault ||
+    error instanceof NamespaceFault
+  ) {
     return new AdminRefusal(OF_KIND[error.kind], error.kind, error.message);
   }
   if (error instanceof KmsRefusal) {

@@ -23,6 +23,7 @@ import type { RemoteKms } from "../engines/kms/remote-kms.ts";
 import { ownMeter } from "../engines/meter/counts.ts";
 import { systemRandom } from "../engines/random/system.ts";
 import { sealKeyOf } from "../engines/seal-key/seal-key-of.ts";
+import { FaultRefusal } from "../control/fault-control.ts";
 import { checkOperations } from "../control/rate-control.ts";
 import { type Consulted, type ServerControl, serverControl } from "../control/server-control.ts";
 import type { CheckedSeed } from "../config/seed.ts";
@@ -100,7 +101,11 @@ async function adoptFaults({ faults, profile }: Settings, { faults: control }: S
   const { FAULT, faultTrouble, withoutUndefined } = await import("../faults/shape.ts");
   const checked = FAULT.array().safeParse(faults);
   if (!checked.success) throw new SettingsError(faultTrouble(checked.error, "faults"));
-  await control.adopt(checked.data.map(withoutUndefined));
+  try {
+    await control.adopt(checked.data.map(withoutUndefined));
+  } catch (error) {
+    throw error instanceof FaultRefusal ? new SettingsError(`faults: ${error.message}`) : error;
+  }
 }
 
 /** Where a server is reached, as soon as it is known. */

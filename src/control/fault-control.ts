@@ -1,21 +1,33 @@
 /** The faults of a server: kept in its store, the same in every process, counted once over all of them. */
 
 import { createHash } from "node:crypto";
+import { KindFault } from "../errors/kind-fault.ts";
 import { type CountedFault, type FaultRequest, happens, meets } from "../faults/fault.ts";
 import type { FaultFinder } from "../faults/inject.ts";
 import type { Random } from "../ports/random.ts";
 import { CONTROLS_MAX, type Controls } from "../store/controls.ts";
+import { noOperation } from "./rate-control.ts";
+
+/** Why a fault is not put in place. */
+export type FaultRefusalKind = "NoSuchOperation" | "TooManyFaults";
+
+export class FaultRefusal extends KindFault<FaultRefusalKind> {
+  override readonly name = "FaultRefusal";
+}
 
 export interface FaultControl extends FaultFinder {
   list(): Promise<readonly CountedFault[]>;
-  /** Puts a fault in place and gives its id; one with the same id is replaced, and counts anew. */
+  /**
+   * Puts a fault in place and gives its id; one with the same id is replaced, and counts anew.
+   * @throws FaultRefusal
+   */
   set(fault: FaultRequest): Promise<string>;
   /** False where there is none with this id. */
   remove(id: string): Promise<boolean>;
   clear(): Promise<void>;
   /** Reads anew what another process has stored. */
   refresh(): Promise<void>;
-  /** Puts the faults of the settings in place of those of an earlier start. What is there already keeps its count. */
+  /** Puts the faults of the settings in place of those of an earlier start. What is there already keeps its count. @throws FaultRefusal */
   adopt(faults: readonly FaultRequest[]): Promise<void>;
 }
 
@@ -26,6 +38,8 @@ export interface FaultControlOptions {
   readonly announce: () => Promise<void>;
   /** Whether callers may ask for faults by a header. */
   readonly byHeader: boolean;
+  /** Names of all operations: a fault that matches another one would never happen. */
+  readonly operations: ReadonlySet<string>;
 }
 
 /** What the ids of faults of the settings begin with. */
@@ -37,7 +51,8 @@ const ID_BYTES = 8;
 const decode = (document: Buffer): CountedFault => JSON.parse(document.toString("utf8")) as CountedFault;
 const encode = (fault: CountedFault): Buffer => Buffer.from(JSON.stringify(fault));
 
-export function faultControl({ controls, random, announce, byHeader }: FaultControlOptions): FaultControl {
+export function faultControl(options: FaultControlOptions): FaultControl {
+  const { controls, random, announce, byHeader, operations } = options;
   /** In order of their ids, which is the order in which they are tried. */
   let faults: readonly CountedFault[] = [];
 
@@ -64,6 +79,13 @@ export function faultControl({ controls, random, announce, byHeader }: FaultCont
     return stored && decode(stored);
   }
 
+  function check({ match }: FaultRequest): void {
+    const { operation } = match ?? {};
+    if (operation !== undefined && !operations.has(operation)) {
+      throw new FaultRefusal("NoSuchOperation", noOperation(operation, operations));
+    }
+  }
+
   return {
     get any() {
       return faults.length > 0;
@@ -79,10 +101,11 @@ export function faultControl({ controls, random, announce, byHeader }: FaultCont
     },
     list: read,
     async set(fault) {
+      check(fault);
       const id = fault.id ?? random.bytes(ID_BYTES).toString("hex");
       const there = await read();
       if (there.length >= CONTROLS_MAX && !there.some((one) => one.id === id)) {
-        throw new RangeError(`there are ${CONTROLS_MAX} faults already`);
+        throw new FaultRefusal("TooManyFaults", `there are ${CONTROLS_MAX} faults already`);
       }
       await controls.change(PREFIX + id, () => encode({ ...fault, id, match: fault.match ?? {}, met: 0 }));
       await changed();
@@ -110,6 +133,7 @@ export function faultControl({ controls, random, announce, byHeader }: FaultCont
       return { ...faultOfHeader(header), id: "x-cosbox-fault", match: {} };
     },
     async adopt(given) {
+      for (const fault of given) check(fault);
       const wanted = new Map<string, FaultRequest>(
         given.map((fault) => {
           const text = JSON.stringify(fault);

@@ -3,6 +3,7 @@
  * store and are the same in every process.
  */
 
+import { nearestName } from "../config/nearest-name.ts";
 import type { CosError } from "../errors/cos-error.ts";
 import type { Meter } from "../ports/meter.ts";
 import {
@@ -57,7 +58,13 @@ function decode(document: Buffer | undefined): Stored {
 /** @throws RangeError for a limit on an operation that there is not. */
 export function checkOperations(rates: readonly RateRequest[], operations: ReadonlySet<string>): void {
   const unknown = rates.flatMap((rate) => rate.operations ?? []).find((name) => !operations.has(name));
-  if (unknown !== undefined) throw new RangeError(`there is no operation ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined) throw new RangeError(noOperation(unknown, operations));
+}
+
+/** That an operation is not there, and which one was probably meant. */
+export function noOperation(name: string, operations: ReadonlySet<string>): string {
+  const near = nearestName(name, [...operations]);
+  return `there is no operation ${JSON.stringify(name)}${near === undefined ? "" : `; did you mean ${near}?`}`;
 }
 
 export function rateControl({ controls, meter, configured, operations, announce }: RateControlOptions): RateControl {

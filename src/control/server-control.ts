@@ -199,7 +199,13 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
   };
   const clocks = clockControl({ clock, controls, announce: () => tell("clock"), work: options.work ?? [] });
   const rates = rateControl({ ...options.rates, controls, announce: () => tell("rates") });
-  const faults = faultControl({ controls, random, announce: () => tell("faults"), byHeader: options.faultsByHeader });
+  const faults = faultControl({
+    controls,
+    random,
+    announce: () => tell("faults"),
+    byHeader: options.faultsByHeader,
+    operations: options.rates.operations,
+  });
   const states = stateControl({ controls, clock, announce: () => tell("states") });
   const refresh = async (): Promise<void> => {
     await clocks.refresh();

@@ -314,6 +314,9 @@ export function explanation(record: DecisionRecord): string {
     lines.push("", "Evidence", ...facts.map((fact) => `  ${fact}`));
     if (advice.length > 0) lines.push("", "What to do", ...advice.map((one) => `  ${one}`));
   }
+  if (record.fault !== undefined && evidence?.kind !== "fault") {
+    lines.push("", `The fault ${record.fault} happened to it, which somebody has asked for (GET /v1/faults).`);
+  }
   const timed = steps.map(({ name, ms, refused }) => `${name} ${ms} ms${refused ? " (refused)" : ""}`);
   if (timed.length > 0) lines.push("", `Steps: ${timed.join(", ")}`);
   return `${lines.map(printable).join("\n")}\n`;

@@ -109,6 +109,10 @@ describe("faults", () => {
     const id = String(refused.headers["x-cos-request-id"]);
     assert.equal((await server.cosbox.requests.find(id))?.fault, "mine");
     assert.match((await server.cosbox.requests.explain(id)) ?? "", /the fault mine\. Nothing of the request was done/);
+    await server.cosbox.faults.clear();
+    await server.cosbox.faults.add({ id: "late", delayMs: 1 });
+    const late = String((await put("/told")).headers["x-cos-request-id"]);
+    assert.match((await server.cosbox.requests.explain(late)) ?? "", /The fault late happened to it/);
   });
 
   it("happens to a single request of the root account that asks for it in a signed header", async () => {
@@ -129,6 +133,12 @@ describe("faults", () => {
     await assert.rejects(server.cosbox.faults.add({}), /a fault does something/);
     await assert.rejects(server.cosbox.faults.add({ error: "Nonsense" as never }), /fault.error: the id of a row/);
     await assert.rejects(server.cosbox.faults.add({ error: "SlowDown", times: { first: 0 } }), /fault\.times/);
+    // It would never happen, and nobody would know why.
+    await assert.rejects(
+      server.cosbox.faults.add({ error: "SlowDown", match: { operation: "PutObjekt" } }),
+      /there is no operation "PutObjekt"; did you mean PutObject\?/,
+    );
+    assert.deepEqual(await server.cosbox.faults.list(), []);
   });
 });
 
@@ -143,6 +153,10 @@ describe("faults of the settings", () => {
       await server.stop();
     }
     await assert.rejects(testServer({ faults: [{ error: "Nothing" }] }), /faults\.0\.error: the id of a row/);
+    await assert.rejects(
+      testServer({ faults: [{ error: "SlowDown", match: { operation: "Putt" } }] }),
+      /faults: .*"Putt"/,
+    );
   });
 });
 

@@ -26,7 +26,6 @@ export const FAULT_ROUTES = [
     area: AREA,
     developmentOnly: true,
     body: FAULT,
-    outOfRange: [409, "TooManyFaults"],
     answer: z.object({ id: z.string() }),
     async handle({ server }, { body }) {
       return { id: await server.faults.set(withoutUndefined(body)) };
