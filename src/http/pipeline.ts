@@ -57,7 +57,7 @@ import type { RateGate } from "../rates/rate-limit.ts";
 import { versionIdField } from "../operations/version-field.ts";
 import type { BucketRecord, DeleteMarkerRecord, ObjectRecord, VersionRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
-import { NO_TAGS, type Tags } from "../store/tags.ts";
+import { NO_TAGS } from "../store/tags.ts";
 import { TransactionContended } from "../store/transact.ts";
 import type { Answer } from "./answer.ts";
 import { REQUEST_TAG, requestValues } from "./condition-values.ts";
@@ -436,10 +436,10 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
         }),
       });
     // Tags in a document count for the decision; what is wrong with it is told to whoever may set some.
-    const { tagsIn } = operation;
-    const asksTags = tagsIn !== undefined && asksFor([REQUEST_TAG], caller, attached.bucketPolicy);
+    const { setsTags } = operation;
+    const asksTags = setsTags !== undefined && asksFor([REQUEST_TAG], caller, attached.bucketPolicy);
     const [ahead] = asksTags ? await Promise.allSettled([read()]) : [];
-    const brought = ahead?.status === "fulfilled" ? (ahead.value[tagsIn as string] as Tags) : NO_TAGS;
+    const brought = ahead?.status === "fulfilled" && setsTags ? setsTags(ahead.value as never) : NO_TAGS;
     const values = requestValues(request, ahead && brought);
     const decision = authorise(question, attached, values);
     progress.access = {

@@ -16,6 +16,7 @@ import type { Random } from "../ports/random.ts";
 import type { BucketRecord, DeleteMarkerRecord, ObjectRecord } from "../store/records.ts";
 import type { DocumentWriter } from "./documents.ts";
 import type { Store } from "../store/store.ts";
+import type { Tags } from "../store/tags.ts";
 
 /** What a request addresses. */
 export type TargetKind = "service" | "bucket" | "object";
@@ -116,8 +117,8 @@ export interface Declaration {
   readonly shows?: true;
   /** True where a success puts another object under the addressed key: such uploads of one key are counted. */
   readonly uploads?: true;
-  /** Name of the input field with the tags that the request's document sets: policies may ask for them. */
-  readonly tagsIn?: string;
+  /** What an input sets of tags, where a document may hold some: policies may ask for them. */
+  readonly setsTags?: (input: never) => Tags;
   /** True for a listing: policies may name the prefix it asks for as a resource. */
   readonly lists?: true;
   /**

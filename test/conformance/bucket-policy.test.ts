@@ -476,7 +476,7 @@ describe("a user of an account", () => {
     );
     const ask =
       (key: { secretId: string; secretKey: string }) =>
-      async (method: string, target: string, body?: string, host?: string) => {
+      async (method: string, target: string, body?: string, host?: string, headers?: Record<string, string>) => {
         const now = Math.floor(Date.now() / 1000);
         const [path = "/", query = ""] = target.split("?");
         const parameters = [...new URLSearchParams(query)];
@@ -488,7 +488,13 @@ describe("a user of an account", () => {
           signTime: `${now - 60};${now + 600}`,
         });
         return (
-          await server.ask({ method, target, headers: { authorization }, ...(body && { body }), ...(host && { host }) })
+          await server.ask({
+            method,
+            target,
+            headers: { ...headers, authorization },
+            ...(body && { body }),
+            ...(host && { host }),
+          })
         ).code;
       };
     const asRoot = ask(ROOT);
@@ -543,6 +549,31 @@ describe("a user of an account", () => {
     ] as const) {
       const ask = await fixture(userOf(ROOT, ...policies));
       assert.equal(await ask("PUT", "/", undefined, host), expected, `${JSON.stringify(policies)} ${host}`);
+    }
+  });
+
+  it("makes buckets with the tags that a policy asks for, in a header or in the document", async () => {
+    const host = "tagged-1250000000.cos.ap-guangzhou.myqcloud.com";
+    const inDocument = (tags: readonly string[]) =>
+      `<CreateBucketConfiguration><Tags>${tags
+        .map((tag) => `<Tag><Key>${tag[0]}</Key><Value>${tag[2]}</Value></Tag>`)
+        .join("")}</Tags></CreateBucketConfiguration>`;
+    for (const [operator, tags, expected] of [
+      ["for_any_value:string_equal", ["a=b", "c=d", "e=f"], "ok"],
+      ["for_any_value:string_equal", ["e=f"], "AccessDenied"],
+      ["for_any_value:string_equal", [], "AccessDenied"],
+      ["for_all_value:string_equal", ["a=b"], "ok"],
+      ["for_all_value:string_equal", ["a=b", "c=d", "e=f"], "AccessDenied"],
+    ] as const) {
+      const condition = { [operator]: { "qcs:request_tag": ["a&b", "c&d"] } };
+      const policy = { effect: "allow", action: "name/cos:PutBucket", resource: "*", condition };
+      for (const [body, headers] of [
+        [undefined, { "x-cos-tagging": tags.join("&") }],
+        [inDocument(tags), {}],
+      ] as const) {
+        const ask = await fixture(userOf(ROOT, policy));
+        assert.equal(await ask("PUT", "/", body, host, headers), expected, `${operator} ${tags.join()} ${body}`);
+      }
     }
   });
 

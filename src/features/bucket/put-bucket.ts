@@ -40,6 +40,15 @@ function decodeConfiguration(root: XmlElement, limits: Limits): CreateBucketConf
   return { location: text(root, "LocationConstraint")?.trim(), tags: bucketTagsOf(root, limits) };
 }
 
+/** The tags of a header and those of a document. */
+const tagsOf = ({
+  tags,
+  configuration,
+}: {
+  tags: Tags;
+  configuration: CreateBucketConfiguration | undefined;
+}): Tags => [...tags, ...(configuration?.tags ?? [])];
+
 export const putBucket = operation(
   {
     name: "PutBucket",
@@ -48,6 +57,7 @@ export const putBucket = operation(
     action: "name/cos:PutBucket",
     authentication: ["header", "query"],
     permission: "signed",
+    setsTags: tagsOf,
     input: {
       acl: aclField("bucket"),
       tags: bucketTagsField,
@@ -90,7 +100,7 @@ export const putBucket = operation(
     if (input.tags.length > 0 && inDocument.length > 0) {
       throw refuse("InvalidRequest", { message: "The tags of the bucket are given both in a header and in the body." });
     }
-    const tags = [...input.tags, ...inDocument];
+    const tags = tagsOf(input);
 
     const locked = input.locked === "true";
     if (locked && limits.objectLockGeneration === 1) {

@@ -1,7 +1,7 @@
 /** PUT Bucket tagging: sets the tags of a bucket in place of those it had. */
 
 import { operation } from "../../operations/operation.ts";
-import { BUCKET_TAGS } from "../../store/tags.ts";
+import { BUCKET_TAGS, type Tags } from "../../store/tags.ts";
 import { bucketTagsBody, TAG_ERRORS } from "./model.ts";
 
 export const putBucketTagging = operation(
@@ -12,7 +12,7 @@ export const putBucketTagging = operation(
     action: "name/cos:PutBucketTagging",
     authentication: ["header", "query"],
     permission: "owner",
-    tagsIn: "tags",
+    setsTags: ({ tags }: { readonly tags: Tags }) => tags,
     input: { tags: bucketTagsBody },
     output: {},
     // The service answers 204 here, and 200 for an object. (tagging pages)

@@ -2,7 +2,7 @@
 
 import { operation } from "../../operations/operation.ts";
 import { versionIdField } from "../../operations/version-field.ts";
-
+import type { Tags } from "../../store/tags.ts";
 import { ABSENCE_ERRORS, versionIdOutput } from "../versioning/model.ts";
 import { objectTagsBody, TAG_ERRORS } from "./model.ts";
 import { setObjectTags } from "./set-object-tags.ts";
@@ -15,7 +15,7 @@ export const putObjectTagging = operation(
     action: "name/cos:PutObjectTagging",
     authentication: ["header", "query"],
     permission: "owner",
-    tagsIn: "tags",
+    setsTags: ({ tags }: { readonly tags: Tags }) => tags,
     loads: "version",
     input: { versionId: versionIdField, tags: objectTagsBody },
     output: { versionId: versionIdOutput },
