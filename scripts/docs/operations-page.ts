@@ -38,6 +38,10 @@ function refusals(operation: Operation): readonly string[] {
   return [...new Set<string>(all)].sort();
 }
 
+function actions({ action, aliases = [] }: Operation): string {
+  return [action, ...aliases].map((name) => `\`${name}\``).join(" or ");
+}
+
 function section(operation: Operation): string {
   const rows = inputs(operation.input, operation.authentication.includes("form"));
   const answers = outputs(operation.output);
@@ -47,7 +51,7 @@ function section(operation: Operation): string {
     "",
     operation.summary,
     "",
-    `${route(operation)}. Action \`${operation.action}\`; needs ${operation.permission}; may be signed in: ${operation.authentication.join(", ")}.`,
+    `${route(operation)}. Action ${actions(operation)}; needs ${operation.permission}; may be signed in: ${operation.authentication.join(", ")}.`,
     "",
     ...(rows.length === 0 ? [] : ["| in | name | required | what |", "| --- | --- | --- | --- |", ...rows, ""]),
     `Answers ${operation.status}${answers.length === 0 ? "" : `: ${answers.join(", ")}`}.`,

@@ -38,6 +38,8 @@ export interface AccessQuestion {
   readonly caller: Caller;
   /** Such as `name/cos:GetObject`. */
   readonly action: string;
+  /** Further names under which policies speak of the action. */
+  readonly aliases?: readonly string[] | undefined;
   readonly permission: Permission;
   /** The bucket's record; undefined where there is none, for permission `signed` alone. */
   readonly bucket: BucketRecord | undefined;
@@ -106,13 +108,13 @@ function decided(allowed: boolean, by: DecidedBy, statement?: Statement, grantee
 const NO_VERDICT: Verdict = { effect: "none", by: undefined };
 
 function asPolicyRequest(
-  { action, bucket, made, key, prefix }: AccessQuestion,
+  { action, aliases, bucket, made, key, prefix }: AccessQuestion,
   { tags }: AccessDocuments,
   values: RequestValues,
 ): PolicyRequest {
   const ofResource = tags.length === 0 ? undefined : tags.map(([name, value]) => `${name}&${value}`);
   const all: RequestValues = (name) => (RESOURCE_TAGS.includes(name) ? ofResource : values(name));
-  return { action, resource: { bucket: bucket ?? made, key, prefix }, values: all };
+  return { action, aliases, resource: { bucket: bucket ?? made, key, prefix }, values: all };
 }
 
 /** Keys of conditions that speak of the tags of what is asked for. (condition keys of the policy page) */

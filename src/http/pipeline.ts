@@ -420,11 +420,11 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
     }
     const object = version?.type === "delete-marker" ? undefined : version;
     progress.next();
-    const { action, permission } = operation;
+    const { action, aliases, permission } = operation;
     const prefix = operation.lists === true ? request.target.query.get("prefix") : undefined;
     const versionId = request.target.query.get("versionid");
     const made = permission === "signed" ? bucketToMake(address, caller, installation) : undefined;
-    const question = { caller, action, permission, bucket, made, key, versionId, prefix, object };
+    const question = { caller, action, aliases, permission, bucket, made, key, versionId, prefix, object };
     const found = documentsFor(question, store);
     const attached = found instanceof Promise ? await found : found;
     const read = (): Promise<Readonly<Record<string, unknown>>> =>

@@ -100,6 +100,8 @@ export interface Declaration {
   readonly route: Route;
   /** Action name in policies, such as `name/cos:PutObject`. */
   readonly action: string;
+  /** Further names under which policies speak of it, where the service's pages and clients have several. */
+  readonly aliases?: readonly string[];
   readonly authentication: readonly AuthenticationMode[];
   /** What the caller must hold on the addressed bucket. */
   readonly permission: Permission;

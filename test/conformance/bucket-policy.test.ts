@@ -364,6 +364,13 @@ describe("a bucket's policy", () => {
       assert.equal(await status({ method: "HEAD", path: "/b/x" }), 200);
       await set({ path: "/c/*" });
       assertRefused(await server.send(sent), "AccessDenied");
+      // Who may not delete an object may not delete it among others.
+      await set({}, { effect: "deny", path: "/b/*", action: "name/cos:DeleteObject" });
+      assert.deepEqual((await server.send(sent)).elements("Code"), ["AccessDenied"]);
+      assert.equal(await status({ method: "HEAD", path: "/b/x" }), 200);
+      await set({ path: "/b/*", action: "name/cos:DeleteObject" });
+      assert.deepEqual((await server.send(sent)).elements("Code"), ["AccessDenied"]);
+      assert.equal(await status({ method: "HEAD", path: "/b/x" }), 404);
     });
 
     it("sec_S-2.5: whom it does not allow is told the same whether or not the object exists", async () => {

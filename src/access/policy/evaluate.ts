@@ -11,6 +11,8 @@ import { fits } from "./wildcard.ts";
 export interface PolicyRequest {
   /** Such as `name/cos:GetObject`. */
   readonly action: string;
+  /** Further names of the action. A statement on any of them speaks of it. */
+  readonly aliases?: readonly string[] | undefined;
   readonly resource: Resource;
   readonly values: RequestValues;
 }
@@ -56,19 +58,19 @@ export function namesCaller(caller: AccountCaller, ownerUin: string): Naming {
 
 /** A request as every statement is held against it. */
 interface Asked {
-  readonly action: string;
+  readonly actions: readonly string[];
   readonly names: ResourceNames | undefined;
   readonly values: RequestValues;
 }
 
-function asked({ action, resource, values }: PolicyRequest): Asked {
-  return { action: actionName(action), names: namesOfResource(resource), values };
+function asked({ action, aliases = [], resource, values }: PolicyRequest): Asked {
+  return { actions: [action, ...aliases].map(actionName), names: namesOfResource(resource), values };
 }
 
-function mismatch(statement: Statement, { action, names, values }: Asked, naming: Naming): Mismatch {
+function mismatch(statement: Statement, { actions: wanted, names, values }: Asked, naming: Naming): Mismatch {
   const { principals, actions, resources, conditions } = statement;
   if (principals !== undefined && !principals.some(naming)) return "principal";
-  if (!actions.some((pattern) => fits(pattern, action))) return "action";
+  if (!actions.some((pattern) => wanted.some((name) => fits(pattern, name)))) return "action";
   if (!resources.some((pattern) => isNamed(pattern, names))) return "resource";
   for (const { holds, key, operator } of conditions) {
     if (!holds(values)) return `condition ${operator} ${key}`;

@@ -49,6 +49,8 @@ export const putObjectCopy = operation(
     summary: "Stores a copy of another object.",
     route: { method: "PUT", on: "object", header: "x-cos-copy-source" },
     action: "name/cos:PutObject",
+    // The name in CAM's list; the page on policies has the other.
+    aliases: ["name/cos:PutObjectCopy"],
     authentication: ["header", "query", "anonymous"],
     permission: "write",
     uploads: true,

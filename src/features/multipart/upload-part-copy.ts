@@ -20,6 +20,8 @@ export const uploadPartCopy = operation(
     summary: "Stores a range of another object as one part of an upload.",
     route: { method: "PUT", on: "object", query: ["partNumber", "uploadId"], header: "x-cos-copy-source" },
     action: "name/cos:UploadPartCopy",
+    // So the page on policies has it, and the scopes that the Node SDK asks keys for.
+    aliases: ["name/cos:PutObject"],
     authentication: ["header", "query", "anonymous"],
     permission: "write",
     input: {

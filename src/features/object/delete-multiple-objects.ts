@@ -83,8 +83,12 @@ function deleteResult({ deleted, faults }: DeletionDocument): XmlNode {
   );
 }
 
-/** What each of the keys is held against, as the service documents it. (API permissions page) */
+/**
+ * What each of the keys is held against: the name in CAM's list, and that of the page on policies and of the scopes that
+ * the Node SDK asks keys for. Who may not delete an object may not delete it among others.
+ */
 const ACTION = "name/cos:DeleteMultipleObjects";
+const ALIASES = ["name/cos:DeleteObject"] as const;
 /** The versions wanted of each key, each once, in groups for one transaction; a key stands once in a group. */
 function* groupsOf(objects: Iterable<Named>): Iterable<Map<string, Map<string, Named>>> {
   const byKey = new Map<string, Map<string, Named>>();
@@ -115,6 +119,7 @@ export const deleteMultipleObjects = operation(
     summary: "Deletes up to 1,000 objects in one request.",
     route: { method: "POST", on: "bucket", query: ["delete"] },
     action: ACTION,
+    aliases: ALIASES,
     authentication: ["header", "query", "anonymous"],
     permission: "write",
     perKey: true,
@@ -166,7 +171,9 @@ export const deleteMultipleObjects = operation(
       const { key, versionId = "" } = named;
       const wrong = keyFault(key, false, limits.keyBytesMax);
       if (wrong !== undefined) fates.set(labelOf(named), { fault: refuse(wrong) });
-      else if (await may({ action: ACTION, permission: "write", bucket, key, object: undefined, versionId }))
+      else if (
+        await may({ action: ACTION, aliases: ALIASES, permission: "write", bucket, key, object: undefined, versionId })
+      )
         wanted.push(named);
       else fates.set(labelOf(named), { fault: refuse("AccessDenied") });
     }

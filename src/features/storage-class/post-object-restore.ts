@@ -71,6 +71,8 @@ export const postObjectRestore = operation(
     summary: "Restores an archived object, or one version of it, for some days.",
     route: { method: "POST", on: "object", query: ["restore"] },
     action: "name/cos:PostObjectRestore",
+    // The name in the scopes that the Node SDK asks keys for.
+    aliases: ["name/cos:RestoreObject"],
     authentication: ["header", "query"],
     permission: "owner",
     loads: "version",
