@@ -7,7 +7,8 @@
  *
  * - `GetFederationToken`, `AssumeRole` and `GetCallerIdentity`; other actions are `InvalidAction`. Answers are HTTP 200 and
  *   JSON, refusals as well.
- * - A user needs a policy that allows `sts:GetFederationToken` or `sts:AssumeRole` on `*`; a root account needs none.
+ * - A user needs a policy that allows `sts:GetFederationToken` on `*`, or `sts:AssumeRole` on `*` or the role's own name; a
+ *   root account needs none.
  * - Temporary keys may only ask who they are. The service lets those of roles take on further roles.
  * - A key of GetFederationToken ends with the key that asked for it: a disabled one takes its sessions along.
  * - A token of more than 4,096 characters is not made: a policy that long is `InvalidParameter.StrategyInvalid`.
