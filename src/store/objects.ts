@@ -120,7 +120,7 @@ export interface Objects {
   /**
    * Stores the object under a key whose bucket this transaction has required, and gives it its sequence and version,
    * anew in each run. What was there becomes an older version (versioning Enabled), or is released if it is the `null`
-   * version (Suspended), or is released (never configured). Raises ObjectLocked where that is locked; the new object is locked
+   * version (Suspended, and whatever can be appended to), or is released (never configured). Raises ObjectLocked where that is locked; the new object is locked
    * by the bucket's default unless it says otherwise. The body itself is the caller's to add (`PendingBody.addTo`).
    */
   put(tx: Transaction, bucket: BucketRecord, key: string, record: NewObject): Promise<ObjectRecord>;
@@ -260,7 +260,8 @@ export function objects({ metadata, clock, lockNow, bodies }: ObjectsOptions): O
     },
 
     async put(tx, bucket, key, record) {
-      const enabled = bucket.versioning === "Enabled";
+      // What can be appended to takes no part in versioning, also where an import brings it.
+      const enabled = bucket.versioning === "Enabled" && record.type !== "appendable";
       const place = { bucketId: bucket.id, key, removals: 1, lock: bucket.lock };
       const versions =
         bucket.versioning === undefined

@@ -255,6 +255,34 @@ describe("cosbox export and import", { timeout: TIMEOUT_MS }, () => {
     }
   });
 
+  it("bring what can be appended to back as the version without an id, beside versions that have one", async () => {
+    const folder = await freshFolder();
+    const server = await serverOn(path.join(folder, "data"));
+    const enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    await server.send({ method: "PUT", query: { versioning: undefined }, body: enabled });
+    await appendTo(server, "log", 0, pattern(100, 1));
+    await putObject(server, "plain", pattern(100, 2));
+    await server.stop();
+    assert.equal((await run(["export", server.bucket, "out", "--data", "data"], folder)).code, 0);
+    for (const data of ["fresh", "fresh", "data"]) {
+      const { code, stdout } = await run(["import", "out", server.bucket, "--data", data], folder);
+      assert.equal(code, 0, stdout);
+    }
+    for (const data of ["fresh", "data"]) {
+      const next = await serverOn(path.join(folder, data), false);
+      await appendTo(next, "log", 100, pattern(50, 3));
+      const listed = await next.send({ query: { versions: undefined } });
+      assert.deepEqual(listed.elements("Key"), ["log", "plain", "plain"]);
+      assert.deepEqual(
+        listed.elements("VersionId").map((id) => id === "null"),
+        [true, false, false],
+      );
+      await next.stop();
+      const checked = await run(["fsck", "--data", data], folder);
+      assert.match(checked.stdout, /damage: none\n/);
+    }
+  });
+
   it("export beside a server that is written to: each object is whole", async () => {
     const folder = await freshFolder();
     const server = await serverOn(path.join(folder, "data"));
