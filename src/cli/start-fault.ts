@@ -41,6 +41,7 @@ export function prepareDataFolder(folder: string): void {
 const TOLD_BY_STORAGE: ReadonlySet<string> = new Set([
   "FolderLocked",
   "DataFromNewerVersion",
+  "MetadataUncopied",
   "MetadataUnusable",
   "RecordFromNewerVersion",
   "RowDamaged",

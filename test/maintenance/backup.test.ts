@@ -3,7 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync,
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
+import { explainFileFault } from "../../src/cli/start-fault.ts";
+import { SettingsError } from "../../src/config/settings.ts";
 import { holdData, isDataHeld } from "../../src/engines/data-hold.ts";
+import { lmdbBeside } from "../../src/engines/metadata/lmdb-beside.ts";
 import { freshFolder, pattern } from "../contract/store-fixture.ts";
 import { command, run } from "../fixtures/command.ts";
 import { copyTo, mixedLoad, putObject, putParts, serverOn, sha256 } from "../fixtures/data-folder.ts";
@@ -205,5 +208,18 @@ describe("cosbox backup and restore", { timeout: TIMEOUT_MS }, () => {
       newer.stderr,
       /^cosbox: the backup in .* has format 2, and this version of cosbox knows formats up to 1: .*\n$/,
     );
+  });
+
+  it("say where the metadata could not be copied to, and why", async () => {
+    const folder = await freshFolder();
+    await (await serverOn(path.join(folder, "data"))).stop();
+    const beside = await lmdbBeside(path.join(folder, "data", "metadata"));
+    const target = path.join(folder, "copy");
+    await beside.copyTo(target);
+    const error = await beside.copyTo(target).catch((fault: unknown) => fault);
+    await beside.close();
+    const told = explainFileFault(error);
+    assert.ok(told instanceof SettingsError, String(error));
+    assert.equal(told.message, `the metadata cannot be copied to ${target}: File exists`);
   });
 });

@@ -16,10 +16,20 @@ export interface MetadataBeside {
   /** Each read is a snapshot of its own, of that moment. A commit rejects. */
   readonly current: MetadataEngine;
   snapshot(): HeldSnapshot;
-  /** Writes a consistent copy of the whole database, as of some moment after the call, to `folder`, which is made. */
+  /** Writes a consistent copy of the whole database, as of some moment after the call, to `folder`, which is made. Rejects with MetadataUncopied. */
   copyTo(folder: string): Promise<void>;
   /** To be called when every snapshot has ended. */
   close(): Promise<void>;
+}
+
+/** Raised when the database cannot be copied: the disk that it goes to is full, or one of the two disks fails. */
+export class MetadataUncopied extends Error {
+  constructor(target: string, cause: unknown) {
+    super(`the metadata cannot be copied to ${target}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+    this.name = "MetadataUncopied";
+  }
 }
 
 /**
@@ -55,8 +65,13 @@ export async function lmdbBeside(folder: string): Promise<MetadataBeside> {
     },
     async copyTo(target) {
       await mkdir(target, { recursive: true, mode: 0o700 });
-      // Compacted: without the pages that were free.
-      await database.backup(target, true);
+      try {
+        // Compacted: without the pages that were free.
+        await database.backup(target, true);
+      } catch (error) {
+        // The library has the system's words, and neither its code nor the file.
+        throw new MetadataUncopied(target, error);
+      }
     },
   };
 }
