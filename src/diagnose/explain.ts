@@ -11,6 +11,20 @@ interface Part {
 
 /** What to do where the code says it all. */
 const ADVICE: Partial<Record<ErrorId, string>> = {
+  AppendPositionErr: "Append at the position that x-cos-next-append-position of the answer tells.",
+  InvalidArgument: "Change the value that the message names.",
+  InvalidPart: "Name each part with the ETag that its upload was answered with; ListParts tells what is there.",
+  InvalidPartOrder: "Name the parts in ascending order of their numbers, each once.",
+  InvalidRange: "Ask for bytes that the object has; HEAD tells how many those are.",
+  InvalidRequest: "Change what the message names.",
+  InvalidTag: "Change the tag that the message names.",
+  MalformedXML:
+    "Send the document with the elements that its operation knows; the place that is told is where it parts from them.",
+  MethodNotAllowed: "Send another method, or address what has this one: the service, a bucket or an object.",
+  MissingContentLength: "Send a body with Content-Length, also where it is empty.",
+  NoSuchVersion: "List the versions (?versions), and name one that is there.",
+  NotImplemented: "Do without what the message names: it is not built, and never accepted and ignored.",
+  PreconditionFailed: "Read the object anew, and decide by what it is now.",
   BadDigest: "Compare the body that was sent with the one that Content-MD5 was made of; a proxy may have changed it.",
   BucketAlreadyExists: "Choose another name, or ask for the bucket's region and owner.",
   BucketNotEmpty: "Delete all objects, versions, delete markers and unfinished uploads of the bucket first.",
@@ -25,6 +39,9 @@ const ADVICE: Partial<Record<ErrorId, string>> = {
   UserCnameInvalid:
     "Use a host of the service through the Proxy setting of the SDK, or start the server with --suffix.",
 };
+
+/** Where nothing but the row of the catalogue is known. */
+const OTHERWISE = "Change the request, or what it is about, so that this does not hold any more.";
 
 const time = (ms: number): string => new Date(ms).toISOString();
 
@@ -308,11 +325,11 @@ export function explanation(record: DecisionRecord): string {
     if (record.brief) facts.push(BRIEF);
     const raised = `It is raised when ${row.raisedWhen}.`;
     const known = ADVICE[errorId];
-    if (advice.length === 0 && (known !== undefined || facts.length > 0)) advice.push(known ?? raised);
+    if (advice.length === 0) advice.push(known ?? (facts.length > 0 ? raised : OTHERWISE));
     if (facts.length === 0) facts.push(raised);
     lines.push(`Refused with ${row.status} ${row.code}: ${record.message ?? row.message}`);
     lines.push("", "Evidence", ...facts.map((fact) => `  ${fact}`));
-    if (advice.length > 0) lines.push("", "What to do", ...advice.map((one) => `  ${one}`));
+    lines.push("", "What to do", ...advice.map((one) => `  ${one}`));
   }
   if (record.fault !== undefined && evidence?.kind !== "fault") {
     lines.push("", `The fault ${record.fault} happened to it, which somebody has asked for (GET /v1/faults).`);

@@ -32,6 +32,7 @@ import { BUCKET_REFERER, refererFault } from "../access/referer.ts";
 import { presentFor } from "../access/signing-time.ts";
 import { BUCKET_STRICT_SIGNATURE, type SignedParts, unsignedPart } from "../access/strict-signature.ts";
 import { CosError, refuse } from "../errors/cos-error.ts";
+import type { Evidence } from "../errors/evidence.ts";
 import type { Fault } from "../faults/fault.ts";
 import { breakingBody, type FaultFinder, faultyAnswer, refusalOf, sleep } from "../faults/inject.ts";
 import type { DocumentWriter } from "../operations/documents.ts";
@@ -763,7 +764,10 @@ function refuseForeignPage({ method, headers }: WireRequest, caller: Caller, rul
 
 function refuseKey(key: string, { route }: Operation, keyBytesMax: number): void {
   const fault = keyFault(key, route.method === "PUT" || route.method === "POST", keyBytesMax);
-  if (fault !== undefined) throw refuse(fault);
+  if (fault === undefined) return;
+  const told = `The key has ${Buffer.byteLength(key)} bytes.`;
+  const evidence = (): Evidence => ({ kind: "limit", name: "keyBytesMax", bound: keyBytesMax, told });
+  throw refuse(fault, fault === "KeyTooLong" ? { evidence } : {});
 }
 
 /** Writes an operation's output by its declaration. */

@@ -226,8 +226,9 @@ async function collected(
   if (!body.announced) return undefined;
   const bytes = await body.collect(bytesMax, over);
   if (bytes.length === 0) return undefined;
-  if (expectedMd5 !== undefined && !expectedMd5.equals(createHash("md5").update(bytes).digest())) {
-    throw refuse("BadDigest");
+  const md5 = expectedMd5 && createHash("md5").update(bytes).digest();
+  if (md5 !== undefined && expectedMd5?.equals(md5) === false) {
+    throw refuse("BadDigest", { cause: `the ${bytes.length} bytes that came have the MD5 ${md5.toString("base64")}` });
   }
   if (claim !== undefined) verifyDocument(bytes, body, claim);
   return bytes;

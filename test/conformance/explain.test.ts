@@ -238,6 +238,54 @@ describe("explain of other refusals", () => {
     assert.match(await at(`${server.bucket}.cos.q.myqcloud.com`), /No region is called "q" here\.\n[^]*--regions/);
   });
 
+  it("tells what there is, where that is not what was asked for", async () => {
+    await server.send({ method: "PUT", path: "/facts", body: "abc" });
+    const told = async (request: Sent) => {
+      const answer = await server.send({ path: "/facts", ...request });
+      const text = (await server.cosbox.requests.explain(String(answer.headers["x-cos-request-id"]))) ?? "";
+      assert.match(text, /\nWhat to do\n {2}\S/);
+      return text;
+    };
+    assert.match(await told({ headers: { range: "bytes=50-60" } }), /has 3 bytes, and the range is "bytes=50-60"/);
+    for (const method of ["GET", "HEAD"]) {
+      const text = await told({ method, headers: { "if-match": '"x"' } });
+      assert.match(text, /ETag is "900150983cd24fb0d6963f7d28e17f72", and it was last modified at \d{4}-/);
+    }
+    const md5 = { "content-md5": contentMd5("abc") };
+    assert.match(await told({ method: "PUT", headers: md5, body: "abd" }), /3 bytes that came have the MD5 \S+==\./);
+    const tags = "<Tagging><TagSet/></Tagging>";
+    const tagging = { method: "PUT", query: { tagging: undefined }, headers: md5, body: tags };
+    assert.match(await told(tagging), /28 bytes that came have the MD5/);
+    assert.match(
+      await told({ path: `/${"k".repeat(851)}`, method: "PUT", body: "" }),
+      /The key has 851 bytes\.\n.*keyBytesMax is 850/,
+    );
+    const append = { method: "POST", path: "/appended", query: { append: undefined, position: 7 }, body: "x" };
+    assert.match(await told(append), /has 0 bytes, and the position is 7/);
+
+    const begun = await server.send({ method: "POST", path: "/parts", query: { uploads: undefined } });
+    const uploadId = begun.element("UploadId");
+    const etags: string[] = [];
+    for (const partNumber of [1, 2]) {
+      const part = await server.send({ method: "PUT", path: "/parts", query: { partNumber, uploadId }, body: "x" });
+      etags.push(String(part.headers["etag"]));
+    }
+    const complete = async (parts: readonly (readonly [number, string | undefined])[]) => {
+      const list = parts.map(([at, etag]) => `<Part><PartNumber>${at}</PartNumber><ETag>${etag}</ETag></Part>`);
+      const body = `<CompleteMultipartUpload>${list.join("")}</CompleteMultipartUpload>`;
+      return await told({ method: "POST", path: "/parts", query: { uploadId }, body });
+    };
+    assert.match(await complete([[3, etags[0]]]), /Found: part 3 is not there\./);
+    assert.match(await complete([[1, '"00000000000000000000000000000000"']]), /Found: part 1 has the ETag "/);
+    assert.match(
+      await complete([
+        [1, etags[0]],
+        [2, etags[1]],
+      ]),
+      /Part 1 has 1 bytes, and it is not the last one\./,
+    );
+  });
+
   it("names the CORS rule that comes nearest, and what of it stops the page", async () => {
     const page = "https://a.example";
     const ask = async (origin: string, method: string, headers = "") =>

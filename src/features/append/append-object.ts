@@ -38,7 +38,10 @@ function checkAppend(present: ObjectRecord | undefined, position: number, bytes:
   if (present !== undefined && present.type !== "appendable") throw refuse("ObjectNotAppendable");
   const end = present?.size ?? 0;
   if (position !== end) {
-    throw refuse("AppendPositionErr", { headers: { "x-cos-next-append-position": String(end) } });
+    throw refuse("AppendPositionErr", {
+      headers: { "x-cos-next-append-position": String(end) },
+      cause: `the object has ${end} bytes, and the position is ${position}`,
+    });
   }
   if (end + bytes > bytesMax) throw refuse("EntityTooLarge");
 }

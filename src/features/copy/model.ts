@@ -14,7 +14,7 @@ import type { Store } from "../../store/store.ts";
 import { objectEvidence } from "../../store/state-evidence.ts";
 import { isFrozen, restoreOf } from "../../store/storage-class.ts";
 import { DECRYPT_ERRORS, keyToRead, sourceKeyField } from "../encryption/model.ts";
-import { type ByteRange, evaluateConditions } from "../object/model.ts";
+import { type ByteRange, evaluateConditions, preconditionFailed } from "../object/model.ts";
 import { noteAccess, refuseFrozen, tieringFor } from "../storage-class/model.ts";
 
 /** Attempts at a source that writers keep replacing. */
@@ -131,7 +131,7 @@ async function resolveCopySource(context: SourceContext, input: CopySourceInput)
     },
     object,
   );
-  if (verdict !== "proceed") throw refuse("PreconditionFailed");
+  if (verdict !== "proceed") throw preconditionFailed(object);
   // Appendable objects cannot be copied. (copy reference page)
   if (object.type === "appendable") throw refuse("InvalidObjectState409");
   const nowMs = context.clock.now();

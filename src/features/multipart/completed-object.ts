@@ -1,7 +1,7 @@
 /** What Complete Multipart Upload makes of an upload: the rules for its parts, and the object's facts. Pure. */
 
 import { aclSections, ownAcl } from "../../access/acl.ts";
-import { refuse } from "../../errors/cos-error.ts";
+import { type CosError, refuse } from "../../errors/cos-error.ts";
 import type { Limits } from "../../limits.ts";
 import { checksumMismatch, type CompletedClaim } from "../../operations/checksums.ts";
 import {
@@ -62,11 +62,15 @@ export function completedObject({ named, parts, upload, claimed, limits, nowMs }
   let size = 0;
   let crc64 = 0n;
   for (const [at, part] of taken.entries()) {
-    if (at < taken.length - 1 && part.body.size < limits.partBytesMin) throw refuse("EntityTooSmall");
+    if (at < taken.length - 1 && part.body.size < limits.partBytesMin) throw tooSmall(part, limits.partBytesMin);
     size += part.body.size;
     crc64 = at === 0 ? part.crc64 : crc64Combine(crc64, part.crc64, part.body.size);
   }
-  if (size > limits.objectBytesMax) throw refuse("EntityTooLarge");
+  if (size > limits.objectBytesMax) {
+    const told = `The parts have ${size} bytes together.`;
+    const bound = limits.objectBytesMax;
+    throw refuse("EntityTooLarge", { evidence: () => ({ kind: "limit", name: "objectBytesMax", bound, told }) });
+  }
   if (claimed.size !== undefined && claimed.size !== size) {
     throw refuse("InvalidRequest", {
       message: `The provided 'x-amz-mp-object-size' header value ${claimed.size} does not match what was computed: ${size}`,
@@ -96,6 +100,11 @@ export function completedObject({ named, parts, upload, claimed, limits, nowMs }
   };
 }
 
+function tooSmall({ number, body }: NumberedPart, bound: number): CosError {
+  const told = `Part ${number} has ${body.size} bytes, and it is not the last one.`;
+  return refuse("EntityTooSmall", { evidence: () => ({ kind: "limit", name: "partBytesMin", bound, told }) });
+}
+
 /** What the upload says of its lock, unless that is over: then the object is locked as its bucket locks by default. */
 function retentionAt({ sections }: UploadRecord, nowMs: number): number | undefined {
   const untilMs = retentionOf(sections);
@@ -106,11 +115,14 @@ function takenParts(named: readonly NamedPart[], parts: readonly NumberedPart[])
   const byNumber = new Map(parts.map((part) => [part.number, part]));
   return named.map(({ number, etag, checksum }) => {
     const found = byNumber.get(number);
-    if (found?.md5 !== etag) throw refuse("InvalidPart");
+    if (found?.md5 !== etag) {
+      const there = found === undefined ? "is not there" : `has the ETag "${found.md5}"`;
+      throw refuse("InvalidPart", { cause: `part ${number} ${there}` });
+    }
     const kept = keptChecksum(found.sections);
     const named = checksum?.value;
     if (checksum !== undefined && kept?.algorithm === checksum.algorithm && named?.equals(kept.value) !== true) {
-      throw refuse("InvalidPart");
+      throw refuse("InvalidPart", { cause: `part ${number} has another checksum` });
     }
     return found;
   });

@@ -30,6 +30,8 @@ import {
   refuseOverrides,
   refuseRangeOfPart,
   viewOf,
+  preconditionFailed,
+  rangeMissed,
 } from "./model.ts";
 
 /** Look-ups of a row whose bytes were gone by the time they were wanted; each means that a writer came in between. */
@@ -84,7 +86,7 @@ export const getObject = operation(
       const dataKey = await keyToRead(context, object, customerKey);
       const encryption = encryptionHeaders(dataKey?.shown, customerKey);
       const verdict = evaluateConditions(conditions, object);
-      if (verdict === "failed") throw refuse("PreconditionFailed");
+      if (verdict === "failed") throw preconditionFailed(object);
       if (verdict === "unchanged") {
         return {
           status: 304,
@@ -102,9 +104,7 @@ export const getObject = operation(
       refuseFrozen(object, view);
       const part = number === undefined ? undefined : partOfObject(object, number);
       const range = part ?? readRange(rangeStands(ifRange, object) ? rangeText : undefined, object.size);
-      if (range === "unsatisfiable") {
-        throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
-      }
+      if (range === "unsatisfiable") throw rangeMissed(rangeText, object);
       const { start, end } = range === "whole" ? { start: 0, end: object.size } : range;
       // It comes before the bytes are opened: from then on they have to be read or closed.
       await noteAccess({ bucket, key, object, store }, nowMs);

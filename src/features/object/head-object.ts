@@ -22,6 +22,8 @@ import {
   refuseOverrides,
   refuseRangeOfPart,
   viewOf,
+  preconditionFailed,
+  rangeMissed,
 } from "./model.ts";
 
 export const headObject = operation(
@@ -66,19 +68,17 @@ export const headObject = operation(
     ],
   },
   async (context, { checksumMode, conditions, customerKey, overrides, part: number, range: rangeText, versionId }) => {
-    const { bucket, caller, clock, deleteMarker, key, object, refuse, store } = context;
+    const { bucket, caller, clock, deleteMarker, key, object, store } = context;
     refuseOverrides(overrides, caller);
     refuseRangeOfPart(rangeText, number);
     if (object === undefined) throw absence(versionId, deleteMarker);
     refuseReading(context, object, customerKey);
     const verdict = evaluateConditions(conditions, object);
-    if (verdict === "failed") throw refuse("PreconditionFailed");
+    if (verdict === "failed") throw preconditionFailed(object);
     const unchanged = verdict === "unchanged";
     const part = unchanged || number === undefined ? undefined : partOfObject(object, number);
     const asked = part ?? (unchanged ? "whole" : readRange(rangeText, object.size));
-    if (asked === "unsatisfiable") {
-      throw refuse("InvalidRange", { headers: { "Content-Range": `bytes */${object.size}` } });
-    }
+    if (asked === "unsatisfiable") throw rangeMissed(rangeText, object);
     const range = asked === "whole" ? undefined : asked;
     const view = await viewOf({ bucket, clock, key, store }, object);
     return {

@@ -1,7 +1,7 @@
 /** What operations on objects share: the stored headers, conditions and ranges. Pure. */
 
 import type { Caller } from "../../access/caller.ts";
-import { refuse } from "../../errors/cos-error.ts";
+import { type CosError, refuse } from "../../errors/cos-error.ts";
 import { parseHttpDate } from "../../http/dates.ts";
 import type { Limits } from "../../limits.ts";
 import { checksumHeaders } from "../../operations/checksums.ts";
@@ -146,6 +146,24 @@ export interface WriteConditions {
 /** The refusals of `refuseWrite`, for the declarations of its callers. */
 export const WRITE_CONDITION_ERRORS = ["NoSuchKey", "PreconditionFailed"] as const;
 
+/** The refusal of a condition that does not hold. What does is for its record alone. */
+export function preconditionFailed(
+  present: Pick<ObjectRecord, "etag"> & Partial<Pick<ObjectRecord, "modifiedMs">>,
+): CosError {
+  const { etag, modifiedMs } = present;
+  const modified =
+    modifiedMs === undefined ? "" : `, and it was last modified at ${new Date(modifiedMs).toISOString()}`;
+  return refuse("PreconditionFailed", { cause: `the object's ETag is "${etag}"${modified}` });
+}
+
+/** The refusal of a range of which an object has no byte. */
+export function rangeMissed(range: string | undefined, { size }: Pick<ObjectRecord, "size">): CosError {
+  return refuse("InvalidRange", {
+    headers: { "Content-Range": `bytes */${size}` },
+    cause: `the object has ${size} bytes, and the range is ${JSON.stringify(range)}`,
+  });
+}
+
 /**
  * Refuses a write whose conditions do not hold: PreconditionFailed, or NoSuchKey where an ETag is asked for and there is
  * no object. To be called in the transaction that stores, with what that has read: of two writers that both want to be
@@ -156,11 +174,11 @@ export function refuseWrite(
   present: { readonly etag: string } | undefined,
 ): void {
   if (ifNoneMatch !== undefined && present !== undefined && listNames(ifNoneMatch, present.etag)) {
-    throw refuse("PreconditionFailed");
+    throw preconditionFailed(present);
   }
   if (ifMatch === undefined) return;
   if (present === undefined) throw refuse("NoSuchKey");
-  if (!listNames(ifMatch, present.etag)) throw refuse("PreconditionFailed");
+  if (!listNames(ifMatch, present.etag)) throw preconditionFailed(present);
 }
 
 /**

@@ -61,7 +61,10 @@ export async function takeBody(
   });
   try {
     const fault = faultOf(bytes, { contentMd5, contentSha1, size });
-    if (fault !== undefined) throw refuse(fault);
+    if (fault !== undefined) {
+      const { size: came } = bytes.body;
+      throw refuse(fault, { cause: `the ${came} bytes that came have the MD5 ${bytes.md5.toString("base64")}` });
+    }
     return { ...bytes, checksum: summed?.checksum() };
   } catch (error) {
     await bytes.discard();
