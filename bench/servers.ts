@@ -12,7 +12,7 @@ import type { Aim } from "./load.ts";
 import { RawClient } from "./raw-client.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const MAIN = join(ROOT, "dist", "src", "cli", "main.js");
+const MAIN = join(ROOT, "dist", "lib", "cli", "main.js");
 /** Peers are installed here, never into this package; a later run finds them. */
 const PEERS = join(tmpdir(), "cosbox-bench-peers");
 const START_MS_MAX = 20_000;

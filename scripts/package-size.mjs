@@ -6,8 +6,16 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const ALLOWED = /^(dist\/src\/.+\.(js|d\.ts|wasm)|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/;
-const NEEDED = ["dist/src/cli/main.js", "dist/src/library.js", "dist/src/library.d.ts", "README.md", "LICENSE"];
+const ALLOWED =
+  /^(dist\/lib\/.+\.js|dist\/lib\/THIRD-PARTY-LICENSES\.txt|dist\/src\/.+\.d\.ts|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/;
+const NEEDED = [
+  "dist/lib/cli/main.js",
+  "dist/lib/library.js",
+  "dist/lib/THIRD-PARTY-LICENSES.txt",
+  "dist/src/library.d.ts",
+  "README.md",
+  "LICENSE",
+];
 
 const megabytes = (bytes) => `${(bytes / 1_000_000).toFixed(2)} MB`;
 

@@ -26,7 +26,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIST = join(ROOT, "dist");
 const STAMP = join(DIST, ".digest");
 const LOCK = join(DIST, ".lock");
-const MAIN = join(DIST, "src", "cli", "main.js");
+const MAIN = join(DIST, "lib", "cli", "main.js");
 
 /** The holder of the lock touches it this often; a lock that was not touched for LOCK_STALE_MS has no holder. */
 const LOCK_TOUCH_MS = 2_000;
@@ -128,7 +128,7 @@ async function install() {
 
 /** Every file the build depends on, as paths from the root with "/" between the parts, in a fixed order. */
 function sourceFiles() {
-  const files = ["package.json", "package-lock.json"];
+  const files = ["package.json", "package-lock.json", "scripts/bundle.mjs"];
   for (const name of readdirSync(ROOT)) if (/^tsconfig.*\.json$/.test(name)) files.push(name);
   const walk = (folder) => {
     for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
@@ -196,16 +196,23 @@ async function build() {
   const old = join(DIST, `.old.${process.pid}`);
   const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
   try {
-    const compiler = await run(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", next], {
-      doing: "building",
-    });
-    if (compiler.exitCode !== 0) throw new Stop("the build failed; the compiler's messages are above");
-    if (!existsSync(join(next, "src", "cli", "main.js"))) throw new Stop("the build made no src/cli/main.js");
+    const steps = [
+      [tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", next],
+      [join(ROOT, "scripts", "bundle.mjs"), next],
+    ];
+    for (const step of steps) {
+      const { exitCode } = await run(process.execPath, step, { doing: "building" });
+      if (exitCode !== 0) throw new Stop("the build failed; its messages are above");
+    }
+    if (!existsSync(join(next, "lib", "cli", "main.js"))) throw new Stop("the build made no lib/cli/main.js");
     // The whole output is exchanged at once: no file of a removed source stays, and a running server keeps what it
     // has loaded.
     rmSync(STAMP, { force: true });
-    if (existsSync(join(DIST, "src"))) renameSync(join(DIST, "src"), old);
-    renameSync(join(next, "src"), join(DIST, "src"));
+    mkdirSync(old);
+    for (const part of ["src", "lib"]) {
+      if (existsSync(join(DIST, part))) renameSync(join(DIST, part), join(old, part));
+      renameSync(join(next, part), join(DIST, part));
+    }
     writeStamp(state);
   } finally {
     rmSync(next, { recursive: true, force: true });

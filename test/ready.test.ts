@@ -33,6 +33,11 @@ writeFileSync("node_modules/vitest/vitest.mjs", 'console.log("tests", process.ar
 copyFileSync("package-lock.json", "node_modules/.package-lock.json");
 `;
 
+const BUNDLE = `
+import { cpSync } from "node:fs";
+cpSync(process.argv[2] + "/src", process.argv[2] + "/lib", { recursive: true });
+`;
+
 const SERVER = `
 import { createServer } from "node:http";
 createServer().listen(0, "127.0.0.1", () => console.log("ready", process.pid, process.argv.slice(2).join(" ")));
@@ -57,6 +62,7 @@ function project() {
   writeFileSync(file("package.json"), '{"name":"sample","type":"module"}');
   writeFileSync(file("package-lock.json"), lockFile("1.0.0"));
   writeFileSync(file("tsconfig.build.json"), "{}");
+  writeFileSync(file("scripts/bundle.mjs"), BUNDLE);
   writeFileSync(file("src/cli/main.js"), SERVER);
   // npm says who it is by this name; the script believes only what looks like npm's own file.
   writeFileSync(file("npm-cli.js"), NPM);

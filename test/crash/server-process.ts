@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const COMMAND = join(ROOT, "dist", "src", "cli", "main.js");
+export const COMMAND = join(ROOT, "dist", "lib", "cli", "main.js");
 const STANDBY = join(ROOT, "test", "crash", "standby.mjs");
 /** Far more than a start takes anywhere; a server that never listens must not hang the test. */
 const START_MS_MAX = 60_000;
