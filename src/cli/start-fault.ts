@@ -86,7 +86,8 @@ export function explainStartFault(error: unknown, { listen }: Settings): unknown
   const fault = systemFault(error);
   if (fault === undefined || !LISTENING.has(fault.syscall)) return error;
   const { host, port } = listen;
-  const next = formatListen({ host, port: port === 65_535 ? 9000 : port + 1 });
+  // What holds a port is most often another cosbox, whose admin listener has the one after it.
+  const next = formatListen({ host, port: port > 65_532 ? 9000 : port + 2 });
   const line = new Map([
     ["EADDRINUSE", `port ${port} on ${host} is in use; stop what holds it, or choose another: --listen ${next}`],
     [
