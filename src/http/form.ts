@@ -50,12 +50,23 @@ function boundaryOf(contentType: string | undefined): string {
  * Reads a form up to the beginning of its file. Throws CosError MalformedPOSTRequest for a body that is no such form,
  * has no file, a field twice, or more than `limits.formBytesMax` bytes or `limits.formFieldsMax` fields besides the
  * file; and what reading the body throws. A part of another name than `file` is a field, whatever file it is called after.
+ * @param onRefused Hears of the fields of a form that is refused, as far as they were read.
  */
-export async function readForm(contentType: string | undefined, body: RequestBody, limits: FormLimits): Promise<Form> {
+export async function readForm(
+  contentType: string | undefined,
+  body: RequestBody,
+  limits: FormLimits,
+  onRefused?: (fields: Form["fields"]) => void,
+): Promise<Form> {
   const boundary = boundaryOf(contentType);
   if (!body.announced) throw malformed();
   const reader = new FormReader(boundary, body, limits);
-  await reader.begun;
+  try {
+    await reader.begun;
+  } catch (error) {
+    onRefused?.(reader.fields);
+    throw error;
+  }
   return { fields: reader.fields, fileName: reader.fileName, file: new FormFile(reader) };
 }
 

@@ -507,8 +507,12 @@ export function pipeline(parts: PipelineParts): (request: WireRequest) => Promis
 
   /** The same of a form: its fields tell the dialect, the key, who asks and what for; its file is still to come. */
   async function askingForm(wire: WireRequest, progress: Progress): Promise<Asking> {
-    const form = await readForm(wire.headers.get("content-type"), wire.body, limits);
-    const dialect = dialects.find((one) => one.claimsForm(form.fields)) ?? progress.speaks;
+    const spoken = (fields: ReadonlyMap<string, string>): Dialect =>
+      dialects.find((one) => one.claimsForm(fields)) ?? progress.speaks;
+    const form = await readForm(wire.headers.get("content-type"), wire.body, limits, (fields) => {
+      progress.speaks = spoken(fields);
+    });
+    const dialect = spoken(form.fields);
     const named = (progress.address =
       dialect === progress.speaks ? (progress.address as Address) : dialect.address(wire));
     progress.speaks = dialect;

@@ -68,6 +68,11 @@ describe("forms of S3", () => {
   it("are refused in S3's codes", async () => {
     const wrong = s3SignedFields({ ...server.cosbox.credentials, secretKey: "x", conditions: ANY() });
     assertS3Refused(await server.send(form([["key", "k"], ...wrong, FILE])), 403, "SignatureDoesNotMatch");
+    const right = s3SignedFields({ ...server.cosbox.credentials, conditions: ANY() });
+    const noFile = await server.send(form([["key", "k"], ...right]));
+    assertS3Refused(noFile, 400, "MalformedPOSTRequest", /no field named file/);
+    const twice = await server.send(form([["key", "k"], ...right, ["key", "k"], FILE]));
+    assertS3Refused(twice, 400, "MalformedPOSTRequest", /key more than once/);
     assertS3Refused(await post([["tagging", "<x"]]), 400, "MalformedXML");
     assertS3Refused(await post([["acl", "everybody"]]), 400, "InvalidArgument");
     assertS3Refused(await post([["x-amz-checksum-crc32", "AAAAAA=="]]), 400, "BadDigest");
