@@ -60,9 +60,18 @@ const SIGNED_SECONDS = 3_600;
 const OBJECTS_AT_ONCE = 8;
 const DOCUMENT_BYTES_MAX = 16 * 1024 * 1024;
 /** Configurations that are copied as they stand, in the order in which they can be put. */
-const DOCUMENTS = ["versioning", "encryption", "cors", "tagging", "referer", "lifecycle"] as const;
+const DOCUMENTS = [
+  "versioning",
+  "encryption",
+  "cors",
+  "tagging",
+  "referer",
+  // Objects of the tiering class, and rules that move some there, need it.
+  "intelligenttiering",
+  "lifecycle",
+] as const;
 /** Those that are answered with an empty document where there is none. */
-const MAY_BE_EMPTY: ReadonlySet<string> = new Set(["versioning", "referer"]);
+const MAY_BE_EMPTY: ReadonlySet<string> = new Set(["versioning", "referer", "intelligenttiering"]);
 /** What of an answer is an object's own. */
 const OBJECT_HEADERS =
   /^(cache-control|content-disposition|content-encoding|content-language|content-type|expires|x-cos-meta-.*|x-cos-storage-class)$/;

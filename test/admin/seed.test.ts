@@ -266,7 +266,14 @@ describe("seeds", () => {
                 },
               ],
             },
+            documents: {
+              intelligenttiering:
+                "<IntelligentTieringConfiguration><Status>Enabled</Status><Transition><Days>60</Days><RequestFrequent>1</RequestFrequent></Transition></IntelligentTieringConfiguration>",
+              lifecycle:
+                "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status><Transition><Days>9</Days><StorageClass>INTELLIGENT_TIERING</StorageClass></Transition></Rule></LifecycleConfiguration>",
+            },
             objects: [
+              { key: "tiered", text: "t", storageClass: "INTELLIGENT_TIERING" },
               { key: "big", base64: ZEROS.toString("base64"), headers: { "x-cos-meta-name": "Zoë" } },
               { key: "tagged é+%2F &.txt", text: "t", tags: { "x y": "z=" }, storageClass: "STANDARD_IA" },
               { key: "dir/", text: "" },
@@ -294,6 +301,9 @@ describe("seeds", () => {
     assert.equal(one.headers["x-cos-storage-class"], "STANDARD_IA");
     assert.match((await ok(target, { ...tagged, query: { tagging: undefined } })).text, /<Key>x y<\/Key><Value>z=</);
     assert.match((await ok(target, { host, query: { cors: undefined } })).text, /app\.example/);
+    assert.match((await ok(target, { host, query: { intelligenttiering: undefined } })).text, /<Days>60</);
+    assert.match((await ok(target, { host, query: { lifecycle: undefined } })).text, />INTELLIGENT_TIERING</);
+    assert.equal((await ok(target, { host, path: "/tiered" })).headers["x-cos-storage-tier"], "FREQUENT");
     assert.match((await ok(target, { host, query: { versioning: undefined } })).text, /Enabled/);
     assert.match((await ok(target, { host, query: { policy: undefined } })).text, /uid\/1250000000:demo-1250000000/);
     // All of them, of a prefix.

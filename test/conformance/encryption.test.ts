@@ -543,6 +543,13 @@ describe("encryption of objects", () => {
       assert.equal((await s3.send({ method: "PUT", bucket, query: { encryption: "" }, body })).status, 200);
       const told = await s3.send({ bucket, query: { encryption: "" } });
       assert.deepEqual([told.element("SSEAlgorithm"), told.element("BucketKeyEnabled")], ["aws:kms", "false"]);
+      const { id } = await server.cosbox.keys.create();
+      const named = `<KMSMasterKeyID>arn:aws:kms:ap-guangzhou:1250000000:key/${id}</KMSMasterKeyID></Apply`;
+      const byArn = body.replace("</Apply", named);
+      assert.equal((await s3.send({ method: "PUT", bucket, query: { encryption: "" }, body: byArn })).status, 200);
+      assert.equal((await s3.send({ bucket, query: { encryption: "" } })).element("KMSMasterKeyID"), id);
+      const put = await s3.send({ method: "PUT", bucket, path: "/k", body: "x" });
+      assert.equal(put.headers["x-amz-server-side-encryption-aws-kms-key-id"], id, put.text);
     });
   });
 });

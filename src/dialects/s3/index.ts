@@ -65,7 +65,7 @@ import {
   type S3Evidence,
 } from "./signature.ts";
 import { ownClasses } from "./storage-classes.ts";
-import { isSecondListing, sentName, translated, translatedAnswer } from "./translate.ts";
+import { isSecondListing, ownKeyId, sentName, translated, translatedAnswer } from "./translate.ts";
 
 export interface S3DialectOptions {
   readonly rules: AddressingRules;
@@ -204,6 +204,8 @@ export function s3Dialect(options: S3DialectOptions): Dialect<S3Address> {
 
     ownDocument(name, bytes, caller) {
       if (name === "policy") return Buffer.from(policyFromS3(bytes.toString("utf8"), namesFor(caller)));
+      if (name === "ServerSideEncryptionConfiguration")
+        return Buffer.from(ownKeyId(bytes.toString("latin1")), "latin1");
       return DOCUMENTS_WITH_CLASSES.has(name) ? Buffer.from(ownClasses(bytes.toString("latin1")), "latin1") : bytes;
     },
 

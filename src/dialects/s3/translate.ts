@@ -57,6 +57,19 @@ const S3_NAMES: ReadonlyMap<string, string> = new Map(NAMES.map(([s3, cos]) => [
 /** An ARN of a key names it behind its last `/`. */
 const KEY_ARN = /^arn:aws:kms:[^:]*:[^:]*:key\/(?=[^/]+$)/;
 
+/** The id of a key, of which S3 clients may tell the ARN. */
+function keyId(text: string): string {
+  return text.trim().replace(KEY_ARN, "");
+}
+
+/** The document of a bucket's default encryption with the id of its key. */
+export function ownKeyId(document: string): string {
+  return document.replace(
+    /(<KMSMasterKeyID>)([^<]*)(<\/KMSMasterKeyID>)/g,
+    (_, open: string, id: string, close: string) => open + keyId(id) + close,
+  );
+}
+
 /** The name of S3's under which a header of declarations is sent. */
 export function sentName(own: string): string {
   return S3_NAMES.get(own) ?? (own.startsWith(COS) ? AMZ + own.slice(COS.length) : own);
@@ -96,7 +109,7 @@ export function translatedValue(own: string, value: string): string {
   // S3 clients may leave out the quotes of a grantee's id.
   if (own.startsWith("x-cos-grant-")) return value.replace(/(^|,)(\s*\w+\s*=\s*)([^",\s]+)(?=\s*(?:,|$))/g, '$1$2"$3"');
   if (own === COS + ENCRYPTION && value.trim().toLowerCase() === "aws:kms") return "cos/kms";
-  if (own === `${COS}${ENCRYPTION}-cos-kms-key-id`) return value.trim().replace(KEY_ARN, "");
+  if (own === `${COS}${ENCRYPTION}-cos-kms-key-id`) return keyId(value);
   return value;
 }
 
