@@ -1,7 +1,7 @@
 /** From a request to the admin listener to its answer: find the route, check what came, call it, check nothing twice. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { z } from "zod";
+import * as z from "zod";
 import { refusalOf } from "./refusals.ts";
 import { type AdminContext, AdminRefusal, type AdminRoute, bodyShape, type TextAnswer } from "./route.ts";
 import { ADMIN_ROUTES } from "./table.ts";

@@ -1,6 +1,6 @@
 /** The OpenAPI 3.1 document of the admin listener, made of the shapes that its routes check with. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { type AdminRoute, bodyShape } from "./route.ts";
 
 type Json = Record<string, unknown>;

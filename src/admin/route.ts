@@ -1,6 +1,6 @@
 /** What the admin listener answers: each route is declared with the shapes of what it takes and gives. */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import type { ServerControl } from "../control/server-control.ts";
 import type { NamespaceControl } from "../namespaces/namespaces.ts";
 

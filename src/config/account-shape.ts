@@ -1,6 +1,6 @@
 /** The shape of an account with everything in it, and of what it is made of. Each message completes "expected …". */
 
-import { z } from "zod";
+import * as z from "zod";
 import { PolicyFault, type PolicyRules, readPolicy } from "../access/policy/read-policy.ts";
 import { LIMITS } from "../limits.ts";
 import type { ConfiguredAccount } from "./settings.ts";

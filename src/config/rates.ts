@@ -1,6 +1,6 @@
 /** Limits on how often requests may come, as people write them. */
 
-import { z } from "zod";
+import * as z from "zod";
 
 const RATES_MAX = 100;
 const PER_SECOND_MAX = 1_000_000;

@@ -1,6 +1,6 @@
 /** The shape of a seed. Each message completes "expected …". */
 
-import { z } from "zod";
+import * as z from "zod";
 import { ACCOUNT } from "./account-shape.ts";
 import { parseEndpoint } from "./endpoint.ts";
 

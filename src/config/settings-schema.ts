@@ -3,7 +3,7 @@
  * what was found. Values may be typed, as YAML and the library give them, or text, as flags and variables are.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { LIMITS, type LimitName, limitBounds } from "../limits.ts";
 import { ACCOUNT, appid, secretId, secretKey, text, uin, wholeNumber, yesOrNo } from "./account-shape.ts";
 import { parseEndpoint } from "./endpoint.ts";

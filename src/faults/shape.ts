@@ -1,6 +1,6 @@
 /** The shape of a fault as people write it, in JSON, in YAML and in the library. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { CATALOGUE, type ErrorId } from "../errors/catalogue.ts";
 import { refuse } from "../errors/cos-error.ts";
 import type { FaultRequest } from "./fault.ts";

@@ -1,6 +1,6 @@
 /** The shape of a change of state, in JSON and in the library. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { ACCOUNT_STATES, BUCKET_STATES, OBJECT_STATES, SERVER_STATES } from "./state.ts";
 
 const account = z.string().regex(/^[1-9][0-9]{4,19}$/, "the UIN of a root account, 5 to 20 digits");

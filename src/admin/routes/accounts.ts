@@ -1,6 +1,6 @@
 /** Accounts, and what belongs to them. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { OwnedKind } from "../../accounts/administration.ts";
 import type { PrincipalRows } from "../../store/principals.ts";
 import { AdminRefusal, type AdminRoute, adminRoute } from "../route.ts";

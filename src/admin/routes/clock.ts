@@ -1,6 +1,6 @@
 /** The virtual clock. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { adminRoute } from "../route.ts";
 import { durationMs } from "../../control/duration.ts";
 import type { ClockState } from "../../control/clock-control.ts";

@@ -1,6 +1,6 @@
 /** The catalogue of errors. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { CATALOGUE, type ErrorId } from "../../errors/catalogue.ts";
 import { adminRoute } from "../route.ts";
 

@@ -1,6 +1,6 @@
 /** Errors, delays and cuts on demand. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { FAULT, withoutUndefined } from "../../faults/shape.ts";
 import { AdminRefusal, adminRoute } from "../route.ts";
 

@@ -1,6 +1,6 @@
 /** Whether the server lives, and whether it can do its work. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { adminRoute } from "../route.ts";
 
 const AREA = "health";

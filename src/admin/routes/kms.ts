@@ -1,6 +1,6 @@
 /** The keys of the local key management service. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { KeyDescription } from "../../store/key-ring.ts";
 import { adminRoute } from "../route.ts";
 

@@ -1,6 +1,6 @@
 /** Namespaces: servers in memory behind the same listener, for tests that run at the same time. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { Namespace, NamespaceControl } from "../../namespaces/namespaces.ts";
 import { type AdminContext, AdminRefusal, adminRoute } from "../route.ts";
 

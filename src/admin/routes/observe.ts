@@ -1,6 +1,6 @@
 /** Counters: for Prometheus, and for tests that want to know which errors they never met. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { TABLE } from "../../operations/table.ts";
 import { coverageOf } from "../../diagnose/coverage.ts";
 import { metricsText } from "../metrics-text.ts";

@@ -1,6 +1,6 @@
 /** Limits on how often requests may come. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { RATES } from "../../config/rates.ts";
 import type { RateRequest } from "../../rates/rate-limit.ts";
 import { adminRoute } from "../route.ts";

@@ -1,6 +1,6 @@
 /** Requests and what became of them. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { explanation } from "../../diagnose/explain.ts";
 import { asCurl, asNodeCall } from "../../diagnose/export.ts";
 import type { DecisionRecord } from "../../diagnose/record.ts";

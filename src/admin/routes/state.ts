@@ -1,6 +1,6 @@
 /** What the server holds. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { SnapshotTold } from "../../control/snapshots.ts";
 import { SettingsError } from "../../config/settings.ts";
 import type { SeedDocument } from "../../config/seed.ts";

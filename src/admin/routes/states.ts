@@ -1,6 +1,6 @@
 /** States of accounts, buckets, objects and the server. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { STATE_CHANGE } from "../../states/shape.ts";
 import { ACCOUNT_STATES } from "../../states/state.ts";
 import { adminRoute } from "../route.ts";

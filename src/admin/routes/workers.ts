@@ -1,6 +1,6 @@
 /** Work in the background that goes by virtual time. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { DueWork } from "../../control/clock-control.ts";
 import { AdminRefusal, adminRoute } from "../route.ts";
 
