@@ -236,7 +236,7 @@ export async function serverControl(options: ServerControlOptions): Promise<Serv
       const seeded = await options.seed(checked);
       await ended();
       try {
-        snapshots.take("seed");
+        await snapshots.take("seed");
       } catch (error) {
         // On disk there is none, and none of a seed that is larger than all snapshots may be.
         if (!(error instanceof SnapshotFault)) throw error;

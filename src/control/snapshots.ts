@@ -35,8 +35,11 @@ export class SnapshotFault extends KindFault<SnapshotFaultKind> {
 export interface SnapshotControl {
   /** The oldest first. */
   list(): readonly SnapshotTold[];
-  /** Takes one of this moment; one of the same name gives way. It gets a name of its own where none is given. */
-  take(name?: string): SnapshotTold;
+  /**
+   * Takes one of this moment, or of that at which the restores under way are done; one of the same name gives way. It gets a
+   * name of its own where none is given.
+   */
+  take(name?: string): Promise<SnapshotTold>;
   /**
    * Puts everything back. It may be done as often as one likes, also after a reset.
    * @throws LockedObjects, having done nothing, where something is locked that would go, unless it is forced.
@@ -150,7 +153,9 @@ export function snapshotControl(options: SnapshotControlOptions): SnapshotContro
 
   return {
     list: () => Array.from(kept.values(), ({ told }) => told),
-    take(wanted) {
+    async take(wanted) {
+      // One that is half gone back to is the state of no moment.
+      await going;
       const name = wanted ?? freeName();
       const stored = takeStored([...kept].filter(([other]) => other !== name).map(([, one]) => one));
       if (kept.has(name)) remove(name);

@@ -416,6 +416,13 @@ describe("snapshots", () => {
     assert.deepEqual(cosbox.rates.list(), [{ per: "bucket", perSecond: 2000 }]);
     assert.equal(cosbox.clock.now().toISOString(), "2032-01-01T00:00:00.000Z");
     assert.equal((await ok({ path: "/which" })).text, "two");
+    // One that is taken meanwhile is of the moment when that is done, and not of the middle of it.
+    const [, after] = await Promise.all([cosbox.restore("one"), cosbox.snapshot("after")]);
+    await cosbox.restore("two");
+    await cosbox.restore(after);
+    assert.deepEqual(cosbox.rates.list(), [{ per: "bucket", perSecond: 1000 }]);
+    assert.equal(cosbox.clock.now().toISOString(), "2031-01-01T00:00:00.000Z");
+    assert.equal((await ok({ path: "/which" })).text, "one");
   });
 
   it("cannot be gone back to while one is being removed", async () => {

@@ -73,7 +73,7 @@ export const STATE_ROUTES = [
     developmentOnly: true,
     body: z.strictObject({ name: NAME.optional() }),
     answer: SNAPSHOT,
-    handle: async ({ server }, { body: { name } }) => told(server.snapshots.take(name)),
+    handle: async ({ server }, { body: { name } }) => told(await server.snapshots.take(name)),
   }),
   adminRoute({
     method: "POST",
