@@ -33,7 +33,7 @@ export function s3Page(root: URL): Page {
         "## Operations",
         "",
         `${built.length} of the ${rows.length} operations of the S3 API reference are served; each is the same operation, with the`,
-        "same action, permission and store, for both dialects. The others answer 501 `NotImplemented` with their name.",
+        "same action, permission and store, for both dialects. The others answer 501 `NotImplemented` by their name, here or in COS.",
         "",
         "| S3 | served | |",
         "| --- | --- | --- |",
