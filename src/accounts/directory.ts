@@ -41,6 +41,8 @@ type Found = Credential | undefined | Promise<Credential | undefined>;
 
 export interface Role {
   readonly row: RoleRow;
+  /** When it was made, ms since 1970; undefined where the settings make it, each time the same. */
+  readonly madeMs: number | undefined;
   /** What its sessions stand for, before they have keys of their own. */
   readonly base: Credential;
 }
@@ -165,7 +167,8 @@ export function directory({ fixed, rows, sealing, clock }: DirectoryParts): Dire
     if (row === undefined || appid === undefined) return undefined;
     const policies = await policiesOf(uin, row.policies);
     const user = `roleName/${name}`;
-    return { row, base: { secretId: "", secretKey: "", uin, user, appid, published: false, policies } };
+    const madeMs = row.seeded ? undefined : row.createdMs;
+    return { row, madeMs, base: { secretId: "", secretKey: "", uin, user, appid, published: false, policies } };
   }
 
   const role = (uin: string, name: string): Promise<Role | undefined> =>
@@ -182,8 +185,11 @@ export function directory({ fixed, rows, sealing, clock }: DirectoryParts): Dire
 
   /** The base of a session as it is now; a promise only where something has to be read. */
   function fromBase(open: OpenSession): Found {
-    const { issuer, uin, role: name } = open.content;
-    if (name !== undefined) return role(uin, name).then((found) => credentialOf(open, found?.base));
+    const { issuer, uin, role: name, roleMadeMs } = open.content;
+    if (name !== undefined) {
+      const base = (found: Role | undefined) => (found?.madeMs === roleMadeMs ? found?.base : undefined);
+      return role(uin, name).then((found) => credentialOf(open, base(found)));
+    }
     const base = issuer === undefined ? undefined : permanent(issuer);
     if (base instanceof Promise) return base.then((found) => credentialOf(open, found));
     return credentialOf(open, base);

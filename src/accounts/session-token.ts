@@ -17,6 +17,11 @@ export interface SessionContent {
   readonly issuer: string | undefined;
   /** The role that was taken on instead, of the account `uin`. */
   readonly role: string | undefined;
+  /**
+   * When that role was made, ms since 1970: one that is made under its name later is another. Undefined where the settings
+   * make it, which make the same one again.
+   */
+  readonly roleMadeMs: number | undefined;
   /** JSON; undefined where the session has all that its issuer or role has. */
   readonly policy: string | undefined;
   /** The name that the caller gave it. */
@@ -38,14 +43,15 @@ type Packed = readonly [
   policy: string,
   name: string,
   expiresMs: number,
+  roleMadeMs: number,
 ];
 
 const NAME = "session";
 
 /** The token; it may be longer than a client may send where the policy is long. */
 export function sealSession(seal: Seal, content: SessionContent): string {
-  const { keyId, uin, issuer = "", role = "", policy = "", name, expiresMs } = content;
-  const packed: Packed = [keyId, uin, issuer, role, policy, name, expiresMs];
+  const { keyId, uin, issuer = "", role = "", policy = "", name, expiresMs, roleMadeMs } = content;
+  const packed: Packed = [keyId, uin, issuer, role, policy, name, expiresMs, roleMadeMs ?? 0];
   const bytes = deflateRawSync(JSON.stringify(packed), { level: constants.Z_BEST_COMPRESSION });
   return seal.seal("token", NAME, bytes).toString("base64url");
 }
@@ -56,9 +62,10 @@ export function openSession(seal: Seal, token: string): SessionContent | undefin
   const bytes = sealed && seal.open("token", NAME, sealed);
   if (bytes === undefined) return undefined;
   const text = inflateRawSync(bytes, { maxOutputLength: CONTENT_BYTES_MAX }).toString("utf8");
-  const [keyId, uin, issuer, role, policy, name, expiresMs] = JSON.parse(text) as Packed;
+  const [keyId, uin, issuer, role, policy, name, expiresMs, roleMadeMs] = JSON.parse(text) as Packed;
   const given = (one: string): string | undefined => (one === "" ? undefined : one);
-  return { keyId, uin, issuer: given(issuer), role: given(role), policy: given(policy), name, expiresMs };
+  const session = { keyId, uin, issuer: given(issuer), role: given(role), policy: given(policy), name, expiresMs };
+  return { ...session, roleMadeMs: roleMadeMs === 0 ? undefined : roleMadeMs };
 }
 
 /** The bytes of a text in Base64; undefined for one that has another spelling as well. */

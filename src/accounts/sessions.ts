@@ -121,7 +121,7 @@ export function sessions({ directory, sealing, clock, random, limits }: Sessions
       checkPolicy(policy);
       const most = user === uin ? limits.rootSessionSecondsMax : limits.userSessionSecondsMax;
       const lasting = secondsOf(seconds, FEDERATION_SECONDS, most);
-      return await issue({ uin, issuer: secretId, role: undefined, policy, name }, lasting);
+      return await issue({ uin, issuer: secretId, role: undefined, roleMadeMs: undefined, policy, name }, lasting);
     },
     async assume(issuer, arn, { name, policy, seconds, values }) {
       const action = "name/sts:AssumeRole";
@@ -150,7 +150,7 @@ export function sessions({ directory, sealing, clock, random, limits }: Sessions
       }
       if (policy !== undefined) checkPolicy(policy);
       const lasting = secondsOf(seconds, ROLE_SECONDS, role.row.sessionSecondsMax);
-      return await issue({ uin, issuer: undefined, role: roleName, policy, name }, lasting);
+      return await issue({ uin, issuer: undefined, role: roleName, roleMadeMs: role.madeMs, policy, name }, lasting);
     },
   };
 }

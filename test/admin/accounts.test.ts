@@ -127,6 +127,25 @@ describe("accounts on the admin listener", () => {
     await done("DELETE", `${own}/roles/helper`);
   });
 
+  it("make a role under the name of one that was removed, of which the temporary keys of that one are not", async () => {
+    const guest = await done("GET", `${own}/roles/guest`);
+    const helper = { trust: guest["trust"], policies: ["everything"] };
+    const parameters = { RoleArn: ROLE_ARN.replace("guest", "helper"), RoleSessionName: "session" };
+    const take = async () => pairIn(await callSts(server, { action: "AssumeRole", parameters }));
+    const sent = async ({ token, ...sign }: Awaited<ReturnType<typeof take>>) =>
+      await server.send({ path: "/a", sign, headers: { "x-cos-security-token": token } });
+    await done("PUT", `${own}/roles/helper`, helper);
+    const before = await take();
+    await done("PUT", `${own}/roles/helper`, { ...helper, sessionSecondsMax: 900 });
+    assert.equal((await sent(before)).status, 200, "a role that was changed is the same");
+    await done("DELETE", `${own}/roles/helper`);
+    assertRefused(await sent(before), "InvalidAccessKeyId");
+    await done("PUT", `${own}/roles/helper`, helper);
+    assertRefused(await sent(before), "InvalidAccessKeyId");
+    assert.equal((await sent(await take())).status, 200);
+    await done("DELETE", `${own}/roles/helper`);
+  });
+
   it("list what there is, and never a secret", async () => {
     const { accounts } = (await done("GET", "/accounts")) as { accounts: { uin: string; fixed: boolean }[] };
     assert.deepEqual(
