@@ -164,7 +164,9 @@ describe("a server that is killed", () => {
         (error: Error) => error,
       );
     }
-    assert.ok(found instanceof assert.AssertionError, `nothing found in ${number} rounds, or ${found}`);
+    // The server may come upon what is missing before the test does.
+    const isMissed = found instanceof assert.AssertionError || found?.message.includes("500 InternalError") === true;
+    assert.ok(found !== undefined && isMissed, `nothing found in ${number} rounds, or ${found}`);
     say(`kill -9: late-writes found in round ${number}: ${found.message.split("\n").slice(0, 6).join(" ")}`);
   }, 120_000);
 });

@@ -20,7 +20,7 @@ import { constants, statfsSync } from "node:fs";
 import { access, type FileHandle, mkdir, open as openFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
+import { ABORT, getLastVersion, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
 import { StorageUnavailable } from "../../ports/blobs.ts";
 import {
   COMMIT_GROUPS,
@@ -34,6 +34,7 @@ import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
 import { sealed, unsealed } from "./checked-rows.ts";
 import { type DiskReserve, diskReserve } from "./disk-reserve.ts";
+import { guardGate, openThroughGate } from "./open-gate.ts";
 
 export interface LmdbMetadataOptions {
   /** Where `data.mdb` and `lock.mdb` live; made when missing. A local file system: LMDB needs shared memory maps. */
@@ -145,6 +146,12 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   const reserve = durability === "group" ? diskReserve(folder) : undefined;
   const checkRoom = roomCheck(folder, freeBytes, reserve);
 
+  const leaveGate = guardGate(folder, (work) => {
+    database.transactionSync(() => {
+      work();
+      return ABORT;
+    });
+  });
   const readersLook = setInterval(() => database.readerCheck(), readersLookMs).unref();
   /** Until when, on the process's own clock, rows are taken to be on the disk rather than in memory. */
   let coldUntil = Number.NEGATIVE_INFINITY;
@@ -244,6 +251,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
     close() {
       closing ??= (async () => {
         clearInterval(readersLook);
+        leaveGate();
         await working;
         await reserve?.close();
         const closed = database.close();
@@ -497,7 +505,7 @@ async function openDatabase(folder: string, durability: "group" | "none"): Promi
     if (!(await stat(folder)).isDirectory()) throw new Error("it is not a folder");
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     await checkDataFile(join(folder, "data.mdb"));
-    return open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database;
+    return await openThroughGate(folder, () => open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database);
   } catch (error) {
     throw new MetadataUnusable(folder, explain(error), error);
   }
@@ -513,7 +521,8 @@ export async function openDatabaseToRead(folder: string): Promise<Database> {
     const file = join(folder, "data.mdb");
     if (!(await stat(file)).isFile()) throw new Error("data.mdb is not a file");
     await checkDataFile(file, constants.R_OK);
-    return open<Buffer, Buffer>(folder, { ...lmdbSettings("group"), readOnly: true }) as Database;
+    const settings = { ...lmdbSettings("group"), readOnly: true };
+    return await openThroughGate(folder, () => open<Buffer, Buffer>(folder, settings) as Database);
   } catch (error) {
     throw new MetadataUnusable(folder, explain(error), error);
   }
