@@ -16,6 +16,7 @@
 import { link, mkdir, readdir, readFile, readlink, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { forgetGuards } from "./metadata/open-gate.ts";
 
 /** Raised when another process uses the folder. The message names the process and the mend. */
 export class FolderLocked extends Error {
@@ -92,6 +93,7 @@ export async function lockFolder(folder: string, timing: LockTiming = {}): Promi
     const lock = held(folder, file, self, beatMs);
     try {
       await workersGone(folder, deadAfterMs);
+      forgetGuards(join(folder, "metadata"));
     } catch (error) {
       await lock.release();
       throw error;

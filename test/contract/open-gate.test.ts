@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it, onTestFinished, vi } from "vitest";
 import { lmdbBeside } from "../../src/engines/metadata/lmdb-beside.ts";
+import { lockFolder } from "../../src/engines/folder-lock.ts";
 import { pointRange } from "../../src/ports/metadata.ts";
 import { freshFolder } from "./store-fixture.ts";
 
@@ -35,6 +36,16 @@ async function goesOn({ done }: Committer): Promise<void> {
 }
 
 describe("a database that other processes commit to", { timeout: 60_000 }, () => {
+  it("is not waited for in the name of a process that has died, whose number is another's", async () => {
+    const folder = await freshFolder();
+    const gate = join(folder, "metadata", "gate");
+    mkdirSync(gate, { recursive: true });
+    writeFileSync(join(gate, `guard-${process.ppid}`), "");
+    const lock = await lockFolder(folder);
+    assert.ok(!existsSync(gate));
+    await lock.release();
+  });
+
   it("is opened while none of them commits", async () => {
     const folder = await freshFolder();
     const all = [await committer(folder), await committer(folder)];

@@ -64,6 +64,14 @@ function gateOf(folder: string): string {
   return join(folder, "gate");
 }
 
+/**
+ * Forgets who has guarded the database in `folder`, for whoever knows that none of them lives: in a container their numbers are
+ * soon those of others.
+ */
+export function forgetGuards(folder: string): void {
+  rmSync(gateOf(folder), { recursive: true, force: true });
+}
+
 /** Runs `open`, which waits for nothing, while no other process commits to the database in `folder`. */
 export async function openThroughGate<T>(folder: string, open: () => T): Promise<T> {
   const gate = gateOf(folder);
