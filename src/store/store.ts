@@ -83,7 +83,7 @@ export interface StoreOptions {
 }
 
 /** Nobody else. */
-const ALONE: Peers = {
+export const ALONE: Peers = {
   register: async () => {},
   isAlive: async () => false,
   isUnderWay: async () => false,

@@ -16,7 +16,7 @@ import type { Peers } from "../../src/ports/peers.ts";
 import type { BodySource, PendingBody } from "../../src/store/bodies.ts";
 import { keeping } from "../../src/store/bodies.ts";
 import type { Body, BucketRecord, ObjectRecord, Versioning } from "../../src/store/records.ts";
-import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
+import { ALONE, openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
 import type { NewObject, Removed } from "../../src/store/objects.ts";
 import type { VersionId } from "../../src/store/version-id.ts";
 import { makeUploadId, type UploadName } from "../../src/store/uploads.ts";
@@ -111,16 +111,7 @@ async function localDisk(cleanup: Cleanup = onTestFinished): Promise<Disk> {
 }
 
 /** Peers all of whom live, and who have nothing under way. */
-export const ALIVE: Peers = {
-  register: async () => {},
-  isAlive: async () => true,
-  isUnderWay: async () => false,
-  hold: async () => [],
-  consult: async () => [],
-  letGo() {},
-  stopWriting() {},
-  wake() {},
-};
+export const ALIVE: Peers = { ...ALONE, isAlive: async () => true };
 
 export type StoreExtras = Partial<Omit<StoreOptions, "metadata" | "blobs">>;
 
