@@ -34,6 +34,17 @@ export interface CommandRow {
 /** What a command has to know of a running server that it asks. */
 const REACHING: readonly SettingName[] = ["listen", "admin", "adminToken"];
 
+/** A command that shows something of a running server, or changes it by a verb: the function of its name in control.ts. */
+function changing(name: "clock" | "faults" | "rates" | "namespaces" | "states", about: string): CommandRow {
+  return {
+    name: `${name} [verb] [value]`,
+    about,
+    settings: REACHING,
+    run: async ({ load, words: [verb, value], shell }) =>
+      (await import("./control.ts"))[name](await load(), verb, value, shell),
+  };
+}
+
 export const COMMANDS: readonly CommandRow[] = [
   {
     name: "serve",
@@ -120,41 +131,14 @@ export const COMMANDS: readonly CommandRow[] = [
   },
 
   // Of a running server, over its admin listener.
-  {
-    name: "clock [verb] [value]",
-    about: "show the server's clock, or: advance <30d>, set <time>, freeze [time], real",
-    settings: REACHING,
-    run: async ({ load, words: [verb, value], shell }) =>
-      (await import("./control.ts")).clock(await load(), verb, value, shell),
-  },
-  {
-    name: "faults [verb] [value]",
-    about: "list the faults of the server, or: add <json>, remove <id>, clear",
-    settings: REACHING,
-    run: async ({ load, words: [verb, value], shell }) =>
-      (await import("./control.ts")).faults(await load(), verb, value, shell),
-  },
-  {
-    name: "rates [verb] [value]",
-    about: "list the limits on how often requests may come, or: set <json>, set service, reset",
-    settings: REACHING,
-    run: async ({ load, words: [verb, value], shell }) =>
-      (await import("./control.ts")).rates(await load(), verb, value, shell),
-  },
-  {
-    name: "namespaces [verb] [value]",
-    about: "list the namespaces of the server with their keys, or: add [name], replace <name>, remove <name>",
-    settings: REACHING,
-    run: async ({ load, words: [verb, value], shell }) =>
-      (await import("./control.ts")).namespaces(await load(), verb, value, shell),
-  },
-  {
-    name: "states [verb] [value]",
-    about: "list what is in a state other than active, or: set <json>",
-    settings: REACHING,
-    run: async ({ load, words: [verb, value], shell }) =>
-      (await import("./control.ts")).states(await load(), verb, value, shell),
-  },
+  changing("clock", "show the server's clock, or: advance <30d>, set <time>, freeze [time], real"),
+  changing("faults", "list the faults of the server, or: add <json>, remove <id>, clear"),
+  changing("rates", "list the limits on how often requests may come, or: set <json>, set service, reset"),
+  changing(
+    "namespaces",
+    "list the namespaces of the server with their keys, or: add [name], replace <name>, remove <name>",
+  ),
+  changing("states", "list what is in a state other than active, or: set <json>"),
   {
     name: "snapshots [verb] [name]",
     about: "list the snapshots of a server in memory, or: take [name], restore <name>, remove <name>",
