@@ -3,7 +3,19 @@
  * the very signature that was sent. Bounded by the names that a signature lists; run only for records that are kept.
  */
 
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
+import {
+  headerNotSigned,
+  type KnownMistake,
+  listedNotSent,
+  otherHosts,
+  otherKeys,
+  otherMethods,
+  otherValues,
+  sameAs,
+  SLASH_DOUBLED,
+  UPPER_CASE,
+} from "../../access/signature-mistakes.ts";
 import type { SignatureEvidence, SignatureMistake } from "../../errors/evidence.ts";
 import { joinedRequest, joinedToSign, signatureOf, signingEncoded, signKeyOf } from "./canonical.ts";
 
@@ -28,8 +40,6 @@ export interface MismatchedSignature {
 type Parts = Pick<MismatchedSignature, "method" | "path"> & { readonly parameters: string; readonly headers: string };
 type Pairs = MismatchedSignature["parameters"];
 
-const METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE", "OPTIONS"];
-
 /** `Content-Type` for `content-type`. */
 const titled = (name: string): string => name.replace(/(^|-)[a-z]/g, (first) => first.toUpperCase());
 
@@ -43,15 +53,14 @@ export function signatureEvidence(sent: MismatchedSignature, secretKey: string):
   const right: Parts = { method, path, parameters: joined(sorted(parameters)), headers: joined(sorted(headers)) };
   const text = (parts: Parts): string => joinedRequest(parts.method, parts.path, parts.parameters, parts.headers);
   const signKey = signKeyOf(secretKey, keyTime);
-  const given = hash("sha256", sent.signature, "buffer");
+  const isGiven = sameAs(sent.signature);
   let tried = 0;
   const fits = (signature: string): boolean => {
     tried += 1;
-    // Of hashes, so that the time it takes says nothing of the signatures themselves.
-    return timingSafeEqual(hash("sha256", signature, "buffer"), given);
+    return isGiven(signature);
   };
 
-  function* texts(): Generator<readonly [changes: Partial<Parts>, mistake: Omit<SignatureMistake, "canonical">]> {
+  function* texts(): Generator<readonly [changes: Partial<Parts>, mistake: KnownMistake]> {
     const path2 = "sign the path as it is before it is percent-encoded, such as /a b";
     yield [
       { path: rawPath },
@@ -82,14 +91,7 @@ export function signatureEvidence(sent: MismatchedSignature, secretKey: string):
     } catch {
       // The path holds a percent sign of its own.
     }
-    yield [
-      { path: `/${path}` },
-      {
-        name: "slash-doubled",
-        told: "The client signed the path with a doubled leading slash.",
-        mend: "Give the key without a leading slash.",
-      },
-    ];
+    yield [{ path: `/${path}` }, SLASH_DOUBLED];
     yield [
       { path: path.slice(1) },
       {
@@ -108,83 +110,15 @@ export function signatureEvidence(sent: MismatchedSignature, secretKey: string):
         },
       ];
     }
-    for (const other of METHODS) {
-      if (other === method) continue;
-      yield [
-        { method: other },
-        {
-          name: "method-changed",
-          told: `The client signed ${other} and the request is ${method}.`,
-          mend: `Sign for ${method}, or send ${other}.`,
-        },
-      ];
-    }
+    for (const [other, mistake] of otherMethods(method)) yield [{ method: other }, mistake];
     for (const [at, [name, value]] of headers.entries()) {
       const others = headers.filter((_, place) => place !== at);
       const without = { headers: joined(sorted(others)) };
       const instead = (other: string) => ({ headers: joined(sorted([...others, [name, other] as const])) });
-      if (name === "host") {
-        const bare = hosts.map((host) => host.replace(/:\d*$/, ""));
-        const hostsTried = [
-          ...bare.flatMap((host) => [`${host}:80`, `${host}:443`, `${host}:9000`]),
-          "localhost",
-          "127.0.0.1",
-          "localhost:9000",
-          "127.0.0.1:9000",
-        ];
-        const shorter =
-          sent.bucket === undefined
-            ? []
-            : bare.flatMap((host) =>
-                host.startsWith(`${sent.bucket}.`)
-                  ? [host.slice((sent.bucket ?? "").length + 1)]
-                  : [`${sent.bucket}.${host}`],
-              );
-        for (const host of [...hostsTried, ...shorter]) {
-          yield [
-            instead(host),
-            {
-              name: "host-changed",
-              told: `The client signed the host ${host}, and the request names ${hosts[0] ?? "none"}.`,
-              mend: "Sign the host that is sent; a proxy has to pass the Host header on unchanged.",
-            },
-          ];
-        }
-      }
-      yield [
-        without,
-        {
-          name: "header-not-signed",
-          told: `The client lists the header ${name} and did not sign it.`,
-          mend: `Take ${name} out of q-header-list, or sign its value.`,
-        },
-      ];
-      if (value === undefined) continue;
-      yield [
-        instead(""),
-        {
-          name: "header-changed",
-          told: `The client signed the header ${name} without a value; something on the way set it.`,
-          mend: `Leave ${name} out of the signature, or set it before signing.`,
-        },
-      ];
-      yield [
-        instead(value.toLowerCase()),
-        {
-          name: "header-changed",
-          told: `The client signed the value of ${name} in lower case.`,
-          mend: `Sign the value of ${name} as it is sent.`,
-        },
-      ];
-      const [main = ""] = value.split(";");
-      yield [
-        instead(main),
-        {
-          name: "header-changed",
-          told: `The client signed ${name} without its parameters; something on the way added them.`,
-          mend: `Set ${name} in full before signing.`,
-        },
-      ];
+      if (name === "host") for (const [host, mistake] of otherHosts(hosts, sent.bucket)) yield [instead(host), mistake];
+      yield [without, headerNotSigned(name, "q-header-list")];
+      for (const [other, mistake] of value === undefined ? [] : otherValues(name, value))
+        yield [instead(other), mistake];
     }
     yield [
       { headers: joined(sorted(headers), String) },
@@ -269,22 +203,8 @@ export function signatureEvidence(sent: MismatchedSignature, secretKey: string):
     }
     const canonical = text(right);
     const toSign = joinedToSign(signTime, canonical);
-    const keys: readonly (readonly [string, string])[] = [
-      [`${secretKey}\n`, "with a line break at its end"],
-      [`${secretKey}\r\n`, "with a line break at its end"],
-      [` ${secretKey}`, "with a blank before it"],
-      [`${secretKey} `, "with a blank after it"],
-      [`"${secretKey}"`, "in quotation marks"],
-      [sent.accessKeyId, "that is the SecretId itself"],
-    ];
-    for (const [key, how] of keys) {
-      if (fits(signatureOf(signKeyOf(key, keyTime), toSign))) {
-        return {
-          name: "secret-key",
-          told: `The client signed with a SecretKey ${how}.`,
-          mend: "Set the SecretKey exactly as it was issued.",
-        };
-      }
+    for (const [key, mistake] of otherKeys(secretKey, sent.accessKeyId)) {
+      if (fits(signatureOf(signKeyOf(key, keyTime), toSign))) return mistake;
     }
     if (keyTime !== signTime && fits(signatureOf(signKeyOf(secretKey, signTime), toSign))) {
       return {
@@ -315,25 +235,12 @@ export function signatureEvidence(sent: MismatchedSignature, secretKey: string):
         mend: "Put the SHA-1 of the text, in hex, into the string to sign.",
       };
     }
-    if (fits(signatureOf(signKey, toSign).toUpperCase())) {
-      return {
-        name: "upper-case",
-        told: "The client sent the signature in upper case.",
-        mend: "Send it in lower case.",
-      };
-    }
+    if (fits(signatureOf(signKey, toSign).toUpperCase())) return UPPER_CASE;
     return undefined;
   }
 
   const missing =
     headers.find(([, value]) => value === undefined) ?? parameters.find(([, value]) => value === undefined);
-  const mistake: SignatureMistake | undefined =
-    missing === undefined
-      ? find()
-      : {
-          name: "listed-not-sent",
-          told: `The signature lists ${missing[0]}, which the request does not have: it was not sent, or something on the way took it out.`,
-          mend: `Send ${missing[0]}, or take it out of the signature.`,
-        };
+  const mistake = missing === undefined ? find() : listedNotSent(missing[0]);
   return { kind: "signature", canonical: text(right), mistake, tried };
 }

@@ -4,8 +4,20 @@
  * that are kept.
  */
 
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
-import type { SignatureEvidence, SignatureMistake } from "../../errors/evidence.ts";
+import { createHmac } from "node:crypto";
+import {
+  headerNotSigned,
+  type KnownMistake,
+  listedNotSent,
+  otherHosts,
+  otherKeys,
+  otherMethods,
+  otherValues,
+  sameAs,
+  SLASH_DOUBLED,
+  UPPER_CASE,
+} from "../../access/signature-mistakes.ts";
+import type { SignatureEvidence } from "../../errors/evidence.ts";
 import {
   canonicalQuery,
   EMPTY_SHA256,
@@ -42,9 +54,11 @@ interface Parts {
   readonly payload: string;
 }
 
-type Mistake = Omit<SignatureMistake, "canonical">;
-
-const METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE"];
+const KEY_NOT_MADE: KnownMistake = {
+  name: "key-not-made",
+  told: "The client made its signing key of the SecretKey alone.",
+  mend: "Begin the signing key with AWS4 in front of the SecretKey.",
+};
 const PAYLOAD_HEADER = "x-amz-content-sha256";
 const PAYLOADS = ["UNSIGNED-PAYLOAD", EMPTY_SHA256, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"];
 
@@ -53,7 +67,7 @@ function canonicalOf({ method, path, query, headers, payload }: Parts): string {
   return `${method}\n${path}\n${query}\n${lines}\n${headers.map(([name]) => name).join(";")}\n${payload}`;
 }
 
-function* pathMistakes({ path, bucket }: MismatchedV4): Generator<readonly [Partial<Parts>, Mistake]> {
+function* pathMistakes({ path, bucket }: MismatchedV4): Generator<readonly [Partial<Parts>, KnownMistake]> {
   const encoded = encodedPath(path);
   yield [
     { path: encodedPath(encoded) },
@@ -71,14 +85,7 @@ function* pathMistakes({ path, bucket }: MismatchedV4): Generator<readonly [Part
       mend: "Percent-encode the path in the canonical request, its slashes left alone.",
     },
   ];
-  yield [
-    { path: `/${encoded}` },
-    {
-      name: "slash-doubled",
-      told: "The client signed the path with a doubled leading slash.",
-      mend: "Give the key without a leading slash.",
-    },
-  ];
+  yield [{ path: `/${encoded}` }, SLASH_DOUBLED];
   if (bucket === undefined) return;
   const mend = "Sign the path that is sent: with the bucket in path style, and without it where the host names it.";
   yield [
@@ -93,64 +100,19 @@ function* pathMistakes({ path, bucket }: MismatchedV4): Generator<readonly [Part
   }
 }
 
-function* headerMistakes({ headers, bucket }: MismatchedV4): Generator<readonly [Partial<Parts>, Mistake]> {
+function* headerMistakes({ headers, bucket }: MismatchedV4): Generator<readonly [Partial<Parts>, KnownMistake]> {
   for (const [at, [name, value = ""]] of headers.entries()) {
     const instead = (other: string) => ({ headers: headers.with(at, [name, other]) });
-    const changed = (told: string): Mistake => ({
-      name: "header-changed",
-      told,
-      mend: `Set ${name} in full before signing; a proxy has to pass it on unchanged.`,
-    });
-    if (name === "host") {
-      const bare = value.replace(/:\d*$/, "");
-      const other =
-        bucket === undefined
-          ? []
-          : [bare.startsWith(`${bucket}.`) ? bare.slice(bucket.length + 1) : `${bucket}.${bare}`];
-      const ports = [":80", ":443", ":9000"].map((port) => bare + port);
-      for (const host of [...ports, "localhost", "127.0.0.1", "localhost:9000", "127.0.0.1:9000", ...other]) {
-        yield [
-          instead(host),
-          {
-            name: "host-changed",
-            told: `The client signed the host ${host}, and the request names ${value}.`,
-            mend: "Sign the host that is sent; a proxy has to pass the Host header on unchanged.",
-          },
-        ];
-      }
-    }
-    yield [
-      { headers: headers.toSpliced(at, 1) },
-      {
-        name: "header-not-signed",
-        told: `The client lists the header ${name} and did not sign it.`,
-        mend: `Take ${name} out of SignedHeaders, or sign its value.`,
-      },
-    ];
-    yield [instead(""), changed(`The client signed the header ${name} without a value; something on the way set it.`)];
-    yield [instead(value.toLowerCase()), changed(`The client signed the value of ${name} in lower case.`)];
-    const [main = ""] = value.split(";");
-    yield [
-      instead(main),
-      changed(`The client signed ${name} without its parameters; something on the way added them.`),
-    ];
+    if (name === "host") for (const [host, mistake] of otherHosts([value], bucket)) yield [instead(host), mistake];
+    yield [{ headers: headers.toSpliced(at, 1) }, headerNotSigned(name, "SignedHeaders")];
+    for (const [other, mistake] of otherValues(name, value)) yield [instead(other), mistake];
   }
 }
 
-function* textMistakes(sent: MismatchedV4): Generator<readonly [Partial<Parts>, Mistake]> {
+function* textMistakes(sent: MismatchedV4): Generator<readonly [Partial<Parts>, KnownMistake]> {
   const { method, parameters, payload } = sent;
   yield* pathMistakes(sent);
-  for (const other of METHODS) {
-    if (other === method) continue;
-    yield [
-      { method: other },
-      {
-        name: "method-changed",
-        told: `The client signed ${other} and the request is ${method}.`,
-        mend: `Sign for ${method}, or send ${other}.`,
-      },
-    ];
-  }
+  for (const [other, mistake] of otherMethods(method)) yield [{ method: other }, mistake];
   yield* headerMistakes(sent);
   for (const other of PAYLOADS) {
     if (other === payload) continue;
@@ -200,32 +162,6 @@ function* textMistakes(sent: MismatchedV4): Generator<readonly [Partial<Parts>, 
   ];
 }
 
-/** Texts in the place of `AWS4` and the SecretKey. */
-function keyMistakes(secretKey: string, accessKeyId: string): readonly (readonly [key: string, mistake: Mistake])[] {
-  const mend = "Set the SecretKey exactly as it was issued.";
-  const told = (how: string): Mistake => ({
-    name: "secret-key",
-    told: `The client signed with a SecretKey ${how}.`,
-    mend,
-  });
-  return [
-    [`AWS4${secretKey}\n`, told("with a line break at its end")],
-    [`AWS4${secretKey}\r\n`, told("with a line break at its end")],
-    [`AWS4 ${secretKey}`, told("with a blank before it")],
-    [`AWS4${secretKey} `, told("with a blank after it")],
-    [`AWS4"${secretKey}"`, told("in quotation marks")],
-    [`AWS4${accessKeyId}`, told("that is the SecretId itself")],
-    [
-      secretKey,
-      {
-        name: "key-not-made",
-        told: "The client made its signing key of the SecretKey alone.",
-        mend: "Begin the signing key with AWS4 in front of the SecretKey.",
-      },
-    ],
-  ];
-}
-
 /** The evidence for a signature of version 4 that was refused. `encoding` is how its header bytes are read. */
 export function evidenceV4(sent: MismatchedV4, secretKey: string, encoding: "utf8" | "latin1"): SignatureEvidence {
   const { accessKeyId, dateTime, headers, method, payload, scope } = sent;
@@ -239,13 +175,7 @@ export function evidenceV4(sent: MismatchedV4, secretKey: string, encoding: "utf
   const canonical = canonicalOf(right);
   const missing = headers.find(([, value]) => value === undefined);
   if (missing !== undefined) {
-    const [name] = missing;
-    const mistake = {
-      name: "listed-not-sent",
-      told: `The signature lists ${name}, which the request does not have: it was not sent, or something on the way took it out.`,
-      mend: `Send ${name}, or take it out of the signature.`,
-    };
-    return { kind: "signature", canonical, mistake, tried: 0 };
+    return { kind: "signature", canonical, mistake: listedNotSent(missing[0]), tried: 0 };
   }
   const fits = sameAs(sent.signature);
   const signingKey = signingKeyFrom(`AWS4${secretKey}`, scope);
@@ -258,7 +188,11 @@ export function evidenceV4(sent: MismatchedV4, secretKey: string, encoding: "utf
     }
   }
   const toSign = stringToSign(dateTime, scope, canonical, encoding);
-  for (const [key, mistake] of keyMistakes(secretKey, accessKeyId)) {
+  const keys = [
+    ...otherKeys(secretKey, accessKeyId).map(([key, mistake]) => [`AWS4${key}`, mistake] as const),
+    [secretKey, KEY_NOT_MADE] as const,
+  ];
+  for (const [key, mistake] of keys) {
     tried += 1;
     if (fits(signatureV4(signingKeyFrom(key, scope), toSign))) {
       return { kind: "signature", canonical, mistake, tried };
@@ -266,12 +200,7 @@ export function evidenceV4(sent: MismatchedV4, secretKey: string, encoding: "utf
   }
   tried += 1;
   if (fits(signatureV4(signingKey, toSign).toUpperCase())) {
-    const mistake = {
-      name: "upper-case",
-      told: "The client sent the signature in upper case.",
-      mend: "Send it in lower case.",
-    };
-    return { kind: "signature", canonical, mistake, tried };
+    return { kind: "signature", canonical, mistake: UPPER_CASE, tried };
   }
   return { kind: "signature", canonical, mistake: undefined, tried };
 }
@@ -287,18 +216,11 @@ export function evidenceV2(
 ): SignatureEvidence {
   const fits = sameAs(signature);
   let tried = 0;
-  for (const [key, mistake] of keyMistakes(secretKey, accessKeyId)) {
-    if (!key.startsWith("AWS4")) continue;
+  for (const [key, mistake] of otherKeys(secretKey, accessKeyId)) {
     tried += 1;
-    if (fits(createHmac("sha1", key.slice("AWS4".length)).update(toSign).digest("base64"))) {
+    if (fits(createHmac("sha1", key).update(toSign).digest("base64"))) {
       return { kind: "signature", canonical: toSign, mistake, tried };
     }
   }
   return { kind: "signature", canonical: toSign, mistake: undefined, tried };
-}
-
-/** Of hashes, so that the time it takes says nothing of the signatures themselves. */
-function sameAs(given: string): (signature: string) => boolean {
-  const hashed = hash("sha256", given, "buffer");
-  return (signature) => timingSafeEqual(hash("sha256", signature, "buffer"), hashed);
 }
