@@ -8,12 +8,23 @@ import { join } from "node:path";
 import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import COS from "cos-nodejs-sdk-v5";
-import STS from "qcloud-cos-sts";
+import STS, { type CredentialData } from "qcloud-cos-sts";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { type Cosbox, startCosbox } from "../../src/library.ts";
 import { PEOPLE, ROLE_ARN, WRITER } from "../fixtures/people.ts";
 
 const REGION = "ap-guangzhou";
+
+/** A temporary key as `getAuthorization` of the SDK gives it. */
+function forSdk({ credentials, startTime, expiredTime }: CredentialData) {
+  return {
+    TmpSecretId: credentials.tmpSecretId,
+    TmpSecretKey: credentials.tmpSecretKey,
+    SecurityToken: credentials.sessionToken,
+    StartTime: startTime,
+    ExpiredTime: expiredTime,
+  };
+}
 
 describe("qcloud-cos-sts over HTTPS, and the SDKs with its keys", () => {
   let cosbox: Cosbox;
@@ -74,14 +85,8 @@ describe("qcloud-cos-sts over HTTPS, and the SDKs with its keys", () => {
         getAuthorization(_options, callback) {
           asked += 1;
           const give = async (): Promise<void> => {
-            const { credentials, startTime, expiredTime } = await helped(pair);
-            callback({
-              TmpSecretId: credentials.tmpSecretId,
-              TmpSecretKey: credentials.tmpSecretKey,
-              SecurityToken: credentials.sessionToken,
-              StartTime: startTime,
-              ExpiredTime: expiredTime,
-            });
+            const given = await helped(pair);
+            callback(forSdk(given));
           };
           void give();
         },
@@ -111,20 +116,13 @@ describe("qcloud-cos-sts over HTTPS, and the SDKs with its keys", () => {
         const give = async (): Promise<void> => {
           // As the pages of the SDK have it: the scope goes to the helper as it comes.
           const scopes = Scope as unknown as Parameters<typeof STS.getPolicy>[0];
-          const { credentials, startTime, expiredTime } = await STS.getCredential({
+          const given = await STS.getCredential({
             ...cosbox.credentials,
             endpoint: endpoint(),
             policy: STS.getPolicy(scopes),
             durationSeconds: 900,
           });
-          callback({
-            TmpSecretId: credentials.tmpSecretId,
-            TmpSecretKey: credentials.tmpSecretKey,
-            SecurityToken: credentials.sessionToken,
-            StartTime: startTime,
-            ExpiredTime: expiredTime,
-            ScopeLimit: true,
-          });
+          callback({ ...forSdk(given), ScopeLimit: true });
         };
         void give();
       },
