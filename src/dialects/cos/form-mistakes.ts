@@ -3,7 +3,8 @@
  * The policy itself is not told: one of its conditions may hold a token.
  */
 
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
+import { otherKeys, sameAs, UPPER_CASE } from "../../access/signature-mistakes.ts";
 import type { SignatureEvidence, SignatureMistake } from "../../errors/evidence.ts";
 import { joinedToSign, signatureOf, signKeyOf } from "./canonical.ts";
 
@@ -74,33 +75,20 @@ function* attempts(
       mend: "Use the 40 hex digits of the key as text.",
     },
   ];
-  for (const key of [`${secretKey}\n`, `${secretKey}\r\n`, ` ${secretKey}`, `${secretKey} `, accessKeyId]) {
-    yield [
-      signatureOf(signKeyOf(key, keyTime), toSign),
-      {
-        name: "secret-key",
-        told: "The client signed with a SecretKey that has a blank or a line break at an end, or is the SecretId.",
-        mend: "Set the SecretKey exactly as it was issued.",
-      },
-    ];
+  for (const [key, mistake] of otherKeys(secretKey, accessKeyId)) {
+    yield [signatureOf(signKeyOf(key, keyTime), toSign), mistake];
   }
-  yield [
-    signatureOf(signKey, toSign).toUpperCase(),
-    { name: "upper-case", told: "The client sent the signature in upper case.", mend: "Send it in lower case." },
-  ];
+  yield [signatureOf(signKey, toSign).toUpperCase(), UPPER_CASE];
 }
 
 /** The evidence for the signature of a form that was refused. */
 export function formEvidence(sent: MismatchedForm, secretKey: string): SignatureEvidence {
-  // Of hashes, so that the time it takes says nothing of the signatures themselves.
-  const given = hash("sha256", sent.signature, "buffer");
+  const isGiven = sameAs(sent.signature);
   const canonical = hash("sha1", sent.policy);
   let tried = 0;
   for (const [signature, mistake] of attempts(sent, secretKey)) {
     tried += 1;
-    if (timingSafeEqual(hash("sha256", signature, "buffer"), given)) {
-      return { kind: "signature", canonical, mistake, tried };
-    }
+    if (isGiven(signature)) return { kind: "signature", canonical, mistake, tried };
   }
   return { kind: "signature", canonical, mistake: undefined, tried };
 }
