@@ -1,6 +1,6 @@
 /** Decision records in plain words: what happened, the evidence, what to do. Pure. */
 
-import { CATALOGUE, type ErrorId } from "../errors/catalogue.ts";
+import { CATALOGUE } from "../errors/catalogue.ts";
 import type { CorsEvidence, CorsNearest, Evidence } from "../errors/evidence.ts";
 import { ADVICE, OTHERWISE } from "./advice.ts";
 import type { DecisionRecord } from "./record.ts";
