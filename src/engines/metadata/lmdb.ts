@@ -146,12 +146,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   const reserve = durability === "group" ? diskReserve(folder) : undefined;
   const checkRoom = roomCheck(folder, freeBytes, reserve);
 
-  const leaveGate = guardGate(folder, (work) => {
-    database.transactionSync(() => {
-      work();
-      return ABORT;
-    });
-  });
+  const leaveGate = guardGate(folder, hold);
   const readersLook = setInterval(() => database.readerCheck(), readersLookMs).unref();
   /** Until when, on the process's own clock, rows are taken to be on the disk rather than in memory. */
   let coldUntil = Number.NEGATIVE_INFINITY;
@@ -161,6 +156,8 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   let waiting: Commit[] = [];
   /** Bytes of the commits that are not settled. */
   let bytesUnderWay = 0;
+  /** What is to be done while nobody commits, between two transactions of this process. */
+  let holds: (() => void)[] = [];
   /** The transactions under way or about to begin; undefined while there is nothing to commit. */
   let working: Promise<void> | undefined;
   let commitsUnderWay = 0;
@@ -174,10 +171,14 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   }
 
   /** Commits what waits, one transaction after the other, until nothing does. */
-  async function work(): Promise<void> {
+  async function commitAll(): Promise<void> {
     // Whatever else this turn of the event loop brings shares the first transaction.
     await turnEnd();
-    while (waiting.length > 0) {
+    while (waiting.length + holds.length > 0) {
+      const due = holds;
+      holds = [];
+      for (const one of due) one();
+      if (waiting.length === 0) continue;
       const group = nextGroup(waiting);
       waiting = waiting.slice(group.length);
       if (failure === undefined) {
@@ -197,6 +198,25 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       await turnEnd();
     }
     working = undefined;
+  }
+
+  /** Runs `work`, which waits for nothing but other processes, while it holds LMDB's lock of writers. */
+  function hold(work: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // A transaction of the library's own thread would have to be interrupted, so none is under way then.
+      holds.push(() => {
+        try {
+          database.transactionSync(() => {
+            work();
+            return ABORT;
+          });
+          resolve();
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+      working ??= commitAll();
+    });
   }
 
   return {
@@ -238,7 +258,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
             resolve,
             reject,
           });
-          working ??= work();
+          working ??= commitAll();
         });
       } finally {
         bytesUnderWay -= size;

@@ -17,7 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 const WAIT_MS_MAX = 5_000;
 const LOOK_MS = 2;
 /** How often a guard looks without having been told that somebody came, ms. */
-const GUARD_LOOK_MS = 1_000;
+const GUARD_LOOK_MS = 200;
 const REQUEST = /^(\d+)-\d+$/;
 const GUARD = /^guard-(\d+)$/;
 
@@ -95,7 +95,7 @@ export async function openThroughGate<T>(folder: string, open: () => T): Promise
  * Guards the database in `folder`, which this process has open, until the result is called. `holding` runs what it is given
  * while it holds LMDB's lock of writers.
  */
-export function guardGate(folder: string, holding: (work: () => void) => void): () => void {
+export function guardGate(folder: string, holding: (work: () => void) => Promise<void>): () => void {
   const gate = gateOf(folder);
   const mark = join(gate, `guard-${process.pid}`);
   if (!isWritten(mark)) return () => {};
@@ -111,27 +111,32 @@ export function guardGate(folder: string, holding: (work: () => void) => void): 
     rmSync(granted, { force: true });
   }
 
-  function look(): void {
+  let looking = false;
+  async function look(): Promise<void> {
+    if (looking) return;
+    looking = true;
     try {
       for (const name of living(gate, REQUEST)) {
         if (existsSync(join(gate, `${name}.granted`)) || name.startsWith(`${process.pid}-`)) continue;
-        holding(() => letIn(name));
+        await holding(() => letIn(name));
       }
     } catch {
       // A disk that fails, or a folder that is gone: whoever waits goes on by himself after a while.
+    } finally {
+      looking = false;
     }
   }
 
-  const timer = setInterval(look, GUARD_LOOK_MS).unref();
+  const timer = setInterval(() => void look(), GUARD_LOOK_MS).unref();
   let watcher: FSWatcher | undefined;
   try {
     watcher = watch(gate, { persistent: false }, (event, name) => {
-      if (event === "rename" && name !== null && REQUEST.test(name)) look();
+      if (event === "rename" && name !== null && REQUEST.test(name)) void look();
     }).on("error", () => watcher?.close());
   } catch {
     // Systems without notifications, or out of them: then the timer finds who waits.
   }
-  look();
+  void look();
   return () => {
     clearInterval(timer);
     watcher?.close();
