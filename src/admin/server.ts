@@ -5,10 +5,12 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer } from "node:net";
 import { formatListen, type ListenAddress } from "../config/listen-address.ts";
 import type { Log } from "../log.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { AdminContext } from "./route.ts";
 
 export interface AdminOptions {
@@ -16,6 +18,7 @@ export interface AdminOptions {
   /** What a caller sends as `Authorization: Bearer <token>`; "" where none is asked for. */
   readonly token: string;
   readonly context: AdminContext;
+  readonly clock: Pick<Clock, "after">;
   readonly log: Pick<Log, "error">;
 }
 
@@ -25,12 +28,18 @@ export interface AdminListener {
   readonly port: number;
   /** Takes no more connections; what is under way goes on. */
   leave(): void;
+  /** Sends what it is about to answer, and ends the connections; what streams is ended in the middle. */
   stop(): Promise<void>;
 }
 
 /** How long a request may take to arrive, ms. */
 const REQUEST_MS_MAX = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
+/** Longest wait for answers when it stops, ms: other processes are asked for at most two seconds. */
+const STOP_MS_MAX = 2_500;
+const STOP_LOOK_MS = 20;
+/** How long the first request of a connection may be on its way when it was left, ms. */
+const FIRST_REQUEST_MS = 200;
 
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
@@ -79,9 +88,15 @@ function answerJson(response: ServerResponse, status: number, document: unknown)
 
 /** Starts the listener. @throws what the system says to the port. */
 export async function startAdmin(options: AdminOptions): Promise<AdminListener> {
-  const { listen, context, log } = options;
+  const { listen, context, clock, log } = options;
+  const sleep = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   const server = createServer({ requestTimeout: REQUEST_MS_MAX, maxHeaderSize: HEADER_BYTES_MAX });
+  /** Those whose requests are here. */
+  const answers = new Set<ServerResponse>();
+  let closed: Promise<unknown> | undefined;
   server.on("request", (request, response) => {
+    answers.add(response);
+    response.once("close", () => answers.delete(response));
     const refused = refusal(request, options);
     if (refused !== undefined) {
       const { status, ...error } = refused;
@@ -99,14 +114,25 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
       });
   });
   await listening(server, listen);
+
+  function leave(): void {
+    if (closed !== undefined) return;
+    closed = once(server, "close");
+    // The listener's own `close`: that of an HTTP server also closes connections whose first request is on its way.
+    NetServer.prototype.close.call(server);
+  }
+
+  /** Whether an answer is still to come, or on its way; not of those that follow what happens, for as long as one likes. */
+  const isWaited = (): boolean => [...answers].some((one) => !one.headersSent || one.writableEnded);
   const { port } = server.address() as AddressInfo;
   return {
     endpoint: `http://${formatListen({ host: listen.host, port })}`,
     port,
-    // The listener's own `close`: that of an HTTP server also closes connections whose first request is on its way.
-    leave: () => void NetServer.prototype.close.call(server),
+    leave,
     async stop() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      if (closed !== undefined) await sleep(FIRST_REQUEST_MS);
+      leave();
+      for (let waited = 0; waited < STOP_MS_MAX && isWaited(); waited += STOP_LOOK_MS) await sleep(STOP_LOOK_MS);
       server.closeAllConnections();
       await closed;
     },

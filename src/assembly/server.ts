@@ -9,6 +9,7 @@ import type { ServerControl } from "../control/server-control.ts";
 import { loadTls } from "../engines/tls/load-tls.ts";
 import { startEdge } from "../http/server.ts";
 import { type Log, SILENT } from "../log.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { NamespaceControl } from "../namespaces/namespaces.ts";
 import type { Recorder } from "../diagnose/recorder.ts";
 import { Closers } from "./closers.ts";
@@ -46,6 +47,7 @@ async function openAdmin(
   settings: Settings,
   port: number,
   context: Omit<AdminContext, "profile">,
+  clock: Clock,
   log: Log,
 ): Promise<AdminListener | undefined> {
   const { admin, adminToken: token, profile } = settings;
@@ -61,7 +63,7 @@ async function openAdmin(
     );
   }
   try {
-    return await startAdmin({ listen, token, context: { ...context, profile }, log });
+    return await startAdmin({ listen, token, context: { ...context, profile }, clock, log });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     if (admin !== "auto") throw new SettingsError(`admin: port ${listen.port} is taken; choose another with --admin`);
@@ -135,7 +137,7 @@ export async function startServer(settings: Settings, options: ServerOptions = {
     const host = reachableHost(settings.listen.host);
     const endpoint = `${tls === undefined ? "http" : "https"}://${formatListen({ host, port })}`;
     place.endpoint = endpoint;
-    const admin = await openAdmin(settings, port, { server: control, namespaces: apart }, log);
+    const admin = await openAdmin(settings, port, { server: control, namespaces: apart }, clock, log);
     if (admin !== undefined) {
       place.admin = admin.endpoint;
       closers.add(() => admin.stop());
