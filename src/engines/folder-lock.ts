@@ -16,7 +16,6 @@
 import { link, mkdir, readdir, readFile, readlink, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { forgetGuards } from "./metadata/open-gate.ts";
 
 /** Raised when another process uses the folder. The message names the process and the mend. */
 export class FolderLocked extends Error {
@@ -93,7 +92,6 @@ export async function lockFolder(folder: string, timing: LockTiming = {}): Promi
     const lock = held(folder, file, self, beatMs);
     try {
       await workersGone(folder, deadAfterMs);
-      forgetGuards(join(folder, "metadata"));
     } catch (error) {
       await lock.release();
       throw error;

@@ -20,7 +20,7 @@ import { constants, statfsSync } from "node:fs";
 import { access, type FileHandle, mkdir, open as openFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { ABORT, getLastVersion, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
+import { getLastVersion, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
 import { StorageUnavailable } from "../../ports/blobs.ts";
 import {
   COMMIT_GROUPS,
@@ -34,7 +34,6 @@ import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
 import { sealed, unsealed } from "./checked-rows.ts";
 import { type DiskReserve, diskReserve } from "./disk-reserve.ts";
-import { guardGate, openThroughGate } from "./open-gate.ts";
 
 export interface LmdbMetadataOptions {
   /** Where `data.mdb` and `lock.mdb` live; made when missing. A local file system: LMDB needs shared memory maps. */
@@ -146,7 +145,6 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   const reserve = durability === "group" ? diskReserve(folder) : undefined;
   const checkRoom = roomCheck(folder, freeBytes, reserve);
 
-  const leaveGate = guardGate(folder, hold);
   const readersLook = setInterval(() => database.readerCheck(), readersLookMs).unref();
   /** Until when, on the process's own clock, rows are taken to be on the disk rather than in memory. */
   let coldUntil = Number.NEGATIVE_INFINITY;
@@ -156,8 +154,6 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   let waiting: Commit[] = [];
   /** Bytes of the commits that are not settled. */
   let bytesUnderWay = 0;
-  /** What is to be done while nobody commits, between two transactions of this process. */
-  let holds: (() => void)[] = [];
   /** The transactions under way or about to begin; undefined while there is nothing to commit. */
   let working: Promise<void> | undefined;
   let commitsUnderWay = 0;
@@ -171,14 +167,10 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
   }
 
   /** Commits what waits, one transaction after the other, until nothing does. */
-  async function commitAll(): Promise<void> {
+  async function work(): Promise<void> {
     // Whatever else this turn of the event loop brings shares the first transaction.
     await turnEnd();
-    while (waiting.length + holds.length > 0) {
-      const due = holds;
-      holds = [];
-      for (const one of due) one();
-      if (waiting.length === 0) continue;
+    while (waiting.length > 0) {
       const group = nextGroup(waiting);
       waiting = waiting.slice(group.length);
       if (failure === undefined) {
@@ -198,25 +190,6 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       await turnEnd();
     }
     working = undefined;
-  }
-
-  /** Runs `work`, which waits for nothing but other processes, while it holds LMDB's lock of writers. */
-  function hold(work: () => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // A transaction of the library's own thread would have to be interrupted, so none is under way then.
-      holds.push(() => {
-        try {
-          database.transactionSync(() => {
-            work();
-            return ABORT;
-          });
-          resolve();
-        } catch (error) {
-          reject(error as Error);
-        }
-      });
-      working ??= commitAll();
-    });
   }
 
   return {
@@ -258,7 +231,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
             resolve,
             reject,
           });
-          working ??= commitAll();
+          working ??= work();
         });
       } finally {
         bytesUnderWay -= size;
@@ -271,7 +244,6 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
     close() {
       closing ??= (async () => {
         clearInterval(readersLook);
-        leaveGate();
         await working;
         await reserve?.close();
         const closed = database.close();
@@ -525,7 +497,7 @@ async function openDatabase(folder: string, durability: "group" | "none"): Promi
     if (!(await stat(folder)).isDirectory()) throw new Error("it is not a folder");
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     await checkDataFile(join(folder, "data.mdb"));
-    return await openThroughGate(folder, () => open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database);
+    return open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database;
   } catch (error) {
     throw new MetadataUnusable(folder, explain(error), error);
   }
@@ -541,8 +513,7 @@ export async function openDatabaseToRead(folder: string): Promise<Database> {
     const file = join(folder, "data.mdb");
     if (!(await stat(file)).isFile()) throw new Error("data.mdb is not a file");
     await checkDataFile(file, constants.R_OK);
-    const settings = { ...lmdbSettings("group"), readOnly: true };
-    return await openThroughGate(folder, () => open<Buffer, Buffer>(folder, settings) as Database);
+    return open<Buffer, Buffer>(folder, { ...lmdbSettings("group"), readOnly: true }) as Database;
   } catch (error) {
     throw new MetadataUnusable(folder, explain(error), error);
   }

@@ -116,8 +116,6 @@ export async function startWorkerProcesses<Start>(options: WorkerProcessesOption
   const processes = new Set<Process>();
   const crashes: number[] = [];
   let restartMs = RESTART_MS_MIN;
-  /** One after the other: whoever opens the database beside others asks them first, and they have to have it open. */
-  let starting: Promise<void> = Promise.resolve();
   let stopped: Promise<void> | undefined;
   let rolling: Promise<void> | undefined;
   let address: { readonly host: string; readonly port: number; readonly admin?: string } | undefined;
@@ -147,12 +145,8 @@ export async function startWorkerProcesses<Start>(options: WorkerProcessesOption
     const ready = new Promise<void>((resolve, reject) => {
       one.worker.on("message", (message: FromWorker) => {
         if (message.kind === "ready") {
-          starting = starting.then(async () => {
-            if (one.stopping) return;
-            one.started = true;
-            tell(one, { kind: "start", start, since });
-            await ready.catch(() => {});
-          });
+          one.started = true;
+          tell(one, { kind: "start", start, since });
         } else if (message.kind === "listening") {
           const { host, port, admin } = message;
           address ??= { host, port, ...(admin === undefined ? {} : { admin }) };
