@@ -50,6 +50,17 @@ async function untilListening(port: number): Promise<void> {
   }
 }
 
+/** Resolves when the server knows that one of its processes has died: until then it may hand connections to it, which are cut off. */
+async function untilMissed(server: ServerProcess, victim: number): Promise<void> {
+  for (
+    const end = performance.now() + 10_000;
+    !server.log().includes(`server process ${victim} ended`);
+    await sleep(5)
+  ) {
+    assert.ok(performance.now() < end, `the end of process ${victim} is not noticed: ${server.log()}`);
+  }
+}
+
 /** What the rounds of one test share. */
 async function scene(name: string) {
   // The key of what is encrypted lies beside the data.
@@ -256,9 +267,11 @@ describe("one of several processes that is killed", () => {
           assert.ok(performance.now() < end, `a dead process is not replaced: ${server.log()}`);
           await sleep(5);
         }
+        const victim = chance.pick(victims);
         await load(port, async () => {
-          process.kill(chance.pick(victims), "SIGKILL");
+          process.kill(victim, "SIGKILL");
         });
+        await untilMissed(server, victim);
         assert.equal(server.ended(), false, server.log());
         // The other one may have been killed in the round before, and not be back yet: then nobody listens for a moment.
         await untilListening(port);
