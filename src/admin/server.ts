@@ -7,7 +7,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, Server as NetServer } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { formatListen, type ListenAddress } from "../config/listen-address.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -38,8 +38,6 @@ const HEADER_BYTES_MAX = 16 * 1024;
 /** Longest wait for answers when it stops, ms: other processes are asked for at most two seconds. */
 const STOP_MS_MAX = 2_500;
 const STOP_LOOK_MS = 20;
-/** How long the first request of a connection may be on its way when it was left, ms. */
-const FIRST_REQUEST_MS = 200;
 
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
@@ -93,8 +91,15 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
   const server = createServer({ requestTimeout: REQUEST_MS_MAX, maxHeaderSize: HEADER_BYTES_MAX });
   /** Those whose requests are here. */
   const answers = new Set<ServerResponse>();
+  /** Connections whose first request is on its way. */
+  const begun = new Set<Socket>();
   let closed: Promise<unknown> | undefined;
+  server.on("connection", (socket: Socket) => {
+    begun.add(socket);
+    socket.once("close", () => begun.delete(socket));
+  });
   server.on("request", (request, response) => {
+    begun.delete(request.socket);
     answers.add(response);
     response.once("close", () => answers.delete(response));
     const refused = refusal(request, options);
@@ -130,9 +135,12 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
     port,
     leave,
     async stop() {
-      if (closed !== undefined) await sleep(FIRST_REQUEST_MS);
+      // Where others go on, whoever has just come does not know that this one leaves.
+      const isLeft = closed !== undefined;
       leave();
-      for (let waited = 0; waited < STOP_MS_MAX && isWaited(); waited += STOP_LOOK_MS) await sleep(STOP_LOOK_MS);
+      for (let waited = 0; waited < STOP_MS_MAX && (isWaited() || (isLeft && begun.size > 0)); waited += STOP_LOOK_MS) {
+        await sleep(STOP_LOOK_MS);
+      }
       server.closeAllConnections();
       await closed;
     },
