@@ -5,7 +5,8 @@ import type { Settings } from "../config/settings.ts";
 import { localBlobs } from "../engines/blobs/local.ts";
 import { type MemoryRoom, memoryBlobs } from "../engines/blobs/memory.ts";
 import { isDataHeld } from "../engines/data-hold.ts";
-import { lockFolder, markWorker } from "../engines/folder-lock.ts";
+import { lockData } from "../engines/data-lock.ts";
+import { markWorker } from "../engines/folder-lock.ts";
 import { memoryMetadata } from "../engines/metadata/memory.ts";
 import type { BlobEngine } from "../ports/blobs.ts";
 import type { MetadataEngine } from "../ports/metadata.ts";
@@ -39,7 +40,7 @@ export async function openEngines(
   }
 
   const { data, durability, limits } = settings;
-  const lock = peers === undefined ? await lockFolder(data) : await markWorker(data);
+  const lock = peers === undefined ? await lockData(data) : await markWorker(data);
   closers.add(() => lock.release());
   // Its library is a quarter of what there is to load, and a server in memory has no use for it.
   const { lmdbMetadata } = await import("../engines/metadata/lmdb.ts");

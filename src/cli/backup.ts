@@ -147,7 +147,9 @@ async function damageIn(copy: string, shell: Shell): Promise<number> {
   } finally {
     bar.end();
     await data.close();
-    await rm(path.join(metadataFolder(copy), "lock.mdb"), { force: true });
+    for (const name of ["lock.mdb", "gate"]) {
+      await rm(path.join(metadataFolder(copy), name), { recursive: true, force: true });
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 import type { LoadedSettings } from "../config/load-settings.ts";
 import { systemClock } from "../engines/clock/system.ts";
 import { isDataHeld } from "../engines/data-hold.ts";
-import { lockFolder } from "../engines/folder-lock.ts";
+import { lockData } from "../engines/data-lock.ts";
 import { lmdbMetadata } from "../engines/metadata/lmdb.ts";
 import { systemRandom } from "../engines/random/system.ts";
 import { type CheckReport, type CheckSources, checkStore, removeStrays } from "../store/check.ts";
@@ -114,7 +114,7 @@ const COLLECTED: ReadonlySet<FindingKind> = new Set(["garbage", "unfinished", "b
 /** Removes rows that no collector would find, and then does what the next start would do. */
 async function repair(settings: LoadedSettings["settings"], { found }: CheckReport, shell: Shell): Promise<void> {
   const folder = requireData(settings);
-  const lock = await lockFolder(folder);
+  const lock = await lockData(folder);
   try {
     const random = systemRandom();
     const metadata = await lmdbMetadata({ folder: metadataFolder(folder), random });

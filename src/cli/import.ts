@@ -8,7 +8,7 @@ import { type Settings, SettingsError } from "../config/settings.ts";
 import { localBlobs } from "../engines/blobs/local.ts";
 import { systemClock } from "../engines/clock/system.ts";
 import { isDataHeld } from "../engines/data-hold.ts";
-import { lockFolder } from "../engines/folder-lock.ts";
+import { lockData } from "../engines/data-lock.ts";
 import { kmsOf } from "../engines/kms/kms-of.ts";
 import { lmdbMetadata } from "../engines/metadata/lmdb.ts";
 import { systemRandom } from "../engines/random/system.ts";
@@ -35,7 +35,7 @@ export async function importFolder(
   const list = await listOf(folder);
 
   prepareDataFolder(settings.data);
-  const lock = await lockFolder(settings.data);
+  const lock = await lockData(settings.data);
   const closers: (() => Promise<void>)[] = [() => lock.release()];
   const totals = { objects: 0, bytes: 0, failed: 0 };
   const bar = progress(shell, { label: "importing", total: undefined, unit: "bytes" });

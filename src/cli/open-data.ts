@@ -5,7 +5,8 @@ import path from "node:path";
 import type { Settings } from "../config/settings.ts";
 import { SettingsError } from "../config/settings.ts";
 import { localBlobs } from "../engines/blobs/local.ts";
-import { FolderLocked, type FolderLock, lockFolder } from "../engines/folder-lock.ts";
+import { lockData } from "../engines/data-lock.ts";
+import { FolderLocked, type FolderLock } from "../engines/folder-lock.ts";
 import { lmdbBeside, type MetadataBeside } from "../engines/metadata/lmdb-beside.ts";
 import { systemRandom } from "../engines/random/system.ts";
 import type { BlobEngine } from "../ports/blobs.ts";
@@ -55,7 +56,7 @@ export async function openData(
   const folder = requireData(settings);
   let held: FolderLock | undefined;
   try {
-    if (lock !== "none") held = await lockFolder(folder);
+    if (lock !== "none") held = await lockData(folder);
   } catch (error) {
     if (lock === "required" || !(error instanceof FolderLocked)) throw error;
   }

@@ -65,8 +65,8 @@ async function startWorkers(settings: Settings, log: Log): Promise<Serving> {
     const { beginWithSeed } = await import("../assembly/server.ts");
     await beginWithSeed(settings, log);
   }
-  const { lockFolder } = await import("../engines/folder-lock.ts");
-  const lock = await lockFolder(settings.data);
+  const { lockData } = await import("../engines/data-lock.ts");
+  const lock = await lockData(settings.data);
   try {
     const processes = await startProcesses(settings, log);
     return {

@@ -8,41 +8,19 @@
  *
  * A hold whose process has died counts for nothing and is cleared away by whoever meets it.
  */
-import { readdir, unlink, utimes, writeFile } from "node:fs/promises";
+import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { isProcessAlive, processHere, readProcess } from "./folder-lock.ts";
+import { type FolderLock, isProcessAlive, readProcess, signProcess } from "./folder-lock.ts";
 
-export interface DataHold {
-  /** Lets removals go on. Later calls do nothing. */
-  release(): Promise<void>;
-}
-
-const BEAT_MS = 1_000;
 /** Milliseconds without a heartbeat after which a holder that cannot be looked at counts as dead. */
 const DEAD_AFTER_MS = 10_000;
 const HOLD_NAME = /^hold-[0-9]+-[0-9]+$/;
 
 let holds = 0;
 
-/** Holds what is in `folder`. It takes effect before this resolves. */
-export async function holdData(folder: string): Promise<DataHold> {
-  const file = join(folder, `hold-${process.pid}-${holds++}`);
-  await writeFile(file, JSON.stringify(await processHere()), { mode: 0o600 });
-  const beat = setInterval(() => {
-    const now = new Date();
-    utimes(file, now, now).catch(() => undefined);
-  }, BEAT_MS);
-  beat.unref();
-  let released: Promise<void> | undefined;
-  return {
-    release() {
-      released ??= (async () => {
-        clearInterval(beat);
-        await unlink(file).catch(() => undefined);
-      })();
-      return released;
-    },
-  };
+/** Holds what is in `folder` until it is released. It takes effect before this resolves. */
+export function holdData(folder: string): Promise<FolderLock> {
+  return signProcess(join(folder, `hold-${process.pid}-${holds++}`));
 }
 
 /** Whether a process that is alive holds the data in `folder`. */

@@ -108,15 +108,23 @@ const WORKER_NAME = /^worker-[0-9]+$/;
  * has lost its first process ends at once, but if that one died while this one was busy, somebody else could lock the
  * folder before: whoever locks it waits for the end of every process that says so.
  */
-export async function markWorker(folder: string, beatMs = BEAT_MS): Promise<FolderLock> {
-  const file = join(folder, `worker-${process.pid}`);
+export function markWorker(folder: string): Promise<FolderLock> {
   // One that is there is of an earlier process with this number.
+  return signProcess(join(folder, `worker-${process.pid}`));
+}
+
+/** Makes a file that names this process, or writes over it, and touches it every so often until it is released. */
+export async function signProcess(file: string, beatMs = BEAT_MS): Promise<FolderLock> {
   await writeFile(file, JSON.stringify(await processHere()), { mode: 0o600 });
   const stopBeating = beatOn(file, beatMs);
+  let released: Promise<void> | undefined;
   return {
-    async release() {
-      stopBeating();
-      await unlink(file).catch(ignoreMissing);
+    release() {
+      released ??= (async () => {
+        stopBeating();
+        await unlink(file).catch(ignoreMissing);
+      })();
+      return released;
     },
   };
 }
@@ -284,7 +292,7 @@ async function touchedAt(file: string): Promise<number | undefined> {
 }
 
 /** What this process writes into a file that names it. */
-export async function processHere(): Promise<Holder> {
+async function processHere(): Promise<Holder> {
   return {
     pid: process.pid,
     host: hostname(),

@@ -90,8 +90,7 @@ describe("cosbox fsck", { timeout: TIMEOUT_MS }, () => {
 
   it("raises no false alarm beside a server that is written to and collects", async () => {
     const folder = await freshFolder();
-    // In tier none it may happen that the library hides a commit while another process opens (decision 0023).
-    const server = await serverOn(path.join(folder, "data"), true, "group");
+    const server = await serverOn(path.join(folder, "data"));
     const load = mixedLoad(server);
     await sleep(300);
     for (let round = 0; round < 4; round++) {

@@ -34,6 +34,7 @@ import type { Random } from "../../ports/random.ts";
 import { checkCommit } from "./bounds.ts";
 import { sealed, unsealed } from "./checked-rows.ts";
 import { type DiskReserve, diskReserve } from "./disk-reserve.ts";
+import { type Committer, joinCommitters, whileNobodyCommits } from "./open-gate.ts";
 
 export interface LmdbMetadataOptions {
   /** Where `data.mdb` and `lock.mdb` live; made when missing. A local file system: LMDB needs shared memory maps. */
@@ -140,7 +141,7 @@ export function lmdbSettings(durability: "group" | "none"): NativeOptions {
 export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<MetadataEngine> {
   const { folder, random, durability = "group", freeBytes = () => freeBytesOf(folder) } = options;
   const { readersLookMs = READERS_LOOK_MS } = options;
-  const database = await openDatabase(folder, durability);
+  const { database, committer } = await openDatabase(folder, durability);
   const nextVersion = versions(random);
   const reserve = durability === "group" ? diskReserve(folder) : undefined;
   const checkRoom = roomCheck(folder, freeBytes, reserve);
@@ -175,7 +176,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       waiting = waiting.slice(group.length);
       if (failure === undefined) {
         try {
-          await commitGroup(database, group);
+          await committer.run(() => commitGroup(database, group));
           const place = Math.min(Math.ceil(Math.log2(group.length)), COMMIT_GROUPS - 1);
           groups[place] = (groups[place] as number) + 1;
           commits += group.length;
@@ -245,6 +246,7 @@ export async function lmdbMetadata(options: LmdbMetadataOptions): Promise<Metada
       closing ??= (async () => {
         clearInterval(readersLook);
         await working;
+        await committer.leave();
         await reserve?.close();
         const closed = database.close();
         // In tier none the library waits for a flush that a failed transaction never gets; the end of the process
@@ -491,13 +493,24 @@ function currentVersion(database: Database, key: Buffer): number | undefined {
   return database.getBinaryFast(key) === undefined ? undefined : getLastVersion();
 }
 
-async function openDatabase(folder: string, durability: "group" | "none"): Promise<Database> {
+async function openDatabase(
+  folder: string,
+  durability: "group" | "none",
+): Promise<{ readonly database: Database; readonly committer: Committer }> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (!(await stat(folder)).isDirectory()) throw new Error("it is not a folder");
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     await checkDataFile(join(folder, "data.mdb"));
-    return open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database;
+    return await whileNobodyCommits(folder, async () => {
+      const database = open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database;
+      try {
+        return { database, committer: await joinCommitters(folder) };
+      } catch (error) {
+        await database.close();
+        throw error;
+      }
+    });
   } catch (error) {
     throw new MetadataUnusable(folder, explain(error), error);
   }
@@ -513,7 +526,8 @@ export async function openDatabaseToRead(folder: string): Promise<Database> {
     const file = join(folder, "data.mdb");
     if (!(await stat(file)).isFile()) throw new Error("data.mdb is not a file");
     await checkDataFile(file, constants.R_OK);
-    return open<Buffer, Buffer>(folder, { ...lmdbSettings("group"), readOnly: true }) as Database;
+    const settings = { ...lmdbSettings("group"), readOnly: true };
+    return await whileNobodyCommits(folder, () => open<Buffer, Buffer>(folder, settings) as Database);
   } catch (error) {
     throw new MetadataUnusable(folder, explain(error), error);
   }
