@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "vitest";
@@ -120,6 +120,18 @@ describe("the lock of a data folder", () => {
     await writeFile(file, JSON.stringify({ ...holder, released: false, started: "1" }));
     const again = await lockFolder(folder, FAST);
     await again.release();
+  });
+
+  it("belongs to the folder's owner when the administrator takes it", async (context) => {
+    if (process.getuid?.() !== 0) context.skip("needs to be the administrator");
+    const nobody = 65_534;
+    await chown(folder, nobody, nobody);
+    const lock = await lockFolder(folder, FAST);
+    const mark = await markWorker(folder);
+    for (const name of await readdir(folder)) assert.equal((await stat(join(folder, name))).uid, nobody, name);
+    await mark.release();
+    await lock.release();
+    for (const name of await readdir(folder)) assert.equal((await stat(join(folder, name))).uid, nobody, name);
   });
 
   it("of a holder that cannot be looked at stands while its heart beats, and falls when it stops", async () => {

@@ -13,9 +13,21 @@
  *
  * A server of several processes has one holder. The others leave a file `worker-<pid>` of the same form.
  */
-import { link, mkdir, readdir, readFile, readlink, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import {
+  chown,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  stat,
+  unlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Raised when another process uses the folder. The message names the process and the mend. */
 export class FolderLocked extends Error {
@@ -32,7 +44,7 @@ export class FolderLocked extends Error {
 }
 
 export interface FolderLock {
-  /** Gives the folder back. Later calls do nothing. */
+  /** Gives the folder back. Later calls do nothing, but for one that follows a failure. */
   release(): Promise<void>;
 }
 
@@ -113,9 +125,18 @@ export function markWorker(folder: string): Promise<FolderLock> {
   return signProcess(join(folder, `worker-${process.pid}`));
 }
 
-/** Makes a file that names this process, or writes over it, and touches it every so often until it is released. */
+/**
+ * Makes a file that names this process, or writes over it, and touches it every so often until it is released.
+ * @throws what the system says of the file; then there is none.
+ */
 export async function signProcess(file: string, beatMs = BEAT_MS): Promise<FolderLock> {
-  await writeFile(file, JSON.stringify(await processHere()), { mode: 0o600 });
+  try {
+    await writeFile(file, JSON.stringify(await processHere()), { mode: 0o600 });
+    await giveToOwner(file);
+  } catch (error) {
+    await unlink(file).catch(() => undefined);
+    throw error;
+  }
   const stopBeating = beatOn(file, beatMs);
   let released: Promise<void> | undefined;
   return {
@@ -172,16 +193,24 @@ function ignoreMissing(error: NodeJS.ErrnoException): void {
 async function claim(folder: string, number: number, self: Holder): Promise<string | undefined> {
   const file = join(folder, lockName(number));
   const draft = draftName(folder);
-  await writeFile(draft, JSON.stringify(self), { mode: 0o600, flag: "wx" });
   try {
+    await writeFile(draft, JSON.stringify(self), { mode: 0o600, flag: "wx" });
+    await giveToOwner(draft);
     await link(draft, file);
     return file;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return undefined;
     throw error;
   } finally {
-    await unlink(draft);
+    await unlink(draft).catch(ignoreMissing);
   }
+}
+
+/** What the system's administrator makes in somebody's folder becomes theirs: their server has to read it. */
+export async function giveToOwner(file: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(dirname(file));
+  if (uid !== 0) await chown(file, uid, gid);
 }
 
 let drafts = 0;
@@ -210,8 +239,12 @@ function held(folder: string, file: string, self: Holder, beatMs: number): Folde
         stopBeating();
         const draft = draftName(folder);
         await writeFile(draft, JSON.stringify({ ...self, released: true }), { mode: 0o600 });
+        await giveToOwner(draft);
         await rename(draft, file);
-      })();
+      })().catch((error: unknown) => {
+        released = undefined;
+        throw error;
+      });
       return released;
     },
   };
@@ -248,16 +281,46 @@ export async function isProcessAlive(file: string, holder: Holder | undefined, d
   return touched !== undefined && Date.now() - touched < deadAfterMs;
 }
 
+/**
+ * The same, told at once: a process that cannot be looked at from here counts as alive for `deadAfterMs` after it touched its
+ * file, and one of which nothing can be found out right now, since the system has no files left to open, counts as alive.
+ */
+export async function seemsAlive(file: string, deadAfterMs: number): Promise<boolean> {
+  const life = await lifeOfSigner(file);
+  if (life !== undefined) return life;
+  return stat(file).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs < deadAfterMs,
+    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
+  );
+}
+
+/** Whether the process that a file names has ended, or the file is gone; false where that is not certain. */
+export async function hasDied(file: string): Promise<boolean> {
+  return (await lifeOfSigner(file)) === false;
+}
+
+/** Undefined where nothing is certain. */
+async function lifeOfSigner(file: string): Promise<boolean | undefined> {
+  // A file that cannot be read is there, and says nothing.
+  const named = await readProcess(file).catch(() => undefined);
+  if (named === "gone") return false;
+  return named && (await lifeHere(named, await processHere()));
+}
+
 async function isAlive(file: string, holder: Holder, self: Holder, deadAfterMs: number): Promise<boolean> {
+  return (await lifeHere(holder, self)) ?? (await beats(file, deadAfterMs));
+}
+
+/** Whether the process lives; undefined where it cannot be looked at from here. */
+async function lifeHere(holder: Holder, self: Holder): Promise<boolean | undefined> {
   const sameMachine = holder.host === self.host && holder.boot === self.boot;
-  if (sameMachine && holder.pidSpace === self.pidSpace) {
-    if (!processExists(holder.pid)) return false;
-    if (holder.started !== "") {
-      const { started, isOver } = await lifeOf(holder.pid);
-      return started === holder.started && !isOver;
-    }
-  }
-  return beats(file, deadAfterMs);
+  if (!sameMachine || holder.pidSpace !== self.pidSpace) return undefined;
+  if (!processExists(holder.pid)) return false;
+  if (holder.started === "") return undefined;
+  const { started, isOver } = await lifeOf(holder.pid);
+  // It has ended a moment ago, or the system does not show it to this user.
+  if (started === "") return processExists(holder.pid) ? undefined : false;
+  return started === holder.started && !isOver;
 }
 
 function processExists(pid: number): boolean {

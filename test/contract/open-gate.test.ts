@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it, onTestFinished, vi } from "vitest";
@@ -18,6 +18,7 @@ import { freshFolder } from "./store-fixture.ts";
 
 const COMMITTER = join(import.meta.dirname, "../fixtures/committer.ts");
 const OPENER = join(import.meta.dirname, "../fixtures/opener.ts");
+const GATE = new URL("../../src/engines/metadata/open-gate.ts", import.meta.url).href;
 const TSX = import.meta.resolve("tsx");
 
 interface Committer {
@@ -55,6 +56,23 @@ async function rest(all: readonly Committer[]): Promise<void> {
 async function dies({ child }: Committer): Promise<void> {
   child.kill("SIGKILL");
   await vi.waitFor(() => assert.equal(child.signalCode, "SIGKILL"));
+}
+
+async function signed(file: string): Promise<object> {
+  return JSON.parse(await readFile(file, "utf8")) as object;
+}
+
+/** A process that is let in, and never ends what it does then. */
+async function stuckOpener(folder: string): Promise<ChildProcess> {
+  const code = `
+    import { whileNobodyCommits } from ${JSON.stringify(GATE)};
+    void whileNobodyCommits(${JSON.stringify(folder)}, () => new Promise(() => setInterval(() => console.log("in"), 50)));
+  `;
+  const flags = ["--import", TSX, "--input-type=module", "--eval", code];
+  const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await once(child.stdout, "data");
+  return child;
 }
 
 /** What those who commit and open leave, without the lock. */
@@ -142,7 +160,7 @@ describe("a database that other processes commit to", { timeout: 90_000 }, () =>
     await whileNobodyCommits(folder, () => rest([silent, other]));
   });
 
-  it("goes on when the one that opens it dies, or never comes to an end", async () => {
+  it("goes on when an opening never comes to an end", async () => {
     const folder = await freshFolder();
     const one = await committer(folder);
     await whileNobodyCommits(folder, async () => {
@@ -151,17 +169,69 @@ describe("a database that other processes commit to", { timeout: 90_000 }, () =>
     });
   });
 
+  it("goes on when the one that opens it dies, and forgets it", async () => {
+    const folder = await freshFolder();
+    const one = await committer(folder);
+    const opener = await stuckOpener(folder);
+    await rest([one]);
+    opener.kill("SIGKILL");
+    await goesOn(one);
+    await (await lmdbBeside(folder)).close();
+    await vi.waitFor(async () => assert.equal((await left(folder)).length, 1));
+  });
+
+  it("takes no answer for its own that somebody left", async () => {
+    const folder = await freshFolder();
+    const one = await committer(folder);
+    const opener = await stuckOpener(folder);
+    await vi.waitFor(async () => assert.equal((await left(folder)).length, 3));
+    one.child.kill("SIGKILL");
+    opener.kill("SIGKILL");
+    const other = await committer(folder);
+    await whileNobodyCommits(folder, () => rest([other]));
+    await goesOn(other);
+    await vi.waitFor(async () => assert.equal((await left(folder)).length, 1));
+  });
+
+  it("asks processes that cannot be looked at, and pauses for them", async () => {
+    const folder = await freshFolder();
+    const one = await committer(folder);
+    const gate = join(folder, "gate");
+    const [mark = ""] = await left(folder);
+    const elsewhere = JSON.stringify({ ...(await signed(join(gate, mark))), pidSpace: "another" });
+    const silent = mark.replace(/-[0-9]+$/, "-1000");
+    await writeFile(join(gate, silent), elsewhere);
+    await assert.rejects(
+      whileNobodyCommits(folder, () => assert.fail("opened"), 1_000),
+      { name: "GateShut" },
+    );
+    await rm(join(gate, silent));
+    await writeFile(join(gate, "opening-1-1-1"), elsewhere);
+    await rest([one]);
+    await rm(join(gate, "opening-1-1-1"));
+    await goesOn(one);
+  });
+
+  it("is a copy, which nobody commits to", async () => {
+    const folder = await freshFolder();
+    const one = await committer(folder);
+    const copy = await freshFolder();
+    await cp(join(folder, "gate"), join(copy, "gate"), { recursive: true });
+    await whileNobodyCommits(copy, () => goesOn(one), 1);
+  });
+
   it("is not waited for in the name of a process that has died, which cannot be looked at", async () => {
     const data = join(await freshFolder(), "data");
     const server = await serverOn(data);
     const gate = join(data, "metadata", "gate");
     const [mark = ""] = await left(join(data, "metadata"));
-    const named: unknown = JSON.parse(await readFile(join(gate, mark), "utf8"));
+    const named = await signed(join(gate, mark));
     await server.stop();
     assert.deepEqual(await left(join(data, "metadata")), []);
     await mkdir(gate, { recursive: true });
-    await writeFile(join(gate, "commits-1-0"), JSON.stringify({ ...(named as object), pid: 1, pidSpace: "another" }));
+    const stale = mark.replace(/-[0-9]+$/, "-1000");
+    await writeFile(join(gate, stale), JSON.stringify({ ...named, pidSpace: "another" }));
     await serverOn(data, false);
-    assert.ok(!existsSync(join(gate, "commits-1-0")));
+    assert.ok(!existsSync(join(gate, stale)));
   });
 });

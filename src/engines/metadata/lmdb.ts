@@ -31,6 +31,7 @@ import {
   type Write,
 } from "../../ports/metadata.ts";
 import type { Random } from "../../ports/random.ts";
+import { giveToOwner } from "../folder-lock.ts";
 import { checkCommit } from "./bounds.ts";
 import { sealed, unsealed } from "./checked-rows.ts";
 import { type DiskReserve, diskReserve } from "./disk-reserve.ts";
@@ -505,6 +506,7 @@ async function openDatabase(
     return await whileNobodyCommits(folder, async () => {
       const database = open<Buffer, Buffer>(folder, lmdbSettings(durability)) as Database;
       try {
+        await giveLockToOwner(folder);
         return { database, committer: await joinCommitters(folder) };
       } catch (error) {
         await database.close();
@@ -527,10 +529,18 @@ export async function openDatabaseToRead(folder: string): Promise<Database> {
     if (!(await stat(file)).isFile()) throw new Error("data.mdb is not a file");
     await checkDataFile(file, constants.R_OK);
     const settings = { ...lmdbSettings("group"), readOnly: true };
-    return await whileNobodyCommits(folder, () => open<Buffer, Buffer>(folder, settings) as Database);
+    const database = await whileNobodyCommits(folder, () => open<Buffer, Buffer>(folder, settings) as Database);
+    // On a file system that takes no writes there is nothing to give.
+    await giveLockToOwner(folder).catch(() => undefined);
+    return database;
   } catch (error) {
     throw new MetadataUnusable(folder, explain(error), error);
   }
+}
+
+/** LMDB makes this file when the first process opens the database, whoever that is. */
+function giveLockToOwner(folder: string): Promise<void> {
+  return giveToOwner(join(folder, "lock.mdb"));
 }
 
 /** Where LMDB's meta page (format 2, 64-bit) keeps what is looked at here; byte offsets from the page's start. */
