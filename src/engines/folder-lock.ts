@@ -283,28 +283,28 @@ export async function isProcessAlive(file: string, holder: Holder | undefined, d
 
 /**
  * The same, told at once: a process that cannot be looked at from here counts as alive for `deadAfterMs` after it touched its
- * file, and one of which nothing can be found out right now, since the system has no files left to open, counts as alive.
+ * file, and so does one whose file cannot be read, since the system has no files left to open, perhaps. One that names nobody is
+ * being written, or was when the machine lost its power.
  */
 export async function seemsAlive(file: string, deadAfterMs: number): Promise<boolean> {
-  const life = await lifeOfSigner(file);
-  if (life !== undefined) return life;
-  return stat(file).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs < deadAfterMs,
-    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
-  );
+  const named = await readProcess(file).catch(() => "unreadable" as const);
+  if (named === "gone") return false;
+  if (named === undefined) return isYoung(file, DEAD_AFTER_MS);
+  const life = named === "unreadable" ? undefined : await lifeHere(named, await processHere());
+  return life ?? (await isYoung(file, deadAfterMs));
 }
 
 /** Whether the process that a file names has ended, or the file is gone; false where that is not certain. */
 export async function hasDied(file: string): Promise<boolean> {
-  return (await lifeOfSigner(file)) === false;
+  const named = await readProcess(file).catch(() => undefined);
+  return named === "gone" || (named !== undefined && (await lifeHere(named, await processHere())) === false);
 }
 
-/** Undefined where nothing is certain. */
-async function lifeOfSigner(file: string): Promise<boolean | undefined> {
-  // A file that cannot be read is there, and says nothing.
-  const named = await readProcess(file).catch(() => undefined);
-  if (named === "gone") return false;
-  return named && (await lifeHere(named, await processHere()));
+function isYoung(file: string, ageMs: number): Promise<boolean> {
+  return stat(file).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs < ageMs,
+    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
+  );
 }
 
 async function isAlive(file: string, holder: Holder, self: Holder, deadAfterMs: number): Promise<boolean> {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { localBlobs } from "../../src/engines/blobs/local.ts";
 import { systemClock } from "../../src/engines/clock/system.ts";
 import { lmdbMetadata } from "../../src/engines/metadata/lmdb.ts";
+import { forgetCommitters } from "../../src/engines/metadata/open-gate.ts";
 import { systemRandom } from "../../src/engines/random/system.ts";
 import { checkStore } from "../../src/store/check.ts";
 import { openStore } from "../../src/store/store.ts";
@@ -14,6 +15,8 @@ import { openStore } from "../../src/store/store.ts";
  */
 export async function assertSound(folder: string, { collect = false } = {}): Promise<void> {
   const random = systemRandom();
+  // As whoever has the folder's lock does: a loss of power leaves files that do not say any more whose they were.
+  await forgetCommitters(join(folder, "metadata"));
   const metadata = await lmdbMetadata({ folder: join(folder, "metadata"), random });
   const blobs = await localBlobs({ folder, random, durability: "none" });
   try {
