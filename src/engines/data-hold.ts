@@ -10,7 +10,7 @@
  */
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { type FolderLock, isProcessAlive, readProcess, signProcess } from "./folder-lock.ts";
+import { isProcessAlive, readProcess, type SignedFile, signProcess } from "./process-file.ts";
 
 /** Milliseconds without a heartbeat after which a holder that cannot be looked at counts as dead. */
 const DEAD_AFTER_MS = 10_000;
@@ -19,7 +19,7 @@ const HOLD_NAME = /^hold-[0-9]+-[0-9]+$/;
 let holds = 0;
 
 /** Holds what is in `folder` until it is released. It takes effect before this resolves. */
-export function holdData(folder: string): Promise<FolderLock> {
+export function holdData(folder: string): Promise<SignedFile> {
   return signProcess(join(folder, `hold-${process.pid}-${holds++}`));
 }
 

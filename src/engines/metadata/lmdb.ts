@@ -31,7 +31,7 @@ import {
   type Write,
 } from "../../ports/metadata.ts";
 import type { Random } from "../../ports/random.ts";
-import { giveToOwner } from "../folder-lock.ts";
+import { giveToOwner } from "../process-file.ts";
 import { checkCommit } from "./bounds.ts";
 import { sealed, unsealed } from "./checked-rows.ts";
 import { type DiskReserve, diskReserve } from "./disk-reserve.ts";

@@ -23,16 +23,8 @@ import { access, mkdir, readdir, stat, unlink, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  FolderLocked,
-  type FolderLock,
-  giveToOwner,
-  lockFolder,
-  readProcess,
-  hasDied,
-  seemsAlive,
-  signProcess,
-} from "../folder-lock.ts";
+import { FolderLocked, type FolderLock, lockFolder } from "../folder-lock.ts";
+import { giveToOwner, hasDied, ignoreMissing, readProcess, seemsAlive, signProcess } from "../process-file.ts";
 
 /**
  * How long those who commit are asked at a time, ms: at first, and at most; twice as long each time. In between they go on, so
@@ -138,8 +130,8 @@ export async function whileNobodyCommits<T>(
         if (silent === undefined) return await open();
         if (performance.now() > end) throw new GateShut(await nameOf(join(gate, silent)));
       } finally {
-        // One that stays is not waited for longer than the others pause, and is removed by whoever opens next.
-        await asked.release().catch(() => undefined);
+        // If it stays, it is not waited for longer than the others pause, and is removed by whoever opens next.
+        await asked.release();
       }
       await sleep(ASK_AGAIN_MS);
     }
@@ -288,8 +280,7 @@ export async function joinCommitters(folder: string): Promise<Committer> {
       hasLeft = true;
       clearInterval(timer);
       watcher?.close();
-      // Who still finds it finds that its process has died, in the end.
-      await mark.release().catch(() => undefined);
+      await mark.release();
       await looking;
     },
   };
@@ -355,8 +346,4 @@ async function isGone(file: string): Promise<boolean> {
     () => false,
     (error: NodeJS.ErrnoException) => error.code === "ENOENT",
   );
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== "ENOENT") throw error;
 }
